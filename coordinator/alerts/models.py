@@ -1,0 +1,138 @@
+"""What is told to partners and to our own duty people, and what came back: tables only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
+
+
+class Alert(Exercised, Base):
+    """One release to one recipient. It cannot exist without a permit for that recipient and that text (I1, R01).
+
+    `state`: queued handed-over delivered acknowledged withheld failed withdrawn. `rung`: how far up the ladder it is.
+    `partner_reference` is the reference made for that recipient.
+    """
+
+    __tablename__ = "alerts"
+    id: Mapped[Id]
+    release_id: Mapped[int]
+    incident_id: Mapped[int | None]
+    kind: Mapped[Code]
+    recipient: Mapped[Code]
+    organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    decision_id: Mapped[int]
+    decision_result: Mapped[str] = mapped_column(String(6), default="permit", server_default="permit")
+    content_digest: Mapped[Hash]
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)
+    partner_reference: Mapped[str] = mapped_column(String(40), default="")
+    in_reply_to_id: Mapped[int | None]
+    state: Mapped[Code] = mapped_column(default="queued")
+    ack: Mapped[str] = mapped_column(String(6), default="")
+    rung: Mapped[int] = mapped_column(default=0)
+    reply_by: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    acknowledged_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    __table_args__ = (
+        whole(),
+        CheckConstraint("decision_result = 'permit'", name="permit_only"),
+        ForeignKeyConstraint(
+            ["decision_id", "decision_result", "content_digest", "recipient"],
+            ["share_decisions.id", "share_decisions.result", "share_decisions.content_digest",
+             "share_decisions.recipient"],
+            name="fk_alerts_permit",
+        ),
+        within("decision_id", "share_decisions"),
+        within("release_id", "releases"),
+        within("incident_id", "incidents"),
+        within("in_reply_to_id", "alerts"),
+        UniqueConstraint("release_id", "recipient"),
+        Index("ix_alerts_incident", "incident_id", "id"),
+        Index("ix_alerts_state", "state", "id"),
+    )
+
+
+class Delivery(Exercised, Base):
+    """One way of bringing an alert to its recipient; a retry is an attempt, a next channel or contact a new delivery.
+
+    `state`: queued handed-over delivered failed withheld cancelled dead. The webhook-id and the Message-ID stay the same
+    on every attempt. `fence` grows with each lease, so that a worker that woke late cannot write.
+    """
+
+    __tablename__ = "deliveries"
+    id: Mapped[Id]
+    alert_id: Mapped[int]
+    rung: Mapped[int]
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"))
+    channel_id: Mapped[int | None]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[Code]
+    webhook_id: Mapped[str] = mapped_column(String(60), unique=True)
+    state: Mapped[Code] = mapped_column(default="queued")
+    decision_id: Mapped[int]
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0)
+    task_id: Mapped[int | None]
+    ack_hash: Mapped[Hash] = mapped_column(unique=True)
+    ack_expires_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    __table_args__ = (
+        whole(),
+        within("alert_id", "alerts"),
+        within("channel_id", "channels"),
+        within("decision_id", "share_decisions"),
+        within("task_id", "tasks"),
+        UniqueConstraint("alert_id", "rung"),
+        Index("ix_deliveries_state", "state", "next_attempt_at"),
+    )
+
+
+class DeliveryAttempt(Exercised, Base):
+    """One try. `outcome`: delivered handed-over retry refused gone withheld. `detail` never holds content. Append-only."""
+
+    __tablename__ = "delivery_attempts"
+    id: Mapped[Id]
+    delivery_id: Mapped[int]
+    number: Mapped[int]
+    decision_id: Mapped[int]
+    at: Mapped[datetime]
+    outcome: Mapped[Code]
+    detail: Mapped[str] = mapped_column(String(200), default="")
+    __table_args__ = (
+        within("delivery_id", "deliveries"),
+        within("decision_id", "share_decisions"),
+        UniqueConstraint("delivery_id", "number"),
+    )
+
+
+class Acknowledgement(Exercised, Base):
+    """An answer. `kind`: system, person. `assurance`: link session signed noted-by-officer. Append-only.
+
+    `answer`: acknowledged, not-for-me, question.
+    """
+
+    __tablename__ = "acknowledgements"
+    id: Mapped[Id]
+    alert_id: Mapped[int]
+    delivery_id: Mapped[int | None]
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(String(6))
+    assurance: Mapped[Code]
+    answer: Mapped[Code]
+    by: Mapped[str] = mapped_column(Text, default="")
+    note_version_id: Mapped[int | None]
+    __table_args__ = (
+        within("alert_id", "alerts"),
+        within("delivery_id", "deliveries"),
+        within("note_version_id", "item_versions"),
+        Index("ix_acknowledgements_alert", "alert_id"),
+    )

@@ -1,0 +1,158 @@
+"""The database: engine, types, and the one way to open a transaction. SQLite and PostgreSQL, same models.
+
+SQLite runs in WAL with synchronous=FULL; every write transaction begins IMMEDIATE, because a deferred one that turns into
+a writer fails at once when another writer was faster, whatever the busy time-out says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Engine,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    UniqueConstraint,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+READ_ONLY = "coordinator_read_only"
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime; PostgreSQL keeps timestamptz, SQLite sortable text. Naive ones are refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("instants carry an offset")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+Id = Annotated[int, mapped_column(BigId, primary_key=True, autoincrement=True)]
+Code = Annotated[str, mapped_column(String(80))]
+Hash = Annotated[str, mapped_column(String(64))]
+
+
+class Base(DeclarativeBase):
+    """Root of all tables; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Instant, int: BigId, dict[str, Any]: Json, list[Any]: Json, list[str]: Json}
+
+
+class Exercised:
+    """Every row of a case says which exercise it belongs to; "" is real. It is part of every key (I6, R10)."""
+
+    exercise: Mapped[str] = mapped_column(String(80), default="", server_default="")
+
+
+def whole() -> UniqueConstraint:
+    """The (id, exercise) key that other rows point to."""
+    return UniqueConstraint("id", "exercise")
+
+
+def within(column: str, table: str) -> ForeignKeyConstraint:
+    """A foreign key that cannot cross from a real case into an exercise or back."""
+    return ForeignKeyConstraint([column, "exercise"], [f"{table}.id", f"{table}.exercise"])
+
+
+def make_engine(url: str, *, pool_size: int = 10) -> Engine:
+    """An engine for one process. Open it after fork, never share it."""
+    if url.startswith("sqlite"):
+        engine = create_engine(url, pool_size=pool_size, max_overflow=20, connect_args={"check_same_thread": False})
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+        return engine
+    return create_engine(
+        url, pool_size=pool_size, max_overflow=20, pool_pre_ping=False, connect_args={"connect_timeout": 5}
+    )
+
+
+def insert_or_ignore(tx: Session, table: Any) -> Any:
+    """An INSERT that does nothing where the row is there already, in the words of the transaction's database."""
+    dialect = sqlite if tx.get_bind().dialect.name == "sqlite" else postgresql
+    return dialect.insert(table).on_conflict_do_nothing()
+
+
+def _sqlite_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin by itself: `_sqlite_begin` does
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-8000",
+                   "trusted_schema=OFF"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(READ_ONLY)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def transaction(
+    engine: Engine, *, info: dict[str, Any], on_commit: Callable[[set[str]], None], read_only: bool = False
+) -> Iterator[Session]:
+    """A session in one transaction: committed at the end, rolled back on any error.
+
+    `info["nudges"]` collects topics while it runs; they go to `on_commit` once, after the commit. A read-only one is
+    always rolled back.
+    """
+    connection = engine.connect()
+    try:
+        connection = connection.execution_options(**{READ_ONLY: read_only})
+        if read_only and engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        nudges: set[str] = set()
+        running = connection.begin()
+        with Session(connection, expire_on_commit=False, info={**info, "nudges": nudges}) as session:
+            try:
+                yield session
+                if read_only:
+                    running.rollback()
+                else:
+                    session.flush()
+                    running.commit()
+            except BaseException:
+                nudges.clear()
+                running.rollback()
+                raise
+    finally:
+        connection.close()
+    if nudges:
+        on_commit(nudges)

@@ -1,0 +1,74 @@
+"""Wake-ups and nudges over Redis. Nothing here is truth: any of it may be lost, and everyone who waits also looks.
+
+`nudge(topics)` tells open pages and the relay that a commit happened; it carries topic names, never content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable
+
+import redis
+
+WAKE = "coordinator:wake"
+TOPICS = "coordinator:topics"
+RELAY = "relay"
+#: After a failed call Redis is left alone for this long (seconds), so that a broker that is away does not slow the doors.
+REST = 2.0
+
+
+class Live:
+    """A forgiving client: every call returns at once when Redis is away."""
+
+    def __init__(self, url: str) -> None:
+        self._client = connect(url) if url else None
+        self._rest_until = 0.0
+
+    def nudge(self, topics: Iterable[str]) -> None:
+        """Tell whoever listens that `topics` changed. Never raises."""
+        if not self._awake():
+            return
+        try:
+            pipe = self._client.pipeline(transaction=False)
+            for topic in topics:
+                if topic == RELAY:
+                    pipe.lpush(WAKE, b"1")
+                    pipe.ltrim(WAKE, 0, 8)
+                else:
+                    pipe.publish(TOPICS, topic)
+            pipe.execute()
+        except (redis.RedisError, OSError):
+            self._rest_until = time.monotonic() + REST
+
+    def wait_for_wake(self, seconds: float) -> bool:
+        """Sleep until a wake-up arrives or `seconds` are over; True if woken."""
+        started = time.monotonic()
+        if self._awake():
+            try:
+                woken = self._client.blpop([WAKE], timeout=seconds)
+                if woken:
+                    self._client.delete(WAKE)
+                return bool(woken)
+            except (redis.RedisError, OSError):
+                self._rest_until = time.monotonic() + REST
+        time.sleep(max(0.0, seconds - (time.monotonic() - started)))
+        return False
+
+    def answers(self) -> bool:
+        """Whether Redis answers now."""
+        if self._client is None:
+            return False
+        with contextlib.suppress(redis.RedisError, OSError):
+            return bool(self._client.ping())
+        return False
+
+    def _awake(self) -> bool:
+        return self._client is not None and time.monotonic() >= self._rest_until
+
+
+def connect(url: str) -> redis.Redis:
+    """A client with short time-outs and no long retries: callers have another way."""
+    return redis.Redis.from_url(
+        url, socket_timeout=2.0, socket_connect_timeout=0.5, socket_keepalive=True, health_check_interval=15
+    )

@@ -1,0 +1,130 @@
+"""The playbook catalogue and durable runs: tables only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
+
+
+class PlaybookVersion(Base):
+    """One version of a playbook as canonical bytes; immutable, runs pin it. `state`: imported, active, revoked."""
+
+    __tablename__ = "playbook_versions"
+    id: Mapped[Id]
+    playbook_id: Mapped[str] = mapped_column(String(80))
+    version: Mapped[str] = mapped_column(String(30))
+    name: Mapped[str] = mapped_column(Text)
+    digest: Mapped[Hash] = mapped_column(unique=True)
+    document: Mapped[bytes] = mapped_column(LargeBinary)
+    internal: Mapped[bool] = mapped_column(Boolean, default=False)
+    priority: Mapped[int] = mapped_column(default=0)
+    state: Mapped[Code] = mapped_column(default="imported")
+    imported_at: Mapped[datetime]
+    imported_by: Mapped[Code]
+    activated_by: Mapped[list[str]]
+    __table_args__ = (UniqueConstraint("playbook_id", "version"),)
+
+
+class Run(Exercised, Base):
+    """A playbook being followed. `state`: running waiting paused needs-attention completed failed cancelled.
+
+    `scope`: playbook-scope variables and counters of the interpreter; tokens are rows. Variables carry choices and
+    counts; marked text stays in item versions. `once_key` keeps two starts of one playbook for one incident from both
+    happening.
+    """
+
+    __tablename__ = "runs"
+    id: Mapped[Id]
+    incident_id: Mapped[int | None]
+    playbook_version_id: Mapped[int] = mapped_column(ForeignKey("playbook_versions.id"))
+    once_key: Mapped[str] = mapped_column(String(120), unique=True)
+    state: Mapped[Code] = mapped_column(default="running")
+    explanation: Mapped[list[str]]
+    facts: Mapped[dict[str, Any]]
+    scope: Mapped[dict[str, Any]]
+    fault: Mapped[str] = mapped_column(Text, default="")
+    started_by: Mapped[Code]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+    __table_args__ = (
+        whole(),
+        within("incident_id", "incidents"),
+        Index("ix_runs_incident", "incident_id", "id"),
+        Index("ix_runs_state", "state", "id"),
+    )
+
+
+class RunToken(Exercised, Base):
+    """A live token of a run, as the interpreter left it. Rows of finished tokens are deleted."""
+
+    __tablename__ = "run_tokens"
+    id: Mapped[Id]
+    run_id: Mapped[int]
+    token: Mapped[str] = mapped_column(String(80))
+    data: Mapped[dict[str, Any]]
+    __table_args__ = (within("run_id", "runs"), UniqueConstraint("run_id", "token"))
+
+
+class StepAttempt(Exercised, Base):
+    """One try at one step. `key` is the interpreter's, unique in the run: the same work is never begun twice.
+
+    It points to the task or release that does the work, never the other way round.
+    """
+
+    __tablename__ = "step_attempts"
+    id: Mapped[Id]
+    run_id: Mapped[int]
+    key: Mapped[str] = mapped_column(String(200))
+    step: Mapped[str] = mapped_column(String(120))
+    name: Mapped[str] = mapped_column(Text, default="")
+    kind: Mapped[Code]
+    spec: Mapped[dict[str, Any]]
+    state: Mapped[Code] = mapped_column(default="begun")
+    task_id: Mapped[int | None]
+    release_id: Mapped[int | None]
+    outcome: Mapped[Code] = mapped_column(default="")
+    values: Mapped[dict[str, Any]]
+    begun_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    __table_args__ = (
+        whole(),
+        within("run_id", "runs"),
+        within("task_id", "tasks"),
+        within("release_id", "releases"),
+        UniqueConstraint("run_id", "key"),
+        Index("ix_step_attempts_task", "task_id"),
+        Index("ix_step_attempts_release", "release_id"),
+    )
+
+
+class StepState(Exercised, Base):
+    """The last thing seen of each step, for drawing the run."""
+
+    __tablename__ = "step_states"
+    id: Mapped[Id]
+    run_id: Mapped[int]
+    step: Mapped[str] = mapped_column(String(120))
+    state: Mapped[Code]
+    at: Mapped[datetime]
+    passes: Mapped[int] = mapped_column(default=1)
+    __table_args__ = (within("run_id", "runs"), UniqueConstraint("run_id", "step"))
+
+
+class Timer(Exercised, Base):
+    """Something a run waits for by time. A pending row with the same instant wakes it."""
+
+    __tablename__ = "timers"
+    id: Mapped[Id]
+    run_id: Mapped[int]
+    key: Mapped[str] = mapped_column(String(200))
+    purpose: Mapped[Code]
+    due_at: Mapped[datetime]
+    fired_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+    __table_args__ = (whole(), within("run_id", "runs"), UniqueConstraint("run_id", "key"), Index("ix_timers_due", "due_at"))

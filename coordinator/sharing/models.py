@@ -1,0 +1,125 @@
+"""Releases, decisions and approvals: tables only. Decisions and approvals are append-only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
+
+
+class Release(Exercised, Base):
+    """One text that is to leave, for one purpose: the unit that is decided for each recipient.
+
+    `kind`: receipt initial update correction closure recall check call-our-desk notice.
+    `state`: evaluated awaiting-approval released refused withdrawn. `ack`: person, system or "" (none asked).
+    `ladder`: the chain of reminders and next steps, as playbooks write it. `content_digest` covers what is sent.
+    """
+
+    __tablename__ = "releases"
+    id: Mapped[Id]
+    incident_id: Mapped[int | None]
+    kind: Mapped[Code]
+    purpose: Mapped[Code]
+    info_category: Mapped[Code]
+    title_version_id: Mapped[int]
+    body_version_id: Mapped[int]
+    marking: Mapped[dict[str, Any]]
+    originator_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
+    content_digest: Mapped[Hash]
+    language: Mapped[str] = mapped_column(String(20), default="en")
+    reply_by: Mapped[datetime | None]
+    in_reply_to_id: Mapped[int | None]
+    ack: Mapped[str] = mapped_column(String(6), default="")
+    ladder: Mapped[list[Any]]
+    state: Mapped[Code] = mapped_column(default="evaluated")
+    requested_by: Mapped[Code]
+    created_at: Mapped[datetime]
+    __table_args__ = (
+        whole(),
+        within("incident_id", "incidents"),
+        within("in_reply_to_id", "releases"),
+        within("title_version_id", "item_versions"),
+        within("body_version_id", "item_versions"),
+        Index("ix_releases_incident", "incident_id", "id"),
+    )
+
+
+class ReleaseItem(Exercised, Base):
+    """Which item versions a release was composed from: the strictest of their markings binds it."""
+
+    __tablename__ = "release_items"
+    id: Mapped[Id]
+    release_id: Mapped[int]
+    item_version_id: Mapped[int]
+    __table_args__ = (
+        within("release_id", "releases"),
+        within("item_version_id", "item_versions"),
+        UniqueConstraint("release_id", "item_version_id"),
+    )
+
+
+class ShareDecision(Exercised, Base):
+    """What the rules said of one recipient, with everything they looked at as a digest. Never changed, only followed.
+
+    `recipient` is an organisation's code, `user:<id>` for our own people, or `PUBLIC`. `previous_id`: the decision this one
+    re-evaluates. An alert points here by (id, result, content_digest, recipient), so that only a permit for exactly that
+    text and recipient can carry one (I1, R01).
+    """
+
+    __tablename__ = "share_decisions"
+    id: Mapped[Id]
+    release_id: Mapped[int]
+    incident_id: Mapped[int | None]
+    recipient: Mapped[Code]
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"))
+    channel_id: Mapped[int | None]
+    channel_kind: Mapped[Code]
+    result: Mapped[str] = mapped_column(String(6))
+    reasons: Mapped[list[str]]
+    obligations: Mapped[list[str]]
+    effective_tlp: Mapped[str] = mapped_column(String(12))
+    agreement: Mapped[str | None] = mapped_column(String(80))
+    agreement_version: Mapped[int | None]
+    agreement_problems: Mapped[dict[str, Any]]
+    purpose: Mapped[Code]
+    content_digest: Mapped[Hash]
+    inputs: Mapped[dict[str, Any]]
+    inputs_digest: Mapped[Hash]
+    policy_version: Mapped[Code]
+    evaluated_at: Mapped[datetime]
+    valid_until: Mapped[datetime]
+    requested_by: Mapped[Code]
+    previous_id: Mapped[int | None]
+    __table_args__ = (
+        whole(),
+        UniqueConstraint("id", "result", "content_digest", "recipient", name="uq_share_decisions_permit"),
+        within("release_id", "releases"),
+        within("incident_id", "incidents"),
+        within("channel_id", "channels"),
+        within("previous_id", "share_decisions"),
+        Index("ix_share_decisions_release", "release_id", "recipient"),
+        Index("ix_share_decisions_incident", "incident_id", "id"),
+    )
+
+
+class Approval(Exercised, Base):
+    """A second person's word on a decision that was referred. `answer`: approve, refuse. Bound to the content digest."""
+
+    __tablename__ = "approvals"
+    id: Mapped[Id]
+    decision_id: Mapped[int]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    role: Mapped[Code]
+    answer: Mapped[str] = mapped_column(String(7))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+    until: Mapped[datetime]
+    content_digest: Mapped[Hash]
+    voided_at: Mapped[datetime | None]
+    __table_args__ = (within("decision_id", "share_decisions"), UniqueConstraint("decision_id", "user_id"))
+
+

@@ -1,0 +1,48 @@
+"""Settings made real: database, vault and live in one object. A process opens one store, after it has forked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.orm import Session
+
+from coordinator import db
+from coordinator.config import Settings, prepare_data_dir
+from coordinator.live import Live
+from coordinator.vault import Vault, open_master_key
+
+
+class Store:
+    """What every door and job holds. `unit_of_work()` is the only way to write; `read()` the only way to look."""
+
+    def __init__(self, settings: Settings, *, vault: Vault | None = None) -> None:
+        prepare_data_dir(settings)
+        self.settings = settings
+        self.engine = db.make_engine(settings.database_url)
+        self.vault = vault or open_master_key(settings.master_key_file, create=self.one_machine)
+        self.live = Live(settings.redis_url)
+
+    @property
+    def one_machine(self) -> bool:
+        return self.settings.database_url.startswith("sqlite")
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[Session]:
+        """One transaction that commits when the block ends well. Open pages and the relay are nudged afterwards."""
+        with db.transaction(self.engine, info={"store": self}, on_commit=self.live.nudge) as tx:
+            yield tx
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent view; nothing written in it stays."""
+        with db.transaction(self.engine, info={"store": self}, on_commit=self.live.nudge, read_only=True) as tx:
+            yield tx
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def store_of(tx: Session) -> Store:
+    """The store a transaction belongs to: for its vault and settings."""
+    return tx.info["store"]

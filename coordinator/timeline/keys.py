@@ -1,0 +1,55 @@
+"""Data keys as rows: make one, seal and open under it, destroy it."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.errors import CoordinatorError
+from coordinator.store import store_of
+from coordinator.timeline.models import DataKey
+
+
+class Erased(CoordinatorError):
+    """The data key was destroyed on purpose; what it sealed is gone for good."""
+
+    status = 410
+    title = "This was erased"
+
+
+def new_key(tx: Session) -> int:
+    """Make a data key; returns its id."""
+    vault = store_of(tx).vault
+    row = insert(DataKey).values(master_key_id=vault.key_id, wrapped=vault.new_data_key(), created_at=clock.now())
+    return tx.execute(row.returning(DataKey.id)).scalar_one()
+
+
+def seal(tx: Session, key_id: int, plain: bytes, *, about: str) -> bytes:
+    """Encrypt under data key `key_id`. `about` names what it belongs to, e.g. `report`; give the same to open it."""
+    return store_of(tx).vault.seal(_wrapped(tx, key_id), plain, about=f"{about}/{key_id}")
+
+
+def unseal(tx: Session, key_id: int, sealed: bytes, *, about: str) -> bytes:
+    """The plain bytes. Raises Erased when the key was destroyed, CannotOpen when the bytes were altered."""
+    return store_of(tx).vault.open(_wrapped(tx, key_id), sealed, about=f"{about}/{key_id}")
+
+
+def destroy(tx: Session, key_id: int) -> None:
+    """Erase everything sealed under the key."""
+    tx.execute(update(DataKey).where(DataKey.id == key_id).values(wrapped=None, destroyed_at=clock.now()))
+    _cache(tx).pop(key_id, None)
+
+
+def _cache(tx: Session) -> dict[int, bytes]:
+    return tx.info.setdefault("data_keys", {})
+
+
+def _wrapped(tx: Session, key_id: int) -> bytes:
+    cache = _cache(tx)
+    if key_id not in cache:
+        wrapped = tx.execute(select(DataKey.wrapped).where(DataKey.id == key_id)).scalar_one_or_none()
+        if wrapped is None:
+            raise Erased()
+        cache[key_id] = wrapped
+    return cache[key_id]
