@@ -1,0 +1,87 @@
+"""What may never be changed, said to the database itself: triggers on both stores, grants on PostgreSQL.
+
+On SQLite the owner of the host can drop a trigger; the record's checkpoints kept elsewhere are what shows it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+
+#: Rows of these are never changed and never deleted.
+APPEND_ONLY = (
+    "entries", "checkpoints", "checkpoint_heads", "item_versions", "share_decisions", "delivery_attempts",
+    "acknowledgements",
+)  # fmt: skip
+#: Rows of these may be deleted (erasure) but never changed.
+UNCHANGED = ("entry_values", "report_bodies")
+#: Of these only the other columns may be changed, and rows are never deleted.
+FIXED_COLUMNS = {
+    "reports": ("public_id", "received_at", "via", "organisation_id", "endpoint_id", "endpoint_key_id", "user_id",
+                "message_id", "raw_digest", "raw_size", "exercise"),
+    "approvals": ("decision_id", "user_id", "role", "answer", "reason", "at", "content_digest", "exercise"),
+    "agreements": ("key", "version", "terms", "digest", "recorded_by"),
+    "playbook_versions": ("playbook_id", "version", "digest", "document"),
+    "alerts": ("release_id", "recipient", "decision_id", "content_digest", "public_id", "exercise"),
+}  # fmt: skip
+
+
+def protect(connection: Connection) -> None:
+    """Put the triggers in place."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(
+            "CREATE FUNCTION coordinator_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION '% of % is refused: the record is append-only', TG_OP, TG_TABLE_NAME; END $$"
+        ))  # fmt: skip
+    for name, table, what in _triggers():
+        connection.execute(text(_create(connection.dialect.name, name, table, what)))
+    if connection.dialect.name == "postgresql":
+        for table in (*APPEND_ONLY, *UNCHANGED, *FIXED_COLUMNS):
+            connection.execute(text(
+                f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+                "FOR EACH STATEMENT EXECUTE FUNCTION coordinator_refuse()"
+            ))  # fmt: skip
+
+
+def unprotect(connection: Connection) -> None:
+    """Take the triggers away again (a step back of the migrations)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("DROP FUNCTION coordinator_refuse() CASCADE"))
+        return
+    for name, _table, _what in _triggers():
+        connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
+
+
+def grant_to(connection: Connection, database_url: str) -> None:
+    """Give the application's role rows and no structure: no DDL, no TRUNCATE, no triggers, no change of the record."""
+    role = '"' + (make_url(database_url).username or "").replace('"', '""') + '"'
+    said = [
+        f"GRANT USAGE ON SCHEMA public TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+        f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
+        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
+        *(f"REVOKE UPDATE, DELETE ON {table} FROM {role}" for table in APPEND_ONLY),
+        *(f"REVOKE UPDATE ON {table} FROM {role}" for table in UNCHANGED),
+        *(f"REVOKE DELETE ON {table} FROM {role}" for table in FIXED_COLUMNS),
+    ]
+    for statement in said:
+        connection.execute(text(statement))
+
+
+def _triggers() -> list[tuple[str, str, str]]:
+    """(trigger name, table, `UPDATE`, `DELETE` or `UPDATE OF columns`)."""
+    found = [(f"{table}_no_{what.lower()}", table, what) for table in APPEND_ONLY for what in ("UPDATE", "DELETE")]
+    found += [(f"{table}_no_update", table, "UPDATE") for table in UNCHANGED]
+    for table, columns in FIXED_COLUMNS.items():
+        names = ", ".join(f'"{column}"' for column in columns)
+        found += [(f"{table}_fixed", table, f"UPDATE OF {names}"), (f"{table}_no_delete", table, "DELETE")]
+    return found
+
+
+def _create(dialect: str, name: str, table: str, what: str) -> str:
+    if dialect == "postgresql":
+        return f"CREATE TRIGGER {name} BEFORE {what} ON {table} FOR EACH ROW EXECUTE FUNCTION coordinator_refuse()"
+    return (
+        f"CREATE TRIGGER {name} BEFORE {what} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, 'change of {table} is refused: the record is append-only'); END"
+    )
