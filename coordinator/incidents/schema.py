@@ -25,6 +25,7 @@ from coordinator.outside.strict_json import parse_json
 __all__ = ["ATTACHMENT_BYTES", "ReportSchema", "load_report", "parse_json", "sanitise_name"]
 
 ATTACHMENT_BYTES = 25 * 1024 * 1024
+DESCRIPTION_LENGTH = 10_000
 MOST_OBSERVABLES = 1000
 MOST_ATTACHMENTS = 50
 MOST_PARTIES = 250
@@ -82,6 +83,19 @@ class AttachmentSchema(Shape):
     size = Whole(0, ATTACHMENT_BYTES, required=True)
 
 
+class Attachments(Listed):
+    """Each file once: it is sent, stored and shown as awaited under its digest."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[Any]:
+        announced = super()._deserialize(value, attr, data, **kwargs)
+        digests = [file["sha256"] for file in announced]
+        again = [index for index, digest in enumerate(digests) if digest in digests[:index]]
+        if again:
+            raise ValidationError({index: {"sha256": ["This file is announced already: once is enough."]}
+                                   for index in again})
+        return announced
+
+
 class ContactSchema(Shape):
     name = Text(200)
     email = terms.email()
@@ -94,7 +108,7 @@ def _fidelity() -> Choice:
 
 class ReportSchema(Shape):
     title = Text(120, required=True, metadata={"description": "What happened, in one line."})
-    description = Text(10_000, lines=True)
+    description = Text(DESCRIPTION_LENGTH, lines=True)
     external_id = Text(200, metadata={"description": "The sender's own reference; sent again, it is an update."})
     tlp = terms.tlp(required=True, metadata={"description": "Traffic Light Protocol 2.0. There is no default."})
     pap = terms.pap()
@@ -116,7 +130,7 @@ class ReportSchema(Shape):
     caveats = Part(CaveatsSchema)
     originator = terms.OrganisationCode(metadata={"description": "Whose information it is; absent: the sender's."})
     observables = Listed(Part(ObservableSchema), most=MOST_OBSERVABLES)
-    attachments = Listed(Part(AttachmentSchema), most=MOST_ATTACHMENTS)
+    attachments = Attachments(Part(AttachmentSchema), most=MOST_ATTACHMENTS)
     asks = Text(2000, lines=True, metadata={"description": "What the sender asks for."})
     reply_by = Instant()
     language = terms.Language()
@@ -159,9 +173,14 @@ def refuse_secrecy(data: Any) -> None:
         return
     for name in ("title", "description", "asks"):
         text = data.get(name)
-        if isinstance(text, str) and (find_secrecy(text) if name == "title" else find_secrecy("", text)):
+        if isinstance(text, str) and find_secrecy("", _ends(text)):
             detail = "Take this to a system for classified information: it bears a secrecy marking and was not kept."
             raise SecrecyMarkingFound([Fault(f"/{name}", detail)])
+
+
+def _ends(text: str) -> str:
+    """What is searched of a text: all of one that may be accepted, the two ends of one that is refused for its length."""
+    return text if len(text) <= DESCRIPTION_LENGTH else f"{text[:1000]}\n{text[-1000:]}"
 
 
 def _marked_name(name: str) -> bool:

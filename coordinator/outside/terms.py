@@ -75,7 +75,7 @@ class Language(Token):
     """A BCP 47 language tag, in the recommended writing: `en`, `pt-BR`, `zh-Hant` (RFC 5646, 2.1.1)."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(r"[A-Za-z0-9-]{2,35}", "Send a BCP 47 language tag, like en or pt-BR.", longest=35, **kwargs)
+        super().__init__(r"[A-Za-z0-9-]{2,20}", "Send a BCP 47 language tag, like en or pt-BR.", longest=20, **kwargs)
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         tag = super()._deserialize(value, attr, data, **kwargs)
@@ -103,13 +103,13 @@ def email(**kwargs: Any) -> Token:
 def phone(**kwargs: Any) -> Token:
     """A telephone number, best in E.164 with a leading plus."""
     sentence = "Send a telephone number with its country code, like +358 0 000 000."
-    return Token(r"\+?[0-9][0-9 ()./-]{2,38}(?: ?(?:x|ext\.?) ?[0-9]{1,8})?", sentence, longest=50, **kwargs)
+    return Token(r"\+?[0-9][0-9 ()./-]{2,38}(?: ?(?:x|ext\.?) ?[0-9]{1,8})?", sentence, longest=40, **kwargs)
 
 
 def media_type(**kwargs: Any) -> Token:
     """A media type; parameters are left out, letters are small (RFC 6838, 4.2)."""
     sentence = "Send a media type, like application/pdf."
-    return Token(rf"{_MEDIA}/{_MEDIA}(?:[ \t]*;[\x20-\x7e]*)?", sentence, longest=255,
+    return Token(rf"{_MEDIA}/{_MEDIA}(?:[ \t]*;[\x20-\x7e]*)?", sentence, longest=120,
                  canonical=lambda text: text.split(";")[0].strip().lower(), **kwargs)
 
 
