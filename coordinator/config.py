@@ -110,7 +110,8 @@ def _driver(url: str) -> str:
 
 
 def _read(env: Mapping[str, str], name: str, *, is_path: bool = False) -> str:
-    """The value of COORDINATOR_NAME or the content of COORDINATOR_NAME_FILE; `is_path`: the name itself ends in _FILE."""
+    """The value of COORDINATOR_NAME or the content of COORDINATOR_NAME_FILE; `is_path`: the name itself ends in
+    _FILE."""
     key = f"COORDINATOR_{name}"
     if is_path or not env.get(f"{key}_FILE"):
         return env.get(key, "").strip()

@@ -1,7 +1,7 @@
 """The database: engine, types, and the one way to open a transaction. SQLite and PostgreSQL, same models.
 
-SQLite runs in WAL with synchronous=FULL; every write transaction begins IMMEDIATE, because a deferred one that turns into
-a writer fails at once when another writer was faster, whatever the busy time-out says.
+SQLite runs in WAL with synchronous=FULL; every write transaction begins IMMEDIATE, because a deferred one that turns
+into a writer fails at once when another writer was faster, whatever the busy time-out says.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with outside data: `pointer` is an RFC 6901 JSON pointer, `detail` a sentence that says what to do."""
+    """One thing wrong with outside data: `pointer` is an RFC 6901 JSON pointer, `detail` a sentence that says what to
+    do."""
 
     pointer: str
     detail: str

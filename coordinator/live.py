@@ -14,7 +14,8 @@ import redis
 WAKE = "coordinator:wake"
 TOPICS = "coordinator:topics"
 RELAY = "relay"
-#: After a failed call Redis is left alone for this long (seconds), so that a broker that is away does not slow the doors.
+#: After a failed call Redis is left alone for this long (seconds), so that a broker that is away does not slow the
+#: doors.
 REST = 2.0
 
 

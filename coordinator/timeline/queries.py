@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable
 from datetime import datetime
@@ -49,10 +50,8 @@ def described(tx: Session, rows: Iterable[Entry]) -> list[dict[str, Any]]:
 def _described(tx: Session, row: Entry, value: EntryValue | None) -> dict[str, Any]:
     said: dict[str, Any] = {"text": ERASED, "values": {}}
     if value is not None:
-        try:
+        with contextlib.suppress(Erased):
             said = json.loads(unseal(tx, value.data_key_id, value.sealed, about="entry")[16:])
-        except Erased:
-            pass
     return {
         "id": row.id, "seq": row.seq, "at": row.at, "actor": row.actor, "kind": row.kind, "text": said["text"],
         "values": said["values"], "about": (row.object_type, row.object_id), "hash": row.hash,

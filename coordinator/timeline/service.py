@@ -1,7 +1,9 @@
 """Writing the record and the outbox. Every use case calls `append` in the transaction that makes the change.
 
-An entry's value (text, old and new values) is sealed beside the chain; the chain carries SHA-256(salt, value). Erasing the
-value or its key leaves a chain that still verifies. The record is part of the verb: there is no way to change and not say so.
+An entry's value (text, old and new values) is sealed beside the chain; the chain carries SHA-256(salt, value).
+Erasing
+the value or its key leaves a chain that still verifies. The record is part of the verb: there is no way to change and
+not say so.
 """
 
 from __future__ import annotations
@@ -53,8 +55,8 @@ def append(
 ) -> int:
     """Add one entry to the incident's chain, or to the record's when there is none; returns the entry's id.
 
-    `incident` is an Incident row (id, exercise, data_key_id are read). `actor` is `user:<id>`, `endpoint:<slug>`, `system`
-    or `cli:<os user>`.
+    `incident` is an Incident row (id, exercise, data_key_id are read). `actor` is `user:<id>`, `endpoint:<slug>`,
+    `system` or `cli:<os user>`.
     """
     return append_all(
         tx, [Event(kind, text, values or {}, about)], actor=actor, incident=incident, exercise=exercise

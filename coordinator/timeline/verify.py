@@ -1,7 +1,7 @@
 """Proving the record: chains, commitments, checkpoints. What it proves and what not is said in the answer.
 
-A chain proves that nothing inside it was changed, removed or put in between. It cannot prove that its end was not cut off, or
-that the whole database is not an older copy: a checkpoint that left the machine does (`against`).
+A chain proves that nothing inside it was changed, removed or put in between. It cannot prove that its end was not cut
+off, or that the whole database is not an older copy: a checkpoint that left the machine does (`against`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Verdict:
 
 
 def verify(tx: Session, *, against: bytes | None = None) -> Verdict:
-    """Walk every chain, open every value that is left, check every checkpoint, and the one in `against` (JSON bytes)."""
+    """Walk every chain, open every value that is left, check every checkpoint, and the one in `against` (JSON
+    bytes)."""
     verdict = Verdict()
     for step in (_verify_chains, _verify_checkpoints):
         if not verdict.broken:
