@@ -15,6 +15,7 @@ regular expression of a stranger cannot be bounded.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from playbooks.variables import Value, comparable, fault_of_value, is_number
@@ -92,6 +93,7 @@ class AnyOf:
 Condition = Ref | Literal | Comparison | Not | All | AnyOf
 
 
+@lru_cache(maxsize=2_048)
 def parse(text: str) -> Condition:
     """The condition as a tree. Raises ConditionFault with a sentence; takes time in proportion to the text."""
     if len(text) > MAX_CHARACTERS:

@@ -277,10 +277,11 @@ def _test(rule: Mapping[str, Any], value: Any) -> tuple[bool, str]:
         return rule["is"] in values, f"{rule['is']} is asked for"
     if "in" in rule:
         return any(each in rule["in"] for each in values), f"one of {', '.join(map(str, rule['in']))} is asked for"
-    least = rule.get("at_least")
-    size = len(values) if isinstance(value, list | tuple | set | frozenset) else _number(value)
-    counted = " in number" if isinstance(value, list | tuple | set | frozenset) else ""
-    return size is not None and least is not None and size >= least, f"at least {least}{counted} is asked for"
+    least = _number(rule.get("at_least"))
+    many = isinstance(value, list | tuple | set | frozenset)
+    size = len(values) if many else _number(value)
+    met = size is not None and least is not None and size >= least
+    return met, f"at least {rule.get('at_least')}{' in number' if many else ''} is asked for"
 
 
 def _number(value: Any) -> float | None:
