@@ -21,8 +21,11 @@ class Erased(CoordinatorError):
 def new_key(tx: Session) -> int:
     """Make a data key; returns its id."""
     vault = store_of(tx).vault
-    row = insert(DataKey).values(master_key_id=vault.key_id, wrapped=vault.new_data_key(), created_at=clock.now())
-    return tx.execute(row.returning(DataKey.id)).scalar_one()
+    wrapped = vault.new_data_key()
+    row = insert(DataKey).values(master_key_id=vault.key_id, wrapped=wrapped, created_at=clock.now())
+    key_id = tx.execute(row.returning(DataKey.id)).scalar_one()
+    remember(tx, key_id, wrapped)
+    return key_id
 
 
 def seal(tx: Session, key_id: int, plain: bytes, *, about: str) -> bytes:
@@ -39,6 +42,12 @@ def destroy(tx: Session, key_id: int) -> None:
     """Erase everything sealed under the key."""
     tx.execute(update(DataKey).where(DataKey.id == key_id).values(wrapped=None, destroyed_at=clock.now()))
     _cache(tx).pop(key_id, None)
+
+
+def remember(tx: Session, key_id: int, wrapped: bytes | None) -> None:
+    """Spare a look-up: the caller has read this key's row already."""
+    if wrapped is not None:
+        _cache(tx)[key_id] = wrapped
 
 
 def _cache(tx: Session) -> dict[int, bytes]:

@@ -1,0 +1,65 @@
+"""The register as the sharing decision and the pages need it: plain data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session, aliased
+
+from coordinator.agreements import rules
+from coordinator.agreements.models import Agreement, Consent
+from coordinator.partners.models import Organisation
+
+
+def current(tx: Session) -> list[Agreement]:
+    """The newest version of every agreement, by key."""
+    return list(tx.execute(select(Agreement).where(Agreement.current).order_by(Agreement.key)).scalars())
+
+
+def versions_of(tx: Session, key: str) -> list[Agreement]:
+    """All versions of one agreement, newest first."""
+    return list(tx.execute(select(Agreement).where(Agreement.key == key).order_by(Agreement.version.desc())).scalars())
+
+
+def decision_agreements(tx: Session, party: str, *, own: str) -> list[tuple[dict[str, Any], int]]:
+    """Agreements in which both `party` and `own` (organisation codes) stand: (input of the decision, version)."""
+    found = []
+    for row in current(tx):
+        codes = {each["party"] for each in row.terms.get("parties", ())}
+        if {party, own} <= codes:
+            found.append((rules.to_decision_input(row.terms), row.version))
+    return found
+
+
+def consents(tx: Session, *, originator_id: int, item: str | None = None) -> list[dict[str, Any]]:
+    """An originator's consents that were not withdrawn, for one item or for any: {to, purpose, valid_until, id}.
+
+    Whether one still holds at an instant is the decision's to say.
+    """
+    receiver = aliased(Organisation)
+    query = (
+        select(Consent, receiver.code)
+        .join(receiver, receiver.id == Consent.to_id)
+        .where(Consent.from_id == originator_id, Consent.withdrawn_at.is_(None))
+        .order_by(Consent.id)
+    )
+    if item is not None:
+        query = query.where(or_(Consent.item == "*", Consent.item == item))
+    return [
+        {"id": row.id, "to": code, "purpose": row.purpose, "valid_until": row.valid_until}
+        for row, code in tx.execute(query)
+    ]
+
+
+def standing(tx: Session, now: datetime) -> list[dict[str, Any]]:
+    """Every agreement with its status now and its parties, for lists."""
+    return [
+        {
+            "id": row.id, "key": row.key, "version": row.version, "title": row.terms.get("title", ""),
+            "kind": row.terms.get("kind", ""), "status": str(rules.status(row.terms, now)),
+            "parties": [each["party"] for each in row.terms.get("parties", ())], "terms": row.terms,
+        }
+        for row in current(tx)
+    ]  # fmt: skip

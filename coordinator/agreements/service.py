@@ -1,0 +1,99 @@
+"""Recording agreements and consents. Amending adds a version; nothing is ever edited in place."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import rfc8785
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.agreements.models import Agreement, Consent
+from coordinator.errors import Fault, Invalid, NotFound
+from coordinator.partners.queries import organisation_by_code
+
+
+def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
+    """Add an agreement or a new version of it; `terms` are validated register fields. One line, or "" when the same.
+
+    Raises Invalid when a party is not a known organisation.
+    """
+    plain = plain_terms(terms)
+    key, digest = plain["agreement_id"], hashlib.sha256(rfc8785.dumps(plain)).hexdigest()
+    for place, party in enumerate(plain.get("parties", ())):
+        if organisation_by_code(tx, party["party"]) is None:
+            raise Invalid([Fault(f"/parties/{place}/party", "There is no organisation with this code: add it first.")])
+    old = tx.execute(select(Agreement).where(Agreement.key == key, Agreement.current).with_for_update()).scalar()
+    if old is not None and old.digest == digest:
+        return ""
+    if old is not None:
+        old.current = False
+        tx.flush()
+    row = Agreement(
+        key=key, version=old.version + 1 if old else 1, current=True, terms=plain, digest=digest,
+        created_at=clock.now(), recorded_by=actor,
+    )  # fmt: skip
+    tx.add(row)
+    tx.flush()
+    timeline.append(
+        tx, "agreement.recorded", f"Version {row.version} of the agreement {key} was recorded.", actor=actor,
+        about=("agreement", row.id), values={"old": old.terms if old else None, "new": plain},
+    )  # fmt: skip
+    return f"agreement {key}: {'version ' + str(row.version) + ' recorded' if old else 'added'}"
+
+
+def record_consent(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
+    """An originator's permission: from to purpose item valid_until evidence (codes; `*` for any). "" when it stands."""
+    parties = {}
+    for name in ("from", "to"):
+        found = organisation_by_code(tx, fields[name])
+        if found is None:
+            raise Invalid([Fault(f"/{name}", "There is no organisation with this code: add it first.")])
+        parties[name] = found.id
+    wanted = {
+        "from_id": parties["from"], "to_id": parties["to"], "purpose": fields["purpose"],
+        "item": fields.get("item") or "*", "valid_until": fields.get("valid_until"),
+        "evidence": fields.get("evidence") or "",
+    }  # fmt: skip
+    query = select(Consent).filter_by(**wanted).where(Consent.withdrawn_at.is_(None))
+    if tx.execute(query).first() is not None:
+        return ""
+    row = Consent(**wanted, granted_at=clock.now(), recorded_by=actor)
+    tx.add(row)
+    tx.flush()
+    until = wanted["valid_until"]
+    timeline.append(
+        tx, "consent.recorded", f"Consent of {fields['from']} for {fields['to']} was recorded.", actor=actor,
+        about=("consent", row.id),
+        values={**{name: fields.get(name) for name in ("from", "to", "purpose", "item", "evidence")},
+                "valid_until": clock.rfc3339(until) if until else None},
+    )  # fmt: skip
+    return f"consent {fields['from']} to {fields['to']}: added"
+
+
+def withdraw_consent(tx: Session, consent_id: int, *, actor: str, reason: str) -> None:
+    """From now on the consent holds no more; what was sent under it stays on record. Raises NotFound."""
+    row = tx.get(Consent, consent_id)
+    if row is None:
+        raise NotFound()
+    if row.withdrawn_at is None:
+        row.withdrawn_at = clock.now()
+        timeline.append(tx, "consent.withdrawn", "A consent was withdrawn.", actor=actor, values={"reason": reason},
+                        about=("consent", consent_id))  # fmt: skip
+        timeline.pending(tx, "consent.withdrawn", consent_id)
+
+
+def plain_terms(value: Any) -> Any:
+    """Register fields as JSON data: instants as RFC 3339 text, sets as sorted lists."""
+    if isinstance(value, datetime):
+        return clock.rfc3339(value)
+    if isinstance(value, dict):
+        return {name: plain_terms(each) for name, each in value.items() if each is not None}
+    if isinstance(value, set | frozenset):
+        return sorted(plain_terms(each) for each in value)
+    if isinstance(value, list | tuple):
+        return [plain_terms(each) for each in value]
+    return value if isinstance(value, bool | int | float | str | type(None)) else str(value)

@@ -1,0 +1,284 @@
+"""`coordinator …`: every command. Those that start workers register themselves by entry point, so that nothing here
+imports a worker. Exit codes: 0 done, 1 refused or wrong, 2 not understood or not built yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from coordinator import clock, config, migrations
+from coordinator.errors import CoordinatorError, Invalid
+from coordinator.store import Store
+
+NOT_YET = ("obligations preview", "backup", "restore", "keys rotate")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except Invalid as refused:
+        for fault in refused.errors:
+            print(f"{fault.pointer or '/'}: {fault.detail}", file=sys.stderr)
+        return 1
+    except CoordinatorError as refused:
+        print(f"{refused.title}. {refused.detail}" if refused.detail != refused.title else refused.title,
+              file=sys.stderr)  # fmt: skip
+        return 1
+    except OSError as error:
+        print(f"{error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def actor() -> str:
+    """How the record names whoever types: the account of this machine."""
+    try:
+        return f"cli:{getpass.getuser()}"[:80]
+    except (OSError, KeyError):
+        return "cli:unknown"
+
+
+@contextmanager
+def opened(arguments: argparse.Namespace) -> Iterator[Store]:
+    """The store of `--data`. In one-machine mode its database is brought up to date first."""
+    settings = config.load(data_dir=arguments.data)
+    store = Store(settings)
+    try:
+        if store.one_machine:
+            migrations.upgrade(settings)
+        yield store
+    finally:
+        store.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="coordinator", description="Cyber-diplomacy incident coordination.")
+    commands = parser.add_subparsers(metavar="command", required=True)
+
+    def add(path: str, run: Callable[[argparse.Namespace], int | None], help: str) -> argparse.ArgumentParser:
+        """A command of one or two words; every one takes --data."""
+        first, _, second = path.partition(" ")
+        group = groups.get(first)
+        if second and group is None:
+            group = groups[first] = commands.add_parser(first).add_subparsers(metavar="command", required=True)
+        command = (group if second else commands).add_parser(second or first, help=help, description=help)
+        command.add_argument("--data", metavar="DIR", help="data directory (default: COORDINATOR_DATA_DIR or ./var)")
+        command.set_defaults(run=run)
+        return command
+
+    groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
+    add("migrate", _migrate, "bring the database up to date")
+    add("load", _load, "load a world file").add_argument("file", type=Path)
+    _add_people(add)
+    add("doctor", _doctor, "say what is wrong with this installation").add_argument(
+        "--settings", action="store_true", help="list every setting and where it comes from")  # fmt: skip
+    add("record verify", _verify, "prove the record").add_argument("--against", type=Path, metavar="FILE")
+    add("record checkpoint", _checkpoint, "sign the record as it stands and print the checkpoint")
+    _add_rules(add)
+    for path in NOT_YET:
+        add(path, _not_yet, "not built yet").add_argument("rest", nargs="*")
+    for entry in entry_points(group="coordinator.commands"):
+        entry.load()(add)
+    return parser
+
+
+def _add_people(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add("user add", _user_add, "add an account and print a one-time sign-in link")
+    command.add_argument("--email", required=True)
+    command.add_argument("--name", required=True)
+    command.add_argument("--role", required=True)
+    command.add_argument("--organisation", default="")
+    add("user link", _user_link, "print a one-time sign-in link").add_argument("email")
+    command = add("token add", _token_add, "make an API token and print it once")
+    command.add_argument("--email", required=True)
+    command.add_argument("--name", required=True)
+    command.add_argument("--scope", required=True, nargs="+", action="extend")
+
+
+def _add_rules(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add("playbook check", _playbook_check, "check playbook files")
+    command.add_argument("--strict", action="store_true")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    command = add("playbook simulate", _playbook_simulate, "run a playbook against scripted events")
+    command.add_argument("file", type=Path)
+    command.add_argument("--events", required=True, type=Path)
+    command.add_argument("--with", dest="others", action="extend", nargs="+", type=Path, default=[])
+    add("playbook import", _playbook_import, "take a playbook into the catalogue").add_argument("file", type=Path)
+    add("playbook export", _playbook_export, "print a playbook as canonical JSON").add_argument("id")
+    add("sharing evaluate", _sharing_evaluate, "decide sharing cases").add_argument("file", type=Path)
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    settings = config.load(data_dir=arguments.data)
+    config.prepare_data_dir(settings)
+    migrations.upgrade(settings)
+    store = Store(settings)
+    try:
+        from coordinator.runs.catalogue import ship_library
+
+        with store.unit_of_work() as tx:
+            ship_library(tx)
+    finally:
+        store.close()
+    print("The database is up to date.")
+    return 0
+
+
+def _load(arguments: argparse.Namespace) -> int:
+    from coordinator.interchange.world import load_world
+
+    raw = arguments.file.read_bytes()
+    with opened(arguments) as store, store.unit_of_work() as tx:
+        lines = load_world(tx, raw, actor=actor(), digest=hashlib.sha256(raw).hexdigest())
+    print("\n".join(lines) or "Nothing to change: all of it is there already.")
+    return 0
+
+
+def _user_add(arguments: argparse.Namespace) -> int:
+    from coordinator.accounts import service
+    from coordinator.errors import Fault
+    from coordinator.partners.queries import organisation_by_code
+
+    with opened(arguments) as store, store.unit_of_work() as tx:
+        organisation = organisation_by_code(tx, arguments.organisation) if arguments.organisation else None
+        if arguments.organisation and organisation is None:
+            raise Invalid([Fault("/organisation", "There is no organisation with this code.")])
+        user = service.create_user(
+            tx, email=arguments.email, name=arguments.name, role=arguments.role, actor=actor(),
+            organisation_id=organisation.id if organisation else None,
+        )  # fmt: skip
+        token = service.create_link(tx, user.id, actor=actor())
+        print(f"{store.settings.base_url}/sign-in/{token}")
+    return 0
+
+
+def _user_link(arguments: argparse.Namespace) -> int:
+    from coordinator.accounts import service
+
+    with opened(arguments) as store, store.unit_of_work() as tx:
+        token = service.create_link(tx, service.user_by_email(tx, arguments.email).id, actor=actor())
+        print(f"{store.settings.base_url}/sign-in/{token}")
+    return 0
+
+
+def _token_add(arguments: argparse.Namespace) -> int:
+    from coordinator.accounts import service
+
+    with opened(arguments) as store, store.unit_of_work() as tx:
+        user = service.user_by_email(tx, arguments.email)
+        print(service.create_token(tx, user.id, name=arguments.name, scopes=arguments.scope, actor=actor()))
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from coordinator.upkeep import doctor
+
+    if arguments.settings:
+        print("\n".join(doctor.settings_listing(config.load(data_dir=arguments.data))))
+        return 0
+    findings = doctor.examine(config.load(data_dir=arguments.data))
+    for finding in findings:
+        print(f"{finding.state:<5} {finding.name}: {finding.text}")
+    return 1 if any(finding.state == "wrong" for finding in findings) else 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from coordinator.timeline.verify import verify
+
+    against = arguments.against.read_bytes() if arguments.against else None
+    with opened(arguments) as store, store.read() as tx:
+        verdict = verify(tx, against=against)
+    if verdict.broken:
+        print(f"broken: {verdict.broken}")
+        return 1
+    print(f"ok {verdict.entries} entries in {verdict.chains} chains")
+    print("\n".join(verdict.notes))
+    return 0
+
+
+def _checkpoint(arguments: argparse.Namespace) -> int:
+    from coordinator.timeline.verify import checkpoint, newest_checkpoint
+
+    with opened(arguments) as store, store.unit_of_work() as tx:
+        checkpoint(tx)
+        tx.flush()
+        document = newest_checkpoint(tx)
+    if document is None:
+        print("The record is empty: there is nothing to sign.", file=sys.stderr)
+        return 1
+    print(json.dumps(document, indent=1))
+    return 0
+
+
+def _playbook_check(arguments: argparse.Namespace) -> int:
+    from playbooks.checks import check
+
+    bad = 0
+    for file in arguments.files:
+        faults = check(file.read_bytes(), strict=arguments.strict, now=clock.now())
+        for fault in faults:
+            soft = "warning: " if fault.severity == "warning" else ""
+            print(f"{soft}{file}#{fault.pointer}: {fault.sentence}")
+        bad += any(fault.severity != "warning" for fault in faults)
+        if not faults:
+            print(f"{file}: ok")
+    return 1 if bad else 0
+
+
+def _playbook_simulate(arguments: argparse.Namespace) -> int:
+    from playbooks.simulate import simulate_files
+
+    lines, code = simulate_files(
+        arguments.file.read_bytes(), arguments.events.read_bytes(), [file.read_bytes() for file in arguments.others]
+    )
+    for line in lines:
+        print(json.dumps(line, ensure_ascii=False), file=sys.stderr if code == 1 else sys.stdout)
+    return code
+
+
+def _playbook_import(arguments: argparse.Namespace) -> int:
+    from coordinator.runs.catalogue import import_playbook
+
+    with opened(arguments) as store, store.unit_of_work() as tx:
+        print(import_playbook(tx, arguments.file.read_bytes(), actor=actor()))
+    return 0
+
+
+def _playbook_export(arguments: argparse.Namespace) -> int:
+    from coordinator.runs.catalogue import export_playbook
+
+    with opened(arguments) as store, store.read() as tx:
+        sys.stdout.buffer.write(export_playbook(tx, arguments.id))
+    return 0
+
+
+def _sharing_evaluate(arguments: argparse.Namespace) -> int:
+    from coordinator.sharing.cases import evaluate_document, read_document
+    from coordinator.vocabulary.shapes import Malformed
+
+    try:
+        results = evaluate_document(read_document(arguments.file.read_bytes()), now=clock.now())
+    except Malformed as malformed:
+        print(f"{malformed.pointer or '/'}: {malformed.problem}", file=sys.stderr)
+        return 1
+    for result in results:
+        print(json.dumps(result))
+    return 0
+
+
+def _not_yet(_arguments: argparse.Namespace) -> int:
+    print("not built yet", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

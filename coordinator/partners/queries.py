@@ -1,0 +1,153 @@
+"""Who is who, and how they are reached: reads that return plain data. Secrets are opened only where they are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.errors import Misconfigured, NotFound
+from coordinator.partners.models import Channel, Contact, Endpoint, EndpointKey, Organisation, Setting
+from coordinator.timeline.keys import remember, unseal
+from coordinator.timeline.models import DataKey
+
+
+@dataclass(frozen=True)
+class IntakeEndpoint:
+    """Where a partner system posts. `keys` are (key id, secret), newest first; retired and revoked ones are absent."""
+
+    id: int
+    slug: str
+    organisation_id: int
+    organisation_code: str
+    organisation_active: bool
+    exercise: str
+    restricted: bool
+    state: str
+    keys: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class OutEndpoint:
+    """Where we post. `allow_private` are CIDR ranges two persons allowed for this endpoint alone."""
+
+    id: int
+    slug: str
+    organisation_id: int
+    url: str
+    state: str
+    exercise: str
+    tlp_max: str
+    allow_private: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+def setting(tx: Session, name: str, default: Any = None) -> Any:
+    """A setting kept in the database: own_organisation, community, duty_role."""
+    found = tx.execute(select(Setting.value).where(Setting.name == name)).scalar_one_or_none()
+    return default if found is None else found
+
+
+def own_organisation(tx: Session) -> Organisation:
+    """Our own organisation. Raises Misconfigured until a world file named it."""
+    found = tx.execute(select(Organisation).where(Organisation.is_own).order_by(Organisation.id).limit(1)).scalar()
+    if found is None:
+        raise Misconfigured("No organisation is marked as our own: load a world file with settings.own_organisation")
+    return found
+
+
+def duty_role(tx: Session) -> str:
+    """The role that is told of everything new."""
+    return setting(tx, "duty_role", "duty-officer")
+
+
+def organisation_by_code(tx: Session, code: str) -> Organisation | None:
+    return tx.execute(select(Organisation).where(Organisation.code == code)).scalar_one_or_none()
+
+
+def organisations(tx: Session) -> list[Organisation]:
+    """All of them, our own first, then by code."""
+    return list(tx.execute(select(Organisation).order_by(Organisation.is_own.desc(), Organisation.code)).scalars())
+
+
+def intake_endpoint(tx: Session, slug: str) -> IntakeEndpoint | None:
+    """The inbound endpoint with this name and its usable secrets, in one query; None when there is none."""
+    query = (
+        select(Endpoint, Organisation.code, Organisation.active, EndpointKey, DataKey.wrapped)
+        .join(Organisation, Organisation.id == Endpoint.organisation_id)
+        .outerjoin(EndpointKey, EndpointKey.endpoint_id == Endpoint.id)
+        .outerjoin(DataKey, DataKey.id == EndpointKey.data_key_id)
+        .where(Endpoint.slug == slug, Endpoint.direction == "in")
+        .order_by(EndpointKey.id.desc())
+    )
+    rows = tx.execute(query).all()
+    if not rows:
+        return None
+    endpoint, code, active = rows[0][0], rows[0][1], rows[0][2]
+    for row in rows:
+        if row[3] is not None:
+            remember(tx, row[3].data_key_id, row[4])
+    keys = tuple((row[3].id, open_secret(tx, row[3])) for row in rows if row[3] is not None and usable(row[3]))
+    return IntakeEndpoint(
+        id=endpoint.id, slug=endpoint.slug, organisation_id=endpoint.organisation_id, organisation_code=code,
+        organisation_active=active, exercise=endpoint.exercise, restricted=endpoint.restricted, state=endpoint.state,
+        keys=keys,
+    )  # fmt: skip
+
+
+def out_endpoint(tx: Session, endpoint_id: int) -> OutEndpoint:
+    """An outbound endpoint with its current and previous secret, newest first. Raises NotFound."""
+    endpoint = tx.get(Endpoint, endpoint_id)
+    if endpoint is None or endpoint.direction != "out":
+        raise NotFound()
+    query = select(EndpointKey).where(EndpointKey.endpoint_id == endpoint_id).order_by(EndpointKey.id.desc())
+    secrets = tuple(open_secret(tx, key) for key in tx.execute(query).scalars() if usable(key))
+    return OutEndpoint(
+        id=endpoint.id, slug=endpoint.slug, organisation_id=endpoint.organisation_id, url=endpoint.url,
+        state=endpoint.state, exercise=endpoint.exercise, tlp_max=endpoint.tlp_max,
+        allow_private=tuple(endpoint.allow_private), secrets=secrets,
+    )  # fmt: skip
+
+
+def endpoints(tx: Session, organisation_id: int | None = None) -> list[Endpoint]:
+    """Endpoints by name, of one organisation or of all."""
+    query = select(Endpoint).order_by(Endpoint.slug)
+    if organisation_id is not None:
+        query = query.where(Endpoint.organisation_id == organisation_id)
+    return list(tx.execute(query).scalars())
+
+
+def keys_of(tx: Session, endpoint_id: int) -> list[EndpointKey]:
+    """All keys an endpoint ever had, newest first; never the secrets."""
+    query = select(EndpointKey).where(EndpointKey.endpoint_id == endpoint_id).order_by(EndpointKey.id.desc())
+    return list(tx.execute(query).scalars())
+
+
+def contacts(tx: Session, organisation_id: int | None = None, *, active: bool = True) -> list[Contact]:
+    """Points of contact in the order they are to be tried, by organisation."""
+    query = select(Contact).order_by(Contact.organisation_id, Contact.position, Contact.id)
+    if organisation_id is not None:
+        query = query.where(Contact.organisation_id == organisation_id)
+    return list(tx.execute(query.where(Contact.active) if active else query).scalars())
+
+
+def channels_of(tx: Session, contact_id: int, *, exercise: str | None = None) -> list[Channel]:
+    """A contact's channels in order, those in use only; with `exercise`, those of that exercise ("" is real)."""
+    query = select(Channel).where(Channel.contact_id == contact_id, Channel.active).order_by(Channel.position)
+    if exercise is not None:
+        query = query.where(Channel.exercise == exercise)
+    return list(tx.execute(query).scalars())
+
+
+def usable(key: EndpointKey, now: datetime | None = None) -> bool:
+    """Whether a key still proves or signs something now."""
+    return key.revoked_at is None and (key.not_after is None or (now or clock.now()) < key.not_after)
+
+
+def open_secret(tx: Session, key: EndpointKey) -> str:
+    """The secret itself. Only signing and verifying need it."""
+    return unseal(tx, key.data_key_id, key.sealed, about="endpoint key").decode()
