@@ -1,7 +1,7 @@
 """Standard Webhooks 1.0: signing what we send and verifying what partners send.
 
-Signed bytes are `id + "." + timestamp + "." + raw body`; the signature is HMAC-SHA256 in base64 behind `v1,`. Headers come
-from anybody, so each is checked strictly before it is used, and everything that could be wrong has one of two answers.
+Signed bytes are `id + "." + timestamp + "." + raw body`; the signature is HMAC-SHA256 in base64 after `v1,`. Headers
+come from anybody, so each is checked strictly before it is used, and whatever is wrong has one of two answers.
 """
 
 from __future__ import annotations
@@ -105,6 +105,8 @@ def verify(secrets: Sequence[str], headers: Headers, body: bytes, now: datetime)
     Raises MalformedHeaders, or BadSignature. For an unknown endpoint pass no secrets: the answer is the same, and so is
     the work. A replay within the tolerance passes here: uniqueness of the id is the caller's to hold.
     """
+    if now.utcoffset() is None:
+        raise ValueError("now carries an offset")  # a naive one would be read as local time
     given = _three(headers)
     message_id, timestamp, offered = given["webhook-id"], given["webhook-timestamp"], given["webhook-signature"]
     if not _ID.fullmatch(message_id):
