@@ -70,6 +70,5 @@ class Live:
 
 def connect(url: str) -> redis.Redis:
     """A client with short time-outs and no long retries: callers have another way."""
-    return redis.Redis.from_url(
-        url, socket_timeout=2.0, socket_connect_timeout=0.5, socket_keepalive=True, health_check_interval=15
-    )
+    tcp = {} if url.startswith("unix://") else {"socket_keepalive": True}  # redis-py refuses it on a unix socket
+    return redis.Redis.from_url(url, socket_timeout=2.0, socket_connect_timeout=0.5, health_check_interval=15, **tcp)

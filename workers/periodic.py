@@ -1,0 +1,72 @@
+"""The rounds: periodic work of workers/app.PERIODIC, done by whichever relay comes first each time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from coordinator import clock
+from coordinator.db import insert_or_ignore
+from coordinator.store import Store
+from coordinator.timeline.models import Heartbeat
+from workers.app import PERIODIC, Periodic
+from workers.jobs import handler_of, where
+
+LOOK_SECONDS = 1.0
+log = logging.getLogger("coordinator.rounds")
+
+
+def is_mine(store: Store, work: Periodic) -> bool:
+    """Whether it is time for this work and this process was first to say so: one conditional UPDATE decides."""
+    name, now = f"round/{work.name}", clock.now()
+    mine = (
+        update(Heartbeat)
+        .where(Heartbeat.name == name, Heartbeat.at <= now - timedelta(seconds=work.seconds))
+        .values(at=now)
+    )
+    with store.unit_of_work() as tx:
+        if tx.execute(mine).rowcount:
+            return True
+        first = insert_or_ignore(tx, Heartbeat).values(name=name, kind="round", at=now, detail={})
+        return bool(tx.execute(first).rowcount)
+
+
+class Rounds(threading.Thread):
+    """Does what is due, one after the other. A fault in one is logged and tried again next time."""
+
+    def __init__(self, store: Store, table: Sequence[Periodic] = PERIODIC) -> None:
+        super().__init__(name="rounds", daemon=True)
+        self._store = store
+        self._table = table
+        self._over = threading.Event()
+        self._next = {work.name: 0.0 for work in table}
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            for work in self._table:
+                self._perhaps(work)
+            self._over.wait(LOOK_SECONDS)
+
+    def _perhaps(self, work: Periodic) -> None:
+        if time.monotonic() < self._next[work.name] or self._over.is_set():
+            return
+        self._next[work.name] = time.monotonic() + work.seconds
+        try:
+            if is_mine(self._store, work):
+                handler_of(work.handler)(self._store)
+        except Exception as fault:
+            log.warning("%s: %s", work.name, where(fault))
+
+    def stop(self) -> None:
+        """End the rounds, after one last checkpoint of the record."""
+        self._over.set()
+        self.join(timeout=10)
+        try:
+            handler_of("workers.due:checkpoint")(self._store)
+        except Exception as fault:
+            log.warning("last checkpoint: %s", where(fault))

@@ -1,0 +1,242 @@
+"""Pending rows become jobs: what follows from what, and the loop that hands it to Celery.
+
+A relay claims rows that are due, leases them, and publishes one message each. What was published and not done when its
+lease runs out is published again, so a lost message, an emptied broker or a killed worker costs a few seconds, never
+the work. Any number of relays may run. A row whose kind has several subscribers becomes one row a job, each with a fate
+of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from celery import Celery
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from coordinator import clock, live
+from coordinator.store import Store
+from coordinator.timeline.models import Pending
+from workers import jobs
+from workers.app import ALERTS, JOB, MAIN, QUEUES
+from workers.jobs import Job
+
+
+def _job(name: str, handler: str, *, queue: str = MAIN, outside: bool = False) -> Job:
+    return Job(name, handler, queue, outside)
+
+
+READ_REPORT = _job("read-report", "workers.due:read_report_again")
+SEND_RECEIPT = _job("send-receipt", "workers.deliver:send_receipt", queue=ALERTS)
+START_INTERNAL = _job("start-internal-runs", "workers.advance:incident_opened")
+START_EXTERNAL = _job("start-external-runs", "workers.advance:incident_active")
+STATUS_CHANGED = _job("runs-status-changed", "workers.advance:status_changed")
+INCIDENT_OVER = _job("runs-incident-over", "workers.advance:incident_over")
+FACTS_CHANGED = _job("runs-facts-changed", "workers.advance:facts_changed")
+REPORT_UPDATED = _job("runs-report-updated", "workers.advance:report_updated")
+TASK_FINISHED = _job("runs-task-finished", "workers.advance:task_finished")
+ALERT_ANSWERED = _job("runs-alert-answered", "workers.advance:alert_answered")
+ALERT_FAILED = _job("runs-alert-failed", "workers.advance:alert_failed")
+CLEARANCE_ANSWERED = _job("runs-clearance-answered", "workers.advance:clearance_answered")
+RUN_ADVANCE = _job("run-advance", "workers.advance:run_advance")
+RUN_ENDED = _job("run-ended", "workers.advance:run_ended")
+TIMER = _job("timer", "workers.advance:timer_due")
+TASK_DUE = _job("task-due", "workers.due:task_due")
+ALERT_RUNG = _job("alert-rung", "workers.deliver:next_rung", queue=ALERTS)
+DELIVER = _job("deliver", "workers.deliver:deliver", queue=ALERTS, outside=True)
+RAISE_APPROVED = _job("raise-approved", "workers.deliver:raise_approved", queue=ALERTS)
+CLOSURE = _job("send-closure", "workers.deliver:send_closure", queue=ALERTS)
+
+TELL_INCIDENT = _job("tell-incident", "workers.tell:incident_opened", queue=ALERTS)
+TELL_TASK = _job("tell-task", "workers.tell:task_opened", queue=ALERTS)
+TELL_CLEARANCE = _job("tell-clearance", "workers.tell:clearance_wanted", queue=ALERTS)
+TELL_QUARANTINE = _job("tell-quarantine", "workers.tell:report_quarantined", queue=ALERTS)
+TELL_ALERT_FAILED = _job("tell-alert-failed", "workers.tell:alert_failed", queue=ALERTS)
+TELL_DEAD = _job("tell-dead-job", "workers.tell:job_dead", queue=ALERTS)
+TELL_RUN = _job("tell-run-attention", "workers.tell:run_needs_attention", queue=ALERTS)
+
+#: What follows from what: the one place to look. A kind that is not here is a mistake and said so loudly.
+SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
+    "report.received": (READ_REPORT,),
+    "report.accepted": (SEND_RECEIPT,),
+    "report.updated": (REPORT_UPDATED,),
+    "report.quarantined": (TELL_QUARANTINE,),
+    "incident.opened": (START_INTERNAL, TELL_INCIDENT),
+    "incident.reported": (STATUS_CHANGED,),
+    "incident.triage": (STATUS_CHANGED,),
+    "incident.active": (START_EXTERNAL, STATUS_CHANGED),
+    "incident.monitoring": (STATUS_CHANGED,),
+    "incident.resolved": (STATUS_CHANGED,),
+    "incident.closed": (CLOSURE, STATUS_CHANGED),
+    "incident.rejected": (INCIDENT_OVER,),
+    "incident.duplicate": (INCIDENT_OVER,),
+    "incident.changed": (FACTS_CHANGED,),
+    "task.opened": (TELL_TASK,),
+    "task.completed": (TASK_FINISHED,),
+    "task.cancelled": (TASK_FINISHED,),
+    "task.due": (TASK_DUE,),
+    "decision.referred": (TELL_CLEARANCE,),
+    "decision.approved": (RAISE_APPROVED, CLEARANCE_ANSWERED),
+    "decision.refused": (CLEARANCE_ANSWERED,),
+    "delivery.due": (DELIVER,),
+    "alert.rung": (ALERT_RUNG,),
+    "alert.acknowledged": (ALERT_ANSWERED,),
+    "alert.failed": (ALERT_FAILED, TELL_ALERT_FAILED),
+    "run.advance": (RUN_ADVANCE,),
+    "run.ended": (RUN_ENDED,),
+    "run.needs-attention": (TELL_RUN,),
+    "timer": (TIMER,),
+    jobs.DEAD: (TELL_DEAD,),
+}
+
+#: Every job by its name, for the worker that finds the name in a row.
+JOBS: Mapping[str, Job] = {job.name: job for followers in SUBSCRIBERS.values() for job in followers}
+
+LEASE = timedelta(seconds=10)  # a worker that was killed costs so long; a row still queued then is only sent twice
+BATCH = 100
+WINDOW = 400  # messages waiting in a queue before the relay holds back, so that leases do not run out in the queue
+LOOK_SECONDS = 0.1
+REST_SECONDS = 0.5  # after the broker refused
+
+log = logging.getLogger("coordinator.relay")
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A row leased to this relay until `lease`."""
+
+    pending_id: int
+    job: Job
+    lease: datetime
+
+
+def claim(
+    store: Store, subscribers: Mapping[str, Sequence[Job]] = SUBSCRIBERS, *, full: Sequence[str] = ()
+) -> list[Claimed]:
+    """Lease the rows that are due, oldest first, and expand those not yet expanded. `full`: queues to leave alone."""
+    by_name = {job.name: job for followers in subscribers.values() for job in followers}
+    now = clock.now()
+    held_back = [name for name, job in by_name.items() if job.queue in full]
+    due = (
+        select(Pending.id)
+        .where(
+            Pending.dead.is_(False),
+            Pending.ready_at <= now,
+            or_(Pending.lease_until.is_(None), Pending.lease_until <= now),
+            Pending.job.not_in(held_back),
+        )
+        .order_by(Pending.ready_at, Pending.id)
+        .limit(BATCH)
+    )
+    with store.read() as tx:  # most looks find nothing: do not take the write lock for them
+        if tx.execute(due.limit(1)).first() is None:
+            return []
+    with store.unit_of_work() as tx:
+        ids = tx.execute(due.with_for_update(skip_locked=True)).scalars().all()
+        lease = now + LEASE
+        rows = tx.execute(
+            update(Pending).where(Pending.id.in_(ids)).values(lease_until=lease).returning(Pending)
+        ).scalars().all()  # fmt: skip
+        claimed: list[Claimed] = []
+        for row in sorted(rows, key=lambda row: (row.ready_at, row.id)):
+            if row.job in by_name:
+                claimed.append(Claimed(row.id, by_name[row.job], lease))
+            else:
+                claimed += _expand(tx, row, subscribers.get(row.kind) if not row.job else None, lease)
+        tx.info["nudges"].discard(live.RELAY)
+    return claimed
+
+
+def _expand(tx: Session, row: Pending, followers: Sequence[Job] | None, lease: datetime) -> list[Claimed]:
+    """One row a job: the first takes the row itself. A kind or job that nobody knows is dead at once."""
+    if followers is None:
+        row.last_fault = "UnknownKind"
+        jobs.bury(tx, row)
+        return []
+    if not followers:
+        tx.execute(delete(Pending).where(Pending.id == row.id))
+        return []
+    row.job = followers[0].name
+    claimed = [Claimed(row.id, followers[0], lease)]
+    for job in followers[1:]:
+        twin = insert(Pending).values(
+            kind=row.kind, object_id=row.object_id, job=job.name, exercise=row.exercise, created_at=row.created_at,
+            ready_at=row.ready_at, lease_until=lease, attempts=0, last_fault="", dead=False,
+        )  # fmt: skip
+        claimed.append(Claimed(tx.execute(twin.returning(Pending.id)).scalar_one(), job, lease))
+    return claimed
+
+
+def give_back(store: Store, claimed: Sequence[Claimed]) -> None:
+    """End the leases of what could not be published, so that the next look finds it."""
+    with store.unit_of_work() as tx:
+        for each in claimed:
+            tx.execute(
+                update(Pending)
+                .where(Pending.id == each.pending_id, Pending.lease_until == each.lease)
+                .values(lease_until=None)
+            )
+
+
+class Relay:
+    """The loop. `stop()` is safe in a signal handler and from any thread."""
+
+    def __init__(
+        self, store: Store, celery: Celery, subscribers: Mapping[str, Sequence[Job]] = SUBSCRIBERS
+    ) -> None:
+        self._store = store
+        self._celery = celery
+        self._subscribers = subscribers
+        self._redis = live.connect(store.settings.redis_url)
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def run(self) -> None:
+        """Until `stop`. Faults of the database or the broker are waited out."""
+        while not self._stop.is_set():
+            try:
+                busy = self.turn()
+            except Exception as fault:
+                log.warning("relay: %s", jobs.where(fault))
+                self._stop.wait(REST_SECONDS)
+                continue
+            if not busy and not self._stop.is_set():
+                self._store.live.wait_for_wake(LOOK_SECONDS)
+
+    def turn(self) -> bool:
+        """One look: claim, publish. True if there may be more to do at once."""
+        full = self._full_queues()
+        claimed = claim(self._store, self._subscribers, full=full)
+        if not claimed:
+            return False
+        sent = 0
+        try:
+            with self._celery.producer_pool.acquire(block=True, timeout=5) as producer:
+                for each in claimed:
+                    self._celery.send_task(
+                        JOB, args=(each.pending_id, clock.rfc3339(each.lease), each.job.name), queue=each.job.queue,
+                        producer=producer, retry=False, ignore_result=True,
+                    )  # fmt: skip
+                    sent += 1
+        except Exception as fault:
+            log.warning("relay: the broker took %s of %s: %s", sent, len(claimed), jobs.where(fault))
+            with contextlib.suppress(Exception):
+                self._celery.pool.force_close_all()
+            give_back(self._store, claimed[sent:])
+            self._stop.wait(REST_SECONDS)
+            return False
+        return len(claimed) >= BATCH and len(full) < len(QUEUES)
+
+    def _full_queues(self) -> list[str]:
+        """Queues that hold enough for now. Raises when the broker is away: then nothing is claimed."""
+        pipe = self._redis.pipeline(transaction=False)
+        for queue in QUEUES:
+            pipe.llen(queue)
+        return [queue for queue, waiting in zip(QUEUES, pipe.execute(), strict=True) if waiting >= WINDOW]
