@@ -62,7 +62,11 @@ class ReportBody(Base):
 
 
 class Incident(Exercised, Base):
-    """The thing coordinated. `title` is empty for restricted incidents: there it is only in the sealed item version."""
+    """The thing coordinated. `title` is empty for restricted incidents: there it is only in the sealed item version.
+
+    `source_id` is who reported it. Where the originator it names is another one, that is a claim until
+    `originator_confirmed_by` says who of ours confirmed it.
+    """
 
     __tablename__ = "incidents"
     id: Mapped[Id]
@@ -79,6 +83,8 @@ class Incident(Exercised, Base):
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     originator_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
     source_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
+    originator_confirmed_by: Mapped[Code] = mapped_column(default="")
+    rejection_asked_by: Mapped[Code] = mapped_column(default="")
     sectors: Mapped[list[str]]
     states_affected: Mapped[list[str]]
     suspected_malicious: Mapped[str] = mapped_column(String(7), default="unknown")
@@ -131,7 +137,8 @@ class ItemVersion(Exercised, Base):
     """One version of something said: its content sealed, its marking, originator and information category in the open.
 
     `item` is the same for all versions. `kind`: title summary details note attachment task-result partner-reply
-    alert-title alert-body. `originator_id` empty means our own. Append-only.
+    alert-title alert-body. `originator_id` empty means our own. `source_id`: who told us, where that is not the
+    originator it names and nobody has confirmed it: the consent of both is needed. Append-only.
     """
 
     __tablename__ = "item_versions"
@@ -144,6 +151,7 @@ class ItemVersion(Exercised, Base):
     tlp: Mapped[str | None] = mapped_column(String(12))
     marking: Mapped[dict[str, Any]]
     originator_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
     info_category: Mapped[Code]
     digest: Mapped[Hash]
     data_key_id: Mapped[int]

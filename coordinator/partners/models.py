@@ -61,7 +61,10 @@ class Contact(Exercised, Base):
 
 
 class Endpoint(Exercised, Base):
-    """Where a partner system posts to us (`in`), or where we post to it (`out`). `slug` is the last part of the URL."""
+    """Where a partner system posts to us (`in`), or where we post to it (`out`). `slug` is the last part of the URL.
+
+    `source` is the CloudEvents source its envelopes bear: the first one seen is kept, another one is quarantined.
+    """
 
     __tablename__ = "endpoints"
     id: Mapped[Id]
@@ -73,6 +76,7 @@ class Endpoint(Exercised, Base):
     allow_private: Mapped[list[str]]
     restricted: Mapped[bool] = mapped_column(Boolean, default=False)
     tlp_max: Mapped[str] = mapped_column(String(12), default="")
+    source: Mapped[str] = mapped_column(Text, default="")
     last_ok_at: Mapped[datetime | None]
     __table_args__ = (whole(),)
 

@@ -69,6 +69,7 @@ def upgrade() -> None:
         sa.Column("allow_private", Json, nullable=False),
         sa.Column("restricted", sa.Boolean(), nullable=False),
         sa.Column("tlp_max", sa.String(length=12), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
         sa.Column("last_ok_at", Instant(), nullable=True),
         sa.Column("exercise", sa.String(length=80), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["organisation_id"], ["organisations.id"], name=op.f("fk_endpoints_organisation_id")),

@@ -1,0 +1,339 @@
+"""A report that was read finds its place: quarantine, a duplicate, a further report on an incident, or a new incident.
+
+Nothing a report says overwrites what another one said: each brings its own item versions, side by side (S: facts keep
+their source). Only the label rises, and the earliest `aware_at` counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.models import User
+from coordinator.incidents import rules
+from coordinator.incidents.envelope import Received
+from coordinator.incidents.facts import Inbound, incident_values, items_of
+from coordinator.incidents.items import marking_of_report, write_items
+from coordinator.incidents.models import (
+    Attachment,
+    ExternalReference,
+    Incident,
+    IncidentMember,
+    PartnerReference,
+    Report,
+)
+from coordinator.incidents.references import new_partner_reference, partner_reference, reference_of
+from coordinator.markings import Marking, Tlp, combine
+from coordinator.partners.models import Endpoint, Organisation
+from coordinator.timeline import Event
+
+LIFE_AT_RISK = "incident.life-at-risk"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filed:
+    """Where the report went. `reference` is the incident's, in the form this sender may know."""
+
+    disposition: str
+    reason: str = ""
+    incident_id: int | None = None
+    reference: str | None = None
+    format: str = "native"
+    tlp: str | None = None
+    external_id: str | None = None
+    flags: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What the record reads of an incident that was just inserted."""
+
+    id: int
+    exercise: str
+    data_key_id: int
+    created_at: datetime
+
+
+def file_report(tx: Session, inbound: Inbound, received: Received, *, released: bool = False) -> Filed:
+    """Give the report its place and say so on record. `released`: a person let it out of quarantine."""
+    said = {
+        "format": received.format, "tlp": received.report.get("tlp"), "flags": received.report.get("flags", []),
+        "external_id": received.report.get("external_id"),
+    }  # fmt: skip
+    if received.kind == "ping":
+        return Filed(disposition="accepted", reason="ping", **said)
+    originator, reason = _originator(tx, inbound, received)
+    reason = _odd(tx, inbound, received) or reason
+    same, known = _look_around(tx, inbound, received)
+    if reason and not released:
+        return Filed(disposition="quarantined", reason=_quarantine(tx, inbound, received, reason), **said)
+    if same is not None:
+        return Filed(**said, **_duplicate(tx, inbound, same))
+    if known is not None:
+        return Filed(**said, **_attach(tx, inbound, received, known, originator))
+    if received.kind == "receipt":
+        return Filed(disposition="accepted", reason="receipt", **said)
+    if received.kind in ("closure", "recall") and not released:
+        reason = _quarantine(tx, inbound, received, "nothing-to-attach")
+        return Filed(disposition="quarantined", reason=reason, **said)
+    return Filed(disposition="accepted", **said, **_open(tx, inbound, received, originator))
+
+
+# ---------------------------------------------------------------- where it belongs
+
+
+def _odd(tx: Session, inbound: Inbound, received: Received) -> str:
+    """Why a person must look before this becomes a case, or "".
+
+    Exercise and real never mix: what is said must be what the endpoint is for (R10).
+    """
+    if not inbound.active:
+        return "sender-inactive"
+    if received.report.get("exercise", "") != inbound.exercise:
+        return "exercise-mismatch"
+    if received.source and inbound.endpoint_id is not None:
+        if not inbound.source:
+            tx.execute(update(Endpoint).where(Endpoint.id == inbound.endpoint_id, Endpoint.source == "").values(
+                source=received.source))  # fmt: skip
+        elif inbound.source != received.source:
+            return "source-mismatch"
+    return ""
+
+
+def _originator(tx: Session, inbound: Inbound, received: Received) -> tuple[int | None, str]:
+    """(whose information it is: an organisation's id, None for ours; why the claim needs a person's look)."""
+    stated = received.report.get("originator")
+    sender = None if inbound.is_own else inbound.organisation_id
+    if stated is None or stated == inbound.organisation:
+        return sender, ""
+    found = tx.execute(select(Organisation.id, Organisation.is_own).where(Organisation.code == stated)).one_or_none()
+    if found is None:
+        return sender, "originator-unknown"
+    if found.is_own:
+        return None, "originator-is-us"
+    return found.id, ""
+
+
+def _look_around(tx: Session, inbound: Inbound, received: Received) -> tuple[int | None, int | None]:
+    """(an earlier report with the same bytes, the incident this belongs to), each once for all processes at once."""
+    external_id = received.report.get("external_id")
+    _one_at_a_time(tx, inbound, external_id)
+    same = (
+        select(func.min(Report.id))
+        .where(
+            Report.organisation_id == inbound.organisation_id, Report.raw_digest == inbound.raw_digest,
+            Report.exercise == inbound.exercise, Report.id != inbound.id,
+            Report.disposition.in_(("accepted", "update", "quarantined")),
+        )
+        .scalar_subquery()
+    )  # fmt: skip
+    known = (
+        select(func.min(ExternalReference.incident_id))
+        .where(
+            ExternalReference.organisation_id == inbound.organisation_id,
+            ExternalReference.external_id == external_id, ExternalReference.exercise == inbound.exercise,
+        )
+        .scalar_subquery()
+    )  # fmt: skip
+    reply_to = received.alert.get("in_reply_to")
+    replied = (
+        select(func.min(PartnerReference.incident_id))
+        .where(
+            PartnerReference.organisation_id == inbound.organisation_id, PartnerReference.reference == reply_to,
+            PartnerReference.exercise == inbound.exercise,
+        )
+        .scalar_subquery()
+    )  # fmt: skip
+    asked = [same]
+    asked += [known] if external_id else []
+    asked += [replied] if reply_to else []
+    first, *others = tx.execute(select(*asked)).one()
+    return first, next((one for one in others if one is not None), None)
+
+
+def _one_at_a_time(tx: Session, inbound: Inbound, external_id: str | None) -> None:
+    """Two reports of one sender with the same bytes or the same id are filed one after the other.
+
+    SQLite has one writer anyway; on PostgreSQL a lock for exactly these two names, freed at commit, in a fixed order.
+    """
+    if tx.get_bind().dialect.name != "postgresql":
+        return
+    names = sorted([f"same/{inbound.organisation_id}/{inbound.raw_digest}"]
+                   + ([f"external/{inbound.organisation_id}/{external_id}"] if external_id else []))  # fmt: skip
+    for name in names:
+        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+# ---------------------------------------------------------------- the four ways
+
+
+def _quarantine(tx: Session, inbound: Inbound, received: Received, reason: str) -> str:
+    _announce(tx, inbound, received, incident_id=None, data_key_id=inbound.data_key_id)
+    timeline.append(
+        tx, "report.quarantined", "A report was set aside: a person must look at it.", actor=inbound.actor,
+        values={"report": inbound.public_id, "reason": reason}, about=("report", inbound.id), exercise=inbound.exercise,
+    )  # fmt: skip
+    timeline.pending(tx, "report.quarantined", inbound.id, exercise=inbound.exercise)
+    return reason
+
+
+def _duplicate(tx: Session, inbound: Inbound, same: int) -> dict[str, Any]:
+    query = select(Report.public_id, Incident).outerjoin(Incident, Incident.id == Report.incident_id)
+    first = tx.execute(query.where(Report.id == same)).one()
+    if first.Incident is None:
+        return {"disposition": "duplicate"}
+    timeline.append(
+        tx, "report.received", "The same report came again under another message id.", actor=inbound.actor,
+        incident=first.Incident, values={"report": inbound.public_id, "same_as": first.public_id},
+        about=("report", inbound.id),
+    )  # fmt: skip
+    return {
+        "disposition": "duplicate", "incident_id": first.Incident.id,
+        "reference": _reference_for(tx, inbound, first.Incident),
+    }  # fmt: skip
+
+
+def _attach(
+    tx: Session, inbound: Inbound, received: Received, incident_id: int, originator: int | None
+) -> dict[str, Any]:
+    """A further report on an incident: its facts beside the others', the label and the clock only to the safe side."""
+    incident = surviving(tx, incident_id)
+    report = received.report
+    write_items(
+        tx, items_of(inbound, received, originator), author=inbound.actor, incident=incident, report_id=inbound.id,
+        data_key_id=incident.data_key_id,
+    )  # fmt: skip
+    _announce(tx, inbound, received, incident_id=incident.id, data_key_id=incident.data_key_id)
+    values = {"report": inbound.public_id, "kind": received.kind or "update"} | _safer(incident, inbound, report)
+    if incident.restricted:
+        _add_members(tx, incident.id, inbound, report)
+    incident.updated_at, incident.version = clock.now(), incident.version + 1
+    tx.flush()
+    reference = _reference_for(tx, inbound, incident)
+    timeline.append_all(tx, [
+        Event("report.received", "A further report came in.", {"report": inbound.public_id}, ("report", inbound.id)),
+        Event("report.updated", "A further report was attached to the incident.", values, ("report", inbound.id)),
+    ], actor=inbound.actor, incident=incident)  # fmt: skip
+    timeline.pending(tx, "report.updated", inbound.id, exercise=inbound.exercise)
+    _follow_up(tx, inbound, received, incident.id)
+    return {"disposition": "update", "incident_id": incident.id, "reference": reference}
+
+
+def _safer(incident: Incident, inbound: Inbound, report: dict[str, Any]) -> dict[str, Any]:
+    """Raise the incident's marking to this report's, and keep the earliest instant somebody was aware (I7)."""
+    changed: dict[str, Any] = {}
+    before, combined = incident.tlp, combine([Marking.from_json(incident.marking), marking_of_report(report)])
+    label = max(Tlp(before), rules.opening_tlp(combined.effective, report.get("humanitarian_flags", [])))
+    incident.marking, incident.tlp = combined.to_json(), label.value
+    if label.value != before:
+        changed["tlp"] = [before, label.value]
+    if rules.opens_restricted(combined.effective, inbound.restricted) and not incident.restricted:
+        incident.restricted, incident.title, incident.search_text = True, "", ""
+        changed["restricted"] = [False, True]
+    aware = report.get("aware_at", inbound.received_at)
+    if incident.aware_at is None or aware < incident.aware_at:
+        changed["aware_at"] = [incident.aware_at and clock.rfc3339(incident.aware_at), clock.rfc3339(aware)]
+        incident.aware_at = aware
+        incident.aware_fidelity = report.get("aware_at_fidelity", "second")
+    return changed
+
+
+def _open(tx: Session, inbound: Inbound, received: Received, originator: int | None) -> dict[str, Any]:
+    report, now = received.report, clock.now()
+    values = incident_values(inbound, report, originator, now)
+    incident_id = tx.execute(insert(Incident).values(**values).returning(Incident.id)).scalar_one()
+    incident = _Opened(incident_id, inbound.exercise, inbound.data_key_id, now)
+    if values["restricted"]:
+        _add_members(tx, incident_id, inbound, report)
+    write_items(
+        tx, items_of(inbound, received, originator), author=inbound.actor, incident=incident, report_id=inbound.id,
+        data_key_id=inbound.data_key_id,
+    )  # fmt: skip
+    _announce(tx, inbound, received, incident_id=incident_id, data_key_id=inbound.data_key_id)
+    if "external_id" in report:
+        tx.execute(insert(ExternalReference).values(
+            organisation_id=inbound.organisation_id, external_id=report["external_id"], incident_id=incident_id,
+            exercise=inbound.exercise,
+        ))  # fmt: skip
+    timeline.append_all(tx, [
+        Event("report.received", f"A report came in by {inbound.via}.",
+              {"report": inbound.public_id, "sender": inbound.organisation, "digest": inbound.raw_digest,
+               "flags": report["flags"]}, ("report", inbound.id)),
+        Event("incident.opened", "The incident was opened from the report.",
+              {"tlp": values["tlp"], "restricted": values["restricted"], "severity": values["severity"]},
+              ("incident", incident_id)),
+    ], actor=inbound.actor, incident=incident)  # fmt: skip
+    timeline.pending(tx, "incident.opened", incident_id, exercise=inbound.exercise)
+    _follow_up(tx, inbound, received, incident_id)
+    return {"incident_id": incident_id, "reference": _first_reference(tx, inbound, incident)}
+
+
+def _follow_up(tx: Session, inbound: Inbound, received: Received, incident_id: int) -> None:
+    """Life at risk goes to a person at once (R29). A report is answered with a receipt, a receipt with nothing."""
+    if rules.life_at_risk(received.report.get("humanitarian_flags", [])):
+        timeline.pending(tx, LIFE_AT_RISK, incident_id, exercise=inbound.exercise)
+    if received.kind != "receipt":
+        timeline.pending(tx, "report.accepted", inbound.id, exercise=inbound.exercise)
+
+
+# ---------------------------------------------------------------- rows
+
+
+def surviving(tx: Session, incident_id: int) -> Incident:
+    """The incident, locked; where it was marked a duplicate, the one that stays."""
+    while True:
+        incident = tx.execute(select(Incident).where(Incident.id == incident_id).with_for_update()).scalar_one()
+        if incident.duplicate_of_id is None:
+            return incident
+        incident_id = incident.duplicate_of_id
+
+
+def _announce(
+    tx: Session, inbound: Inbound, received: Received, *, incident_id: int | None, data_key_id: int
+) -> None:
+    """A row for each announced file, so that what is missing shows as awaited."""
+    files = received.report.get("attachments")
+    if files:
+        tx.execute(insert(Attachment), [
+            {"incident_id": incident_id, "report_id": inbound.id, "name": one["name"], "media_type": one["media_type"],
+             "sha256": one["sha256"], "size": one["size"], "data_key_id": data_key_id, "exercise": inbound.exercise}
+            for one in files
+        ])  # fmt: skip
+
+
+def _add_members(tx: Session, incident_id: int, inbound: Inbound, report: dict[str, Any]) -> None:
+    """The named recipients who have an account here, and the person of ours who filed it."""
+    names = [name.strip().casefold() for name in report.get("caveats", {}).get("named_recipients", [])]
+    people = {inbound.user_id} if inbound.user_id is not None else set()
+    if names:
+        query = select(User.id).where(or_(User.email.in_(names), func.lower(User.name).in_(names)))
+        people |= set(tx.execute(query).scalars())
+    have = set(tx.execute(select(IncidentMember.user_id).where(IncidentMember.incident_id == incident_id)).scalars())
+    rows = [
+        {"incident_id": incident_id, "user_id": user, "added_by": inbound.actor, "added_at": clock.now()}
+        for user in sorted(people - have)
+    ]
+    if rows:
+        tx.execute(insert(IncidentMember), rows)
+
+
+def _reference_for(tx: Session, inbound: Inbound, incident: Any) -> str:
+    if inbound.endpoint_id is None:
+        return reference_of(incident)
+    return partner_reference(tx, incident, inbound.organisation_id)
+
+
+def _first_reference(tx: Session, inbound: Inbound, incident: _Opened) -> str:
+    """Nobody else can know the incident yet: the partner's reference is written without looking first."""
+    if inbound.endpoint_id is None:
+        return reference_of(incident)
+    tx.execute(insert(PartnerReference).values(
+        incident_id=incident.id, organisation_id=inbound.organisation_id, reference=(made := new_partner_reference()),
+        exercise=incident.exercise,
+    ))  # fmt: skip
+    return made

@@ -1,0 +1,266 @@
+"""How a report comes in, in two transactions: first the raw bytes are safe, then they are read.
+
+A process killed between the two leaves a report that says `received` and a pending row, so that a worker reads it. The
+same message id with the same bytes is answered the same way again, whichever process it meets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.principal import Principal
+from coordinator.db import insert_or_ignore
+from coordinator.errors import (
+    CoordinatorError,
+    Fault,
+    Invalid,
+    KeyReused,
+    NotFound,
+    NotParseable,
+    SecrecyMarkingFound,
+    TooLarge,
+    UnsupportedType,
+)
+from coordinator.incidents import filing
+from coordinator.incidents.envelope import read_body
+from coordinator.incidents.facts import Inbound
+from coordinator.incidents.models import Incident, PartnerReference, Report, ReportBody
+from coordinator.incidents.references import new_public_id, reference_of
+from coordinator.partners.models import Endpoint, Organisation
+from coordinator.partners.queries import IntakeEndpoint, own_organisation
+from coordinator.store import store_of
+from coordinator.timeline.keys import destroy, new_key, seal, unseal
+from coordinator.timeline.models import DataKey, Pending
+from coordinator.vault import token_hash
+
+#: A report is read by whoever kept it; after this a worker looks whether that one was killed.
+READ_BY = timedelta(seconds=20)
+#: How long what could not be read is kept, so that the sender can be helped.
+KEEP_INVALID = timedelta(days=30)
+
+_REASONS: dict[str, type[CoordinatorError]] = {
+    "secrecy-marking": SecrecyMarkingFound, "invalid": Invalid, "not-parseable": NotParseable, "too-large": TooLarge,
+    "type-not-taken": UnsupportedType,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the sender is told. `incident` is the reference that sender may know; `refusal` is raised by the door."""
+
+    report: str
+    disposition: str
+    incident: str | None
+    status_token: str
+    refusal: CoordinatorError | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """`answer` is there when this message was answered before."""
+
+    report_id: int
+    answer: Answer | None = None
+
+
+def keep_raw(
+    tx: Session,
+    *,
+    via: str,
+    media_type: str,
+    raw: bytes,
+    message_id: str = "",
+    endpoint: IntakeEndpoint | None = None,
+    endpoint_key_id: int | None = None,
+    principal: Principal | None = None,
+) -> Kept:
+    """Keep the bytes before anything parses them (R15): the first transaction of two, with nothing else in it.
+
+    `message_id`: the webhook-id, or the Idempotency-Key of `principal`; empty where there is none. `via`: webhook, api,
+    form, voice. Raises KeyReused when the id came before with other bytes.
+    """
+    message_id = _bounded(message_id)
+    digest, exercise = hashlib.sha256(raw).hexdigest(), endpoint.exercise if endpoint else ""
+    sender = endpoint.organisation_id if endpoint else _organisation_of(tx, principal)
+    key, public_id, now = new_key(tx), new_public_id("rep"), clock.now()
+    row = insert_or_ignore(tx, Report).values(
+        public_id=public_id, received_at=now, via=via, organisation_id=sender,
+        endpoint_id=endpoint.id if endpoint else None, endpoint_key_id=endpoint_key_id,
+        user_id=principal.user_id if principal else None, message_id=message_id, raw_digest=digest, raw_size=len(raw),
+        media_type=media_type[:120], data_key_id=key, status_hash=token_hash(status_token(tx, public_id)),
+        exercise=exercise,
+    )  # fmt: skip
+    report_id = tx.execute(row.returning(Report.id)).scalar_one_or_none()
+    if report_id is None:
+        tx.execute(delete(DataKey).where(DataKey.id == key))
+        return _kept_before(tx, message_id, digest, endpoint=endpoint, principal=principal)
+    sealed = seal(tx, key, raw, about=f"report/{public_id}")
+    tx.execute(insert(ReportBody).values(report_id=report_id, sealed=sealed))
+    timeline.pending(tx, "report.received", report_id, ready_at=now + READ_BY, exercise=exercise)
+    return Kept(report_id)
+
+
+def read_report(tx: Session, report_id: int) -> Answer:
+    """Read a kept report and file it: the second transaction. Done once, whoever calls it how often.
+
+    What is wrong with it is recorded and stands in `Answer.refusal`: commit, then raise that. Raises NotFound.
+    """
+    inbound = _load(tx, report_id)
+    if inbound.disposition != "received":
+        return _answer(tx, inbound.id)
+    now = clock.now()
+    try:
+        raw = unseal(tx, inbound.data_key_id, inbound.sealed, about=f"report/{inbound.public_id}")
+        received = read_body(raw, inbound.media_type, now=now)
+    except SecrecyMarkingFound as error:
+        _refuse(tx, inbound, error)
+    except (Invalid, NotParseable, TooLarge, UnsupportedType) as error:
+        _set_aside(tx, inbound, error, sealed=inbound.sealed, erase_after=now + KEEP_INVALID)
+    else:
+        return _answered(tx, inbound, filing.file_report(tx, inbound, received))
+    return _answer(tx, inbound.id)
+
+
+def report_by_status_token(tx: Session, token: str) -> dict[str, Any]:
+    """What the holder of a status link may see: the disposition and nothing else. Raises NotFound."""
+    query = select(Report.public_id, Report.disposition).where(Report.status_hash == token_hash(token))
+    found = tx.execute(query).one_or_none()
+    if found is None:
+        raise NotFound()
+    return {"report": found.public_id, "disposition": found.disposition}
+
+
+def status_token(tx: Session, public_id: str) -> str:
+    """The token of a report's status link: the same whenever it is asked for."""
+    return store_of(tx).vault.token("report status", public_id)
+
+
+def _bounded(message_id: str) -> str:
+    """An id that fits: ours where there is none, its digest where it is longer than the column."""
+    if not message_id:
+        return new_public_id("msg")
+    return message_id if len(message_id) <= 180 else f"sha256:{hashlib.sha256(message_id.encode()).hexdigest()}"
+
+
+def _organisation_of(tx: Session, principal: Principal | None) -> int:
+    return principal.organisation_id if principal and principal.organisation_id else own_organisation(tx).id
+
+
+def _kept_before(
+    tx: Session, message_id: str, digest: str, *, endpoint: IntakeEndpoint | None, principal: Principal | None
+) -> Kept:
+    user_id = principal.user_id if principal else None
+    mine = Report.endpoint_id == endpoint.id if endpoint else Report.user_id == user_id
+    query = select(Report.id, Report.raw_digest, Report.disposition).where(mine, Report.message_id == message_id)
+    found = tx.execute(query).one()
+    if found.raw_digest != digest:
+        raise KeyReused([Fault("", "Use a new message id for new content.")])
+    return Kept(found.id, None if found.disposition == "received" else _answer(tx, found.id))
+
+
+def _load(tx: Session, report_id: int) -> Inbound:
+    """The report with its body and sender, locked for this transaction; its data key comes along in the same query."""
+    query = (
+        select(
+            Report.id, Report.public_id, Report.received_at, Report.via, Report.organisation_id, Report.endpoint_id,
+            Report.user_id, Report.raw_digest, Report.media_type, Report.data_key_id, Report.exercise,
+            Report.disposition, ReportBody.sealed, DataKey.wrapped, Endpoint.slug.label("endpoint"),
+            Endpoint.restricted, Endpoint.source, Organisation.active, Organisation.is_own,
+            Organisation.code.label("organisation"),
+        )
+        .outerjoin(ReportBody, ReportBody.report_id == Report.id)
+        .outerjoin(DataKey, DataKey.id == Report.data_key_id)
+        .outerjoin(Endpoint, Endpoint.id == Report.endpoint_id)
+        .outerjoin(Organisation, Organisation.id == Report.organisation_id)
+        .where(Report.id == report_id)
+        .with_for_update(of=Report)
+    )  # fmt: skip
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        raise NotFound()
+    values = dict(row._mapping)
+    wrapped = values.pop("wrapped")
+    if wrapped is not None:
+        tx.info.setdefault("data_keys", {})[row.data_key_id] = wrapped
+    return Inbound(**values | {"restricted": bool(row.restricted), "sealed": row.sealed or b""})
+
+
+def _answered(tx: Session, inbound: Inbound, filed: filing.Filed) -> Answer:
+    tx.execute(update(Report).where(Report.id == inbound.id).values(
+        disposition=filed.disposition, reason=filed.reason, format=filed.format, tlp=filed.tlp,
+        external_id=filed.external_id, flags=filed.flags or None, incident_id=filed.incident_id,
+    ))  # fmt: skip
+    _read_now(tx, inbound)
+    return Answer(inbound.public_id, filed.disposition, filed.reference, status_token(tx, inbound.public_id))
+
+
+def _refuse(tx: Session, inbound: Inbound, error: SecrecyMarkingFound) -> None:
+    """Of classified material only the digest stays; the body goes and its key with it (R11)."""
+    tx.execute(delete(ReportBody).where(ReportBody.report_id == inbound.id))
+    destroy(tx, inbound.data_key_id)
+    _record_refusal(tx, inbound, error, disposition="refused")
+
+
+def _set_aside(
+    tx: Session, inbound: Inbound, error: CoordinatorError, *, sealed: bytes, erase_after: datetime
+) -> None:
+    """Bodies are never changed, so the date of erasure comes with a fresh row."""
+    tx.execute(delete(ReportBody).where(ReportBody.report_id == inbound.id))
+    tx.execute(insert(ReportBody).values(report_id=inbound.id, sealed=sealed, erase_after=erase_after))
+    _record_refusal(tx, inbound, error, disposition="invalid")
+
+
+def _record_refusal(tx: Session, inbound: Inbound, error: CoordinatorError, *, disposition: str) -> None:
+    reason = next(name for name, kind in _REASONS.items() if type(error) is kind)
+    faults = [{"pointer": fault.pointer, "detail": fault.detail} for fault in getattr(error, "errors", ())]
+    tx.execute(update(Report).where(Report.id == inbound.id).values(
+        disposition=disposition, reason=reason, faults=faults or [{"pointer": "", "detail": error.detail}],
+    ))  # fmt: skip
+    _read_now(tx, inbound)
+    timeline.append(
+        tx, f"report.{disposition}", "A report was refused; the sender was told why.", actor=inbound.actor,
+        values={"report": inbound.public_id, "reason": reason, "digest": inbound.raw_digest},
+        about=("report", inbound.id), exercise=inbound.exercise,
+    )  # fmt: skip
+
+
+def _read_now(tx: Session, inbound: Inbound) -> None:
+    tx.execute(delete(Pending).where(Pending.kind == "report.received", Pending.object_id == inbound.id))
+
+
+def _answer(tx: Session, report_id: int) -> Answer:
+    """The answer to a report that was read before, made again from its row."""
+    query = (
+        select(Report, Incident.id, Incident.created_at, PartnerReference.reference)
+        .outerjoin(Incident, Incident.id == Report.incident_id)
+        .outerjoin(PartnerReference, (PartnerReference.incident_id == Report.incident_id)
+                   & (PartnerReference.organisation_id == Report.organisation_id))
+        .where(Report.id == report_id)
+    )  # fmt: skip
+    report, incident_id, created_at, theirs = tx.execute(query).one()
+    ours = reference_of(_Named(incident_id, created_at)) if incident_id else None
+    return Answer(
+        report.public_id, report.disposition, ours if report.endpoint_id is None else theirs,
+        status_token(tx, report.public_id), _refusal_of(report),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Named:
+    id: int
+    created_at: datetime
+
+
+def _refusal_of(report: Report) -> CoordinatorError | None:
+    kind = _REASONS.get(report.reason) if report.disposition in ("invalid", "refused") else None
+    if kind is None:
+        return None
+    faults = [Fault(fault["pointer"], fault["detail"]) for fault in report.faults or []]
+    return kind(faults) if issubclass(kind, Invalid) else kind(faults[0].detail if faults else "")

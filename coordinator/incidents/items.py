@@ -1,0 +1,138 @@
+"""What is said, as item versions: content sealed; marking, originator and category in the open. Never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import rfc8785
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.errors import NotFound, Refused, Stale
+from coordinator.incidents.models import ItemVersion
+from coordinator.incidents.references import new_public_id
+from coordinator.markings import Marking, Tlp
+from coordinator.timeline.keys import new_key, seal, unseal
+
+Content = str | dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewItem:
+    """The first version of something said. `originator_id` None is our own; `source_id`: who claimed the originator."""
+
+    kind: str
+    content: Content
+    marking: Marking
+    info_category: str
+    originator_id: int | None = None
+    source_id: int | None = None
+
+
+def write_item(
+    tx: Session,
+    *,
+    kind: str,
+    content: Content,
+    marking: Marking,
+    info_category: str,
+    author: str,
+    incident: Any = None,
+    originator_id: int | None = None,
+    source_id: int | None = None,
+    item: str | None = None,
+    report_id: int | None = None,
+    exercise: str = "",
+    data_key_id: int | None = None,
+    by_originator: bool | None = None,
+) -> ItemVersion:
+    """Write version 1 of a new item, or the next version of `item`.
+
+    A next version keeps its originator and may only raise the label unless the originator asks (`by_originator`; what
+    is our own is ours to lower, R06). `incident`: id, exercise and data_key_id are read. Raises Refused, NotFound,
+    Stale (somebody wrote the same version meanwhile).
+    """
+    version = 1
+    if item is not None:
+        last = newest_version(tx, item)
+        originator_id, source_id, version = last.originator_id, last.source_id, last.version + 1
+        allowed = by_originator if by_originator is not None else last.originator_id is None
+        if marking.effective < Marking.from_json(last.marking).effective and not allowed:
+            raise Refused("Only the originator can lower this label: ask for consent, or leave it.")
+    said = NewItem(
+        kind=kind, content=content, marking=marking, info_category=info_category, originator_id=originator_id,
+        source_id=source_id,
+    )  # fmt: skip
+    key = data_key_id or (incident.data_key_id if incident is not None else new_key(tx))
+    values = _row(
+        tx, said, author=author, incident_id=incident.id if incident is not None else None, report_id=report_id,
+        exercise=incident.exercise if incident is not None else exercise, data_key_id=key,
+    )  # fmt: skip
+    row = ItemVersion(**values | {"item": item or values["item"], "version": version})
+    tx.add(row)
+    try:
+        tx.flush()
+    except IntegrityError as error:
+        raise Stale("Somebody else changed this meanwhile: load it again.") from error
+    return row
+
+
+def write_items(
+    tx: Session, said: Iterable[NewItem], *, author: str, incident: Any, report_id: int | None, data_key_id: int
+) -> None:
+    """Write several new items of one incident in one statement."""
+    rows = [
+        _row(
+            tx, one, author=author, incident_id=incident.id, report_id=report_id, exercise=incident.exercise,
+            data_key_id=data_key_id,
+        )
+        for one in said
+    ]  # fmt: skip
+    tx.execute(insert(ItemVersion), rows)
+
+
+def read_item(tx: Session, version: ItemVersion) -> Content:
+    """What an item version says. Raises Erased when its key was destroyed."""
+    return json.loads(unseal(tx, version.data_key_id, version.sealed, about=f"item/{version.item}"))
+
+
+def newest_version(tx: Session, item: str) -> ItemVersion:
+    """Raises NotFound."""
+    query = select(ItemVersion).where(ItemVersion.item == item).order_by(ItemVersion.version.desc()).limit(1)
+    found = tx.execute(query).scalar_one_or_none()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def marking_of(version: ItemVersion) -> Marking:
+    return Marking.from_json(version.marking)
+
+
+def marking_of_report(report: dict[str, Any]) -> Marking:
+    """The marking a native report states: label, PAP and caveats."""
+    caveats = report.get("caveats", {})
+    named = {name: frozenset(caveats[name]) for name in ("rel_to", "not_rel_to", "named_recipients") if name in caveats}
+    plain = {name: caveats[name] for name in ("orcon", "no_attribution", "embargo_until") if name in caveats}
+    return Marking(tlp=Tlp(report["tlp"]), pap=report.get("pap"), **named, **plain)
+
+
+def _row(
+    tx: Session, said: NewItem, *, author: str, incident_id: int | None, report_id: int | None, exercise: str,
+    data_key_id: int,
+) -> dict[str, Any]:  # fmt: skip
+    plain, item = rfc8785.dumps(said.content), new_public_id("itm")
+    return {
+        "item": item, "version": 1, "kind": said.kind, "incident_id": incident_id, "report_id": report_id,
+        "tlp": said.marking.tlp.value if said.marking.tlp else None, "marking": said.marking.to_json(),
+        "originator_id": said.originator_id, "source_id": said.source_id, "info_category": said.info_category,
+        "digest": hashlib.sha256(plain).hexdigest(), "data_key_id": data_key_id,
+        "sealed": seal(tx, data_key_id, plain, about=f"item/{item}"), "author": author, "created_at": clock.now(),
+        "exercise": exercise,
+    }  # fmt: skip
