@@ -9,7 +9,7 @@ from playbooks.durations import write_instant
 from playbooks.effects import CancelWork, NeedsAttention, Notice, RunEnded, WorkSettled
 from playbooks.machine import Machine
 from playbooks.state import Token
-from playbooks.variables import REFERENCE, VariableRefused
+from playbooks.variables import REFERENCE, Value, VariableRefused
 from playbooks.work import Outcome, begin, units, waits_visibly
 
 MAX_STEPS = 100_000
@@ -280,7 +280,7 @@ def _settle_block(machine: Machine, token: Token, step: Step) -> None:
 
 def close_block(machine: Machine, token: Token) -> str:
     """Drop the branches and bring in what they wrote, in document order; answers a name that two wrote differently."""
-    written: dict[str, object] = {}
+    written: dict[str, Value] = {}
     conflict = ""
     for child in [machine.state.tokens[each] for each in token.children]:
         if child.status not in ("ended", "failed"):
