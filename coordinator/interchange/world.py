@@ -1,0 +1,99 @@
+"""World files: organisations, contacts, endpoints, agreements, consents and users in one document. All or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from coordinator import timeline
+from coordinator.accounts import service as accounts
+from coordinator.agreements.service import record_agreement, record_consent
+from coordinator.errors import CoordinatorError, Fault, Invalid
+from coordinator.outside.strict_json import parse_json
+from coordinator.partners import schema
+from coordinator.partners import service as partners
+from coordinator.partners.queries import organisation_by_code
+
+LARGEST = 16 * 1024 * 1024
+
+
+def load_world(tx: Session, raw: bytes, *, actor: str, digest: str) -> list[str]:
+    """Bring a world file in; returns one line for each thing added or changed. Raises Invalid with JSON pointers.
+
+    Loading the same file again changes nothing. `digest` (SHA-256 of the file, hex) and `actor` go on record.
+    """
+    world = schema.load_world(parse_json(raw, max_bytes=LARGEST))
+    lines = list(_lines(tx, world, actor=actor))
+    if lines:
+        timeline.append(
+            tx, "world.loaded", "A world file was loaded.", actor=actor, values={"sha256": digest, "lines": lines}
+        )
+    return lines
+
+
+def _lines(tx: Session, world: dict[str, Any], *, actor: str) -> Iterator[str]:
+    settings = dict(world.get("settings") or {})
+    own = settings.get("own_organisation")
+    organisations = [
+        {**each, "own": bool(each.get("own")) or each["code"] == own} for each in world.get("organisations") or ()
+    ]
+    yield from _each(tx, "organisations", organisations, partners.put_organisation, actor=actor)
+    for name, value in settings.items():
+        with _at(f"/settings/{name}"):
+            if name == "own_organisation" and organisation_by_code(tx, value) is None:
+                raise Invalid([Fault("", "There is no organisation with this code: add it under organisations.")])
+            line = partners.put_setting(tx, name, value, actor=actor)
+        if line:
+            yield line
+    yield from _each(tx, "endpoints", world.get("endpoints"), partners.put_endpoint, actor=actor)
+    yield from _each(tx, "contacts", world.get("contacts"), partners.put_contact, actor=actor)
+    yield from _each(tx, "agreements", world.get("agreements"), record_agreement, actor=actor)
+    yield from _each(tx, "consents", world.get("consents"), record_consent, actor=actor)
+    yield from _each(tx, "users", world.get("users"), _put_user, actor=actor)
+
+
+def _each(
+    tx: Session, part: str, rows: Iterable[dict[str, Any]] | None, put: Callable[..., str], *, actor: str
+) -> Iterator[str]:
+    for place, fields in enumerate(rows or ()):
+        with _at(f"/{part}/{place}"):
+            line = put(tx, fields, actor=actor)
+        if line:
+            yield line
+
+
+@contextmanager
+def _at(pointer: str) -> Iterator[None]:
+    """Faults found deeper get the pointer of where in the file they are."""
+    try:
+        yield
+    except Invalid as refused:
+        raise Invalid([Fault(pointer + fault.pointer, fault.detail) for fault in refused.errors]) from refused
+    except CoordinatorError as refused:
+        raise Invalid([Fault(pointer, refused.detail)]) from refused
+
+
+def _put_user(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
+    code = fields.get("organisation")
+    organisation = organisation_by_code(tx, code) if code else None
+    if code and organisation is None:
+        raise Invalid([Fault("/organisation", "There is no organisation with this code: add it first.")])
+    user = accounts.find_user(tx, fields["email"])
+    if user is None:
+        user = accounts.create_user(
+            tx, email=fields["email"], name=fields["name"], role=fields["role"], actor=actor,
+            organisation_id=organisation.id if organisation else None,
+        )  # fmt: skip
+        return f"user {user.id}: added"
+    if (user.name, user.role) == (fields["name"], fields["role"]):
+        return ""
+    old = {"name": user.name, "role": user.role}
+    user.name, user.role = fields["name"], fields["role"]
+    timeline.append(
+        tx, "user.changed", "An account was changed.", actor=actor, about=("user", user.id),
+        values={"old": old, "new": {"name": user.name, "role": user.role}},
+    )  # fmt: skip
+    return f"user {user.id}: changed"

@@ -1,0 +1,181 @@
+"""What is wrong with this installation: one finding a line, each with what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import smtplib
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from coordinator import clock, migrations
+from coordinator.accounts.models import User
+from coordinator.config import Settings
+from coordinator.errors import CoordinatorError
+from coordinator.partners.models import Organisation
+from coordinator.partners.queries import duty_role
+from coordinator.store import Store
+from coordinator.timeline.models import Heartbeat, Pending
+
+#: A process that said nothing for this long is taken for dead.
+SILENT = timedelta(seconds=60)
+#: A row that waits longer than this means that nobody does the work.
+STUCK = timedelta(seconds=60)
+LOW_DISK = 512 * 1024 * 1024
+SECRET = {"secret_key", "metrics_token"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`state`: ok, warn or wrong."""
+
+    name: str
+    state: str
+    text: str
+
+
+def settings_listing(settings: Settings) -> list[str]:
+    """Every setting as `NAME = value`; secrets only as set or not set, passwords in URLs left out."""
+    lines = []
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        shown = ("set" if value else "not set") if field.name in SECRET else _without_password(str(value))
+        lines.append(f"COORDINATOR_{field.name.upper()} = {shown}")
+    return lines
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """All findings, in a fixed order. Never raises for something that is wrong: that is a finding."""
+    try:
+        store = Store(settings)
+    except CoordinatorError as refused:
+        return [Finding("settings", "wrong", refused.detail)]
+    try:
+        found = [_database(store)]
+        if found[0].state == "ok":
+            for look in (_migrations, _people, _roles, _processes, _pending):
+                found.append(_guarded(look, store))
+        return [*found, _broker(store), _mail(settings), _disk(settings), _master_key(settings)]
+    finally:
+        store.close()
+
+
+def _guarded(look: Callable[[Store], Finding], store: Store) -> Finding:
+    try:
+        return look(store)
+    except SQLAlchemyError as error:
+        return Finding(look.__name__.strip("_"), "wrong", f"could not be read ({type(error).__name__})")
+
+
+def _database(store: Store) -> Finding:
+    try:
+        with store.read() as tx:
+            tx.execute(text("SELECT 1")).one()
+        return Finding("database", "ok", f"answers ({store.engine.dialect.name})")
+    except SQLAlchemyError as error:
+        return Finding("database", "wrong", f"does not answer ({type(error).__name__}): check COORDINATOR_DATABASE_URL")
+
+
+def _migrations(store: Store) -> Finding:
+    todo = migrations.pending_revisions(store.engine)
+    if todo:
+        return Finding("migrations", "wrong", f"{len(todo)} to do: run `coordinator migrate`")
+    return Finding("migrations", "ok", "up to date")
+
+
+def _people(store: Store) -> Finding:
+    with store.read() as tx:
+        own = tx.execute(select(Organisation.code).where(Organisation.is_own)).scalars().all()
+        administrators = tx.execute(
+            select(func.count()).where(User.role == "administrator", User.state == "active")
+        ).scalar_one()
+    if len(own) != 1:
+        return Finding("own organisation", "wrong", "exactly one must be ours: load a world file that says which")
+    if not administrators:
+        return Finding("administrator", "warn", "nobody administers yet: use the link of the first start")
+    return Finding("own organisation", "ok", own[0])
+
+
+def _roles(store: Store) -> Finding:
+    with store.read() as tx:
+        needed = [duty_role(tx), "coordinator", "release-authority"]
+        held = set(tx.execute(select(User.role).where(User.state == "active")).scalars())
+    empty = sorted({role for role in needed if role not in held})
+    if empty:
+        return Finding("roles", "wrong", f"nobody holds: {', '.join(empty)}. Add a user with `coordinator user add`")
+    return Finding("roles", "ok", "every needed role is held by somebody")
+
+
+def _processes(store: Store) -> Finding:
+    with store.read() as tx:
+        alive = set(tx.execute(select(Heartbeat.kind).where(Heartbeat.at > clock.now() - SILENT)).scalars())
+    missing = [kind for kind in ("worker", "relay") if kind not in alive]
+    if missing:
+        return Finding("processes", "wrong", f"no sign of life within 60 s from: {', '.join(missing)}")
+    return Finding("processes", "ok", "worker and relay are alive")
+
+
+def _pending(store: Store) -> Finding:
+    now = clock.now()
+    with store.read() as tx:
+        oldest = tx.execute(
+            select(func.min(Pending.ready_at)).where(Pending.dead.is_(False), Pending.ready_at <= now)
+        ).scalar()
+        dead = tx.execute(select(func.count()).where(Pending.dead)).scalar_one()
+    if dead:
+        return Finding("pending", "wrong", f"{dead} rows were given up after repeated failure: see the operator page")
+    if oldest is not None and now - oldest > STUCK:
+        return Finding("pending", "wrong", f"the oldest has waited {int((now - oldest).total_seconds())} s")
+    return Finding("pending", "ok", "nothing waits too long")
+
+
+def _broker(store: Store) -> Finding:
+    if not store.settings.redis_url:
+        return Finding("broker", "warn", "COORDINATOR_REDIS_URL is not set: `coordinator up` brings its own")
+    if store.live.answers():
+        return Finding("broker", "ok", "answers")
+    return Finding("broker", "wrong", "does not answer: check COORDINATOR_REDIS_URL")
+
+
+def _mail(settings: Settings) -> Finding:
+    if not settings.smtp_url:
+        return Finding("mail", "warn", "COORDINATOR_SMTP_URL is not set: nobody can be told by mail")
+    url = urlsplit(settings.smtp_url)
+    kind = smtplib.SMTP_SSL if url.scheme == "smtps" else smtplib.SMTP
+    try:
+        with kind(url.hostname or "localhost", url.port or 0, timeout=5) as server:
+            server.noop()
+        return Finding("mail", "ok", "the mail server answers")
+    except (OSError, smtplib.SMTPException) as error:
+        return Finding("mail", "wrong", f"the mail server does not answer ({type(error).__name__})")
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(settings.data_dir).free
+    if free < LOW_DISK:
+        return Finding("disk", "wrong", f"only {free // 2**20} MiB are free under the data directory")
+    return Finding("disk", "ok", f"{free // 2**30} GiB free")
+
+
+def _master_key(settings: Settings) -> Finding:
+    path = settings.master_key_file
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return Finding("master key", "wrong", "others can read the file: chmod 600 it")
+    if settings.database_url.startswith("sqlite") and os.stat(path).st_dev == os.stat(settings.data_dir).st_dev:
+        return Finding("master key", "warn", "it shares the disk with the database: set COORDINATOR_MASTER_KEY_FILE")
+    return Finding("master key", "ok", "kept apart, readable by its owner only")
+
+
+def _without_password(value: str) -> str:
+    parts = urlsplit(value) if "://" in value else None
+    if parts is None or parts.password is None:
+        return value
+    return value.replace(f":{parts.password}@", ":…@")
+
+
