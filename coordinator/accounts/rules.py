@@ -175,8 +175,8 @@ _UP_TO_AMBER = frozenset({"R-STALE-POC", "R-IEP-DATES"})
 def approvers(reasons: Collection[str], effective_tlp: str, info_category: str) -> frozenset[Role]:
     """The roles that may approve a decision with these reasons; nobody where it is denied or needs no approval.
 
-    A coordinator approves up to AMBER. STRICT, RED, onward transfer and attribution are the release authority's, and that
-    is what R-TWO-PERSON stands for: an approval lifts it, so nobody else may approve while it is among the reasons.
+    A coordinator approves up to AMBER. STRICT, RED, onward transfer and attribution are the release authority's: that
+    is what R-TWO-PERSON stands for. As an approval lifts it, nobody else may approve while it is among the reasons.
     R-LEGAL alone is the legal adviser's. That it is another person than the requester (I15) is asked besides.
     """
     if not reasons or any(not reason.startswith("R-") for reason in reasons):

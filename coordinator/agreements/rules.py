@@ -49,6 +49,16 @@ def status(register: Register, now: datetime, *, superseded_at: datetime | None 
     return AgreementStatus.IN_FORCE if signed else AgreementStatus.PROVISIONAL
 
 
+def supersessions(registers: Iterable[Register], now: datetime) -> dict[str, datetime]:
+    """agreement_id -> when its successor took effect, for every successor that is signed or applied provisionally."""
+    found: dict[str, datetime] = {}
+    for register in registers:
+        start, earlier = _instant(register.get("effective_from")), register.get("supersedes")
+        if earlier and start and (register.get("provisional") or is_signed(register, now)):
+            found[earlier] = min(start, found.get(earlier, start))
+    return found
+
+
 def is_live(register: Register, now: datetime, *, superseded_at: datetime | None = None) -> bool:
     """Whether something can flow under it at `now`: in force or provisionally applied."""
     return status(register, now, superseded_at=superseded_at) in LIVE
@@ -65,7 +75,7 @@ def _ended(register: Register, now: datetime, superseded_at: datetime | None) ->
 
 
 def is_signed(register: Register, now: datetime) -> bool:
-    """Whether every party has signed by `now`. One date for the whole counts only where no party has a date of its own."""
+    """Whether every party has signed by `now`. A date for the whole counts where no party has a date of its own."""
     dates = [party.get("signed_on") for party in register.get("parties", ())]
     if not any(dates):
         dates = [register.get("signed_on")]

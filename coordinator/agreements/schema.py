@@ -1,6 +1,6 @@
 """The register of agreements as outside data: field names of the register, values as they are stored.
 
-What comes out is plain JSON data (instants as RFC 3339 text in UTC), because the terms are kept and digested as one document.
+What comes out is plain JSON data (instants as RFC 3339 text in UTC): the terms are kept and digested as one document.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from coordinator.outside import terms
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Choice, Flag, Instant, Listed, Part, Text, Token
 
-DURATION = r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+S)?)?"
+DURATION = r"P(?=.)(?:[0-9]+Y)?(?:[0-9]+M)?(?:[0-9]+W)?(?:[0-9]+D)?(?:T(?=.)(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+S)?)?"
 MOST_PARTIES = 250
 
 

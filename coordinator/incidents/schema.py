@@ -179,7 +179,7 @@ def refuse_secrecy(data: Any) -> None:
 
 
 def _ends(text: str) -> str:
-    """What is searched of a text: all of one that may be accepted, the two ends of one that is refused for its length."""
+    """What is searched of a text: all of it, but only the two ends of one that is too long to be taken anyway."""
     return text if len(text) <= DESCRIPTION_LENGTH else f"{text[:1000]}\n{text[-1000:]}"
 
 
