@@ -150,7 +150,8 @@ def transaction(
                     running.commit()
             except BaseException:
                 nudges.clear()
-                running.rollback()
+                if running.is_active:
+                    running.rollback()
                 raise
     finally:
         connection.close()

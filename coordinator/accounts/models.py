@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Hash, Id
+from coordinator.partners import models as _partners  # noqa: F401  the tables its keys point to
 
 
 class User(Base):

@@ -9,6 +9,7 @@ from sqlalchemy import Boolean, ForeignKey, Index, String, Text, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Hash, Id
+from coordinator.partners import models as _partners  # noqa: F401  the tables its keys point to
 
 
 class Agreement(Base):

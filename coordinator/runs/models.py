@@ -9,6 +9,8 @@ from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String, Text, Un
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
+from coordinator.sharing import models as _sharing  # noqa: F401  the tables its keys point to
+from coordinator.tasks import models as _tasks  # noqa: F401  the tables its keys point to
 
 
 class PlaybookVersion(Base):
@@ -127,4 +129,5 @@ class Timer(Exercised, Base):
     due_at: Mapped[datetime]
     fired_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
-    __table_args__ = (whole(), within("run_id", "runs"), UniqueConstraint("run_id", "key"), Index("ix_timers_due", "due_at"))
+    __table_args__ = (whole(), within("run_id", "runs"), UniqueConstraint("run_id", "key"), Index("ix_timers_due",
+    "due_at"))

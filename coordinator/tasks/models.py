@@ -9,12 +9,14 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Exercised, Id, Json, whole, within
+from coordinator.incidents import models as _incidents  # noqa: F401  the tables its keys point to
 
 
 class Task(Exercised, Base):
     """`kind`: task, decision (choose an option), approval (yes or no), voice (a call to make), notice.
 
-    `blocks`: what it stops while open: resolve, close or "". `fields`: variable name -> {label, type, options?, required?}.
+    `blocks`: what it stops while open: resolve, close or "". `fields`: variable name -> {label, type, options?,
+    required?}.
     The result is an item version; `values` are the step's variables from it, for the run.
     """
 
