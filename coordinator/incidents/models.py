@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from coordinator.accounts import models as _accounts  # noqa: F401  the tables its keys point to
 from coordinator.db import Base, BigId, Code, Exercised, Hash, Id, Json, whole, within
+from coordinator.partners import models as _partners  # noqa: F401  the tables its keys point to
 
 
 class Report(Exercised, Base):

@@ -1,0 +1,86 @@
+"""The signed door for partner systems: reports and the files they announced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from coordinator.accounts.rules import Right
+from coordinator.api.access import needs, open_to, principal, signed_by_partner, store
+from coordinator.errors import Fault, Invalid, UnsupportedType
+from coordinator.incidents import intake
+from coordinator.incidents.envelope import READERS
+from coordinator.partners.queries import IntakeEndpoint
+
+routes = Blueprint("intake", __name__)
+
+
+@routes.post("/intake/<endpoint>")
+@signed_by_partner
+def receive(endpoint: IntakeEndpoint, key_id: int) -> Response:
+    """A report of a partner system. Durable before it is parsed; answered the same again on a retry."""
+    media_type = taken_media_type()
+    with store().unit_of_work() as tx:
+        kept = intake.keep_raw(
+            tx, via="webhook", media_type=media_type, raw=request.get_data(), endpoint=endpoint,
+            message_id=request.headers["webhook-id"], endpoint_key_id=key_id,
+        )  # fmt: skip
+    return answered(kept)
+
+
+@routes.post("/reports")
+@needs(Right.FILE_REPORT)
+def file_report() -> Response:
+    """A report of one of our own people, or of their tool."""
+    media_type = taken_media_type()
+    key = idempotency_key()
+    with store().unit_of_work() as tx:
+        kept = intake.keep_raw(
+            tx, via="api", media_type=media_type, raw=request.get_data(), message_id=key, principal=principal()
+        )
+    return answered(kept)
+
+
+@routes.get("/report-status/<token>")
+@open_to("the unguessable token was given to the sender; only the disposition is shown")
+def report_status(token: str) -> Response:
+    with store().read() as tx:
+        return jsonify(intake.report_by_status_token(tx, token))
+
+
+def answered(kept: intake.Kept) -> Response:
+    """Read what was kept, in the second transaction, and tell the sender. Raises what is wrong with it."""
+    answer = kept.answer
+    if answer is None:
+        with store().unit_of_work() as tx:
+            answer = intake.read_report(tx, kept.report_id)
+    if answer.refusal is not None:
+        raise answer.refusal
+    status_url = f"{store().settings.base_url}/api/v1/report-status/{answer.status_token}"
+    said: dict[str, Any] = {
+        "report": answer.report, "disposition": answer.disposition, "incident": answer.incident,
+        "status_url": status_url,
+    }  # fmt: skip
+    response = jsonify(said)
+    response.status_code = 202
+    response.headers["Location"] = status_url
+    return response
+
+
+def taken_media_type() -> str:
+    """The media type of a report. Raises UnsupportedType for another one, or for another encoding than UTF-8."""
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype not in READERS or charset not in ("utf-8", "utf8"):
+        raise UnsupportedType(f"Send one of: {', '.join(READERS)}, in UTF-8.")
+    return request.mimetype
+
+
+def idempotency_key() -> str:
+    """The Idempotency-Key (IETF draft 07 of that name), with or without its quotes; "" where there is none."""
+    text = request.headers.get("Idempotency-Key", "").strip()
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    if len(text) > 255 or not text.isprintable() or not text.isascii():
+        raise Invalid([Fault("", "Send an Idempotency-Key of at most 255 printable ASCII characters.")])
+    return text

@@ -1,0 +1,136 @@
+"""The Flask application: both doors, one way to say what was refused, headers, limits, logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from flask.json.provider import DefaultJSONProvider
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from coordinator import api, clock, interchange, logs
+from coordinator.api.problems import http_problem, problem
+from coordinator.errors import CoordinatorError
+from coordinator.store import Store
+
+ErrorPage = Callable[[Exception], Any]
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+API_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+_log = structlog.get_logger("web")
+
+
+class Json(DefaultJSONProvider):
+    """Instants as RFC 3339 in UTC; names in the order they were given; text as it is."""
+
+    sort_keys = False
+    ensure_ascii = False
+
+    @staticmethod
+    def default(value: Any) -> Any:
+        return clock.rfc3339(value) if hasattr(value, "tzinfo") else DefaultJSONProvider.default(value)
+
+
+class Application(Flask):
+    """Flask with our JSON, and a place for the page that tells a person of a refusal."""
+
+    json_provider_class = Json
+    error_page: ErrorPage | None = None
+
+    def register_error_page(self, page: ErrorPage) -> None:
+        """`page(error)` answers refusals outside the API; without one they are problem+json as well."""
+        self.error_page = page
+
+
+def create_app(store: Store, *, pages: bool = True) -> Application:
+    """The application on a store that was opened in this process; without `pages` only the JSON door."""
+    interchange.install()
+    app = Application("coordinator", static_folder=None)
+    app.extensions["coordinator"] = store
+    _configure(app, store)
+    app.register_blueprint(api.blueprint())
+    if pages:
+        _add_pages(app, store)
+    app.register_error_handler(Exception, _refused(app))
+    app.before_request(_begin)
+    app.after_request(_finish)
+    return app
+
+
+def _configure(app: Application, store: Store) -> None:
+    settings = store.settings
+    app.config.update(
+        SECRET_KEY=settings.secret_key or store.vault.derive("cookies").hex(),
+        MAX_CONTENT_LENGTH=settings.max_body_bytes,
+        MAX_FORM_MEMORY_SIZE=settings.max_body_bytes,
+        MAX_FORM_PARTS=2000,
+        SESSION_COOKIE_NAME="__Host-form" if settings.https else "form",
+        SESSION_COOKIE_SECURE=settings.https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+    logs.configure(settings.log_level)
+
+
+def _add_pages(app: Application, store: Store) -> None:
+    from coordinator import web
+    from coordinator.web.pages import error_page
+
+    web.install(app, store)
+    app.register_error_page(error_page)
+
+
+def _refused(app: Application) -> ErrorPage:
+    """The one place where errors become answers."""
+
+    def answer(error: Exception) -> Any:
+        if not isinstance(error, CoordinatorError | HTTPException):
+            _log.error("failed", **logs.where(error), route=_route())
+            error = CoordinatorError("It was recorded; try again shortly.")
+        if app.error_page is not None and not _is_api():
+            return app.error_page(error)
+        return http_problem(error) if isinstance(error, HTTPException) else problem(error)
+
+    return answer
+
+
+def _is_api() -> bool:
+    return request.path.startswith(("/api/", "/healthz", "/readyz", "/metrics"))
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", API_POLICY if _is_api() else PAGE_POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("X-Frame-Options", "DENY")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+    headers.setdefault("Cache-Control", "no-store")
+    secret = _is_api() or "token" in (request.view_args or {})
+    headers.setdefault("Referrer-Policy", "no-referrer" if secret else "same-origin")
+    if request.is_secure:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    taken = round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None
+    by = g.get("actor")
+    _log.info("answered", method=request.method, route=_route(), status=response.status_code, ms=taken, by=by)
+    return response
+
+
+def _route() -> str:
+    """The rule, never the path: a path may hold a token."""
+    return request.url_rule.rule if request.url_rule else "(none)"

@@ -1,0 +1,101 @@
+"""Stores to test on: SQLite always, PostgreSQL where its binaries are. Each test has a database of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator import config, migrations
+from coordinator.app import Application, create_app
+from coordinator.store import Store
+from coordinator.vault import open_master_key
+from tests.factories import PartnerSystem, World, small_world
+from tests.postgres import Database, NoPostgres, PostgresServer
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database, copied for each test."""
+    home = tmp_path_factory.mktemp("template")
+    migrations.upgrade(config.load({}, data_dir=home))
+    return home / "coordinator.db"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for the whole session."""
+    try:
+        server = PostgresServer()
+    except NoPostgres:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is missing: with CI=1 every test runs")
+        pytest.skip("PostgreSQL is not installed")
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """A migrated PostgreSQL database, copied for each test."""
+    database = postgres_server.new_database()
+    home = config.load({}, data_dir=tmp_path_factory.mktemp("template-pg"))
+    migrations.upgrade(replace(home, database_url=database.app_url, owner_database_url=database.owner_url))
+    return database
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> config.Settings:
+    """Settings of a one-machine installation in a temporary folder, without a broker."""
+    return config.load({}, data_dir=tmp_path / "var")
+
+
+@pytest.fixture
+def sqlite_store(settings: config.Settings, sqlite_template: Path) -> Iterator[Store]:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copy(sqlite_template, settings.data_dir / "coordinator.db")
+    store = Store(settings)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def store(request: pytest.FixtureRequest, settings: config.Settings) -> Iterator[Store]:
+    """A migrated, empty store; the test runs once for each kind of database, as the application's own role."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_store")
+        return
+    server = request.getfixturevalue("postgres_server")
+    database = server.new_database(template=request.getfixturevalue("postgres_template").name)
+    settings = replace(settings, database_url=database.app_url, owner_database_url=database.owner_url)
+    made = Store(settings, vault=open_master_key(settings.master_key_file, create=True))
+    yield made
+    made.close()
+    server.drop_database(database)
+
+
+@pytest.fixture
+def world(store: Store) -> World:
+    return small_world(store)
+
+
+@pytest.fixture
+def app(store: Store) -> Application:
+    """The JSON door alone."""
+    return create_app(store, pages=False)
+
+
+@pytest.fixture
+def client(app: Application) -> Any:
+    return app.test_client()
+
+
+@pytest.fixture
+def partner(client: Any, world: World) -> PartnerSystem:
+    """The system of FI-CSIRT, posting to us."""
+    return PartnerSystem(client, world)
