@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from typing import Any
 
 import rfc8785
@@ -17,13 +16,14 @@ from coordinator.partners.queries import organisation_by_code
 
 
 def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
-    """Add an agreement or a new version of it; `terms` are validated register fields. One line, or "" when the same.
+    """Add an agreement or a new version of it; one line that says so, or "" when it stands already.
+
+    `terms` are register fields as agreements/schema gives them.
 
     Raises Invalid when a party is not a known organisation.
     """
-    plain = plain_terms(terms)
-    key, digest = plain["agreement_id"], hashlib.sha256(rfc8785.dumps(plain)).hexdigest()
-    for place, party in enumerate(plain.get("parties", ())):
+    key, digest = terms["agreement_id"], hashlib.sha256(rfc8785.dumps(terms)).hexdigest()
+    for place, party in enumerate(terms["parties"]):
         if organisation_by_code(tx, party["party"]) is None:
             raise Invalid([Fault(f"/parties/{place}/party", "There is no organisation with this code: add it first.")])
     old = tx.execute(select(Agreement).where(Agreement.key == key, Agreement.current).with_for_update()).scalar()
@@ -33,14 +33,14 @@ def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
         old.current = False
         tx.flush()
     row = Agreement(
-        key=key, version=old.version + 1 if old else 1, current=True, terms=plain, digest=digest,
+        key=key, version=old.version + 1 if old else 1, current=True, terms=terms, digest=digest,
         created_at=clock.now(), recorded_by=actor,
     )  # fmt: skip
     tx.add(row)
     tx.flush()
     timeline.append(
         tx, "agreement.recorded", f"Version {row.version} of the agreement {key} was recorded.", actor=actor,
-        about=("agreement", row.id), values={"old": old.terms if old else None, "new": plain},
+        about=("agreement", row.id), values={"old": old.terms if old else None, "new": terms},
     )  # fmt: skip
     return f"agreement {key}: {'version ' + str(row.version) + ' recorded' if old else 'added'}"
 
@@ -84,16 +84,3 @@ def withdraw_consent(tx: Session, consent_id: int, *, actor: str, reason: str) -
         timeline.append(tx, "consent.withdrawn", "A consent was withdrawn.", actor=actor, values={"reason": reason},
                         about=("consent", consent_id))  # fmt: skip
         timeline.pending(tx, "consent.withdrawn", consent_id)
-
-
-def plain_terms(value: Any) -> Any:
-    """Register fields as JSON data: instants as RFC 3339 text, sets as sorted lists."""
-    if isinstance(value, datetime):
-        return clock.rfc3339(value)
-    if isinstance(value, dict):
-        return {name: plain_terms(each) for name, each in value.items() if each is not None}
-    if isinstance(value, set | frozenset):
-        return sorted(plain_terms(each) for each in value)
-    if isinstance(value, list | tuple):
-        return [plain_terms(each) for each in value]
-    return value if isinstance(value, bool | int | float | str | type(None)) else str(value)

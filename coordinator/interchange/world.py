@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import timeline
 from coordinator.accounts import service as accounts
+from coordinator.agreements.models import Agreement
 from coordinator.agreements.service import record_agreement, record_consent
 from coordinator.errors import CoordinatorError, Fault, Invalid
+from coordinator.interchange import world_schema
+from coordinator.interchange.world_schema import references
 from coordinator.outside.strict_json import parse_json
-from coordinator.partners import schema
 from coordinator.partners import service as partners
+from coordinator.partners.models import Contact, Endpoint, Organisation
 from coordinator.partners.queries import organisation_by_code
 
 LARGEST = 16 * 1024 * 1024
@@ -25,13 +29,39 @@ def load_world(tx: Session, raw: bytes, *, actor: str, digest: str) -> list[str]
 
     Loading the same file again changes nothing. `digest` (SHA-256 of the file, hex) and `actor` go on record.
     """
-    world = schema.load_world(parse_json(raw, max_bytes=LARGEST))
+    world = world_schema.load_world(parse_json(raw, max_bytes=LARGEST))
+    timeline.lock_record(tx)
+    _check_references(tx, world)
     lines = list(_lines(tx, world, actor=actor))
     if lines:
         timeline.append(
             tx, "world.loaded", "A world file was loaded.", actor=actor, values={"sha256": digest, "lines": lines}
         )
     return lines
+
+
+_NAMED: Mapping[str, Any] = {
+    "organisation": Organisation.code, "endpoint": Endpoint.slug, "contact": Contact.code, "agreement": Agreement.key
+}  # fmt: skip
+
+
+def _check_references(tx: Session, world: dict[str, Any]) -> None:
+    """Everything named must be in the file or in the database; all that is missing is said at once."""
+    there: dict[str, set[str]] = {
+        "organisation": {each["code"] for each in world["organisations"]},
+        "endpoint": {each["id"] for each in world["endpoints"]},
+        "contact": {each["code"] for each in world["contacts"]},
+        "agreement": {each["agreement_id"] for each in world["agreements"]},
+    }
+    for kind, column in _NAMED.items():
+        there[kind].update(tx.execute(select(column)).scalars())
+    missing = [
+        Fault(named.pointer, f"There is no {named.kind} with this code, neither in the file nor here: add it.")
+        for named in references(world)
+        if named.code not in there[named.kind]
+    ]
+    if missing:
+        raise Invalid(missing)
 
 
 def _lines(tx: Session, world: dict[str, Any], *, actor: str) -> Iterator[str]:

@@ -110,6 +110,11 @@ def pending(
     return tx.execute(row.returning(Pending.id)).scalar_one()
 
 
+def lock_record(tx: Session) -> None:
+    """Let one administrative change at a time through: holds the record's own chain until the transaction ends."""
+    _take_head(tx, RECORD, None)
+
+
 def commit_to(salt: bytes, value: bytes) -> str:
     """The salted commitment of a canonical value, as hex."""
     return hashlib.sha256(salt + value).hexdigest()

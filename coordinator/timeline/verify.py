@@ -17,7 +17,7 @@ import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import func, insert, select
+from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
@@ -25,7 +25,7 @@ from coordinator.errors import NotParseable
 from coordinator.store import store_of
 from coordinator.timeline.keys import Erased, unseal
 from coordinator.timeline.models import Chain, Checkpoint, CheckpointHead, Entry, EntryValue
-from coordinator.timeline.service import FIRST, commit_to, entry_hash
+from coordinator.timeline.service import FIRST, commit_to, entry_hash, lock_record
 from coordinator.vault import CannotOpen
 
 
@@ -62,10 +62,11 @@ def verify(tx: Session, *, against: bytes | None = None) -> Verdict:
 
 def checkpoint(tx: Session) -> Checkpoint | None:
     """Sign the state of all chains. Returns the new checkpoint, or None when nothing happened since the last one."""
-    last = tx.execute(select(Checkpoint).order_by(Checkpoint.number.desc()).limit(1).with_for_update()).scalar()
+    lock_record(tx)
+    last = tx.execute(select(Checkpoint).order_by(Checkpoint.number.desc()).limit(1)).scalar()
     number = last.number if last else 0
     known = {row.chain: row.length for row in _heads(tx, number)}
-    chains = {row.name: (row.length, row.head) for row in tx.execute(select(Chain.name, Chain.length, Chain.head))}
+    chains = {row.name: (row.length, row.head) for row in tx.execute(_begun())}
     grown = [name for name, (length, _) in chains.items() if known.get(name) != length]
     if not grown:
         return None
@@ -109,7 +110,7 @@ def root_of(heads: Iterator[tuple[str, int, str]]) -> str:
 
 
 def _verify_chains(tx: Session, verdict: Verdict) -> None:
-    heads = {row.name: row for row in tx.execute(select(Chain.name, Chain.length, Chain.head))}
+    heads = {row.name: row for row in tx.execute(_begun())}
     seen: set[str] = set()
     name, seq, prev = "", 0, FIRST
     for row in _entries(tx):
@@ -128,10 +129,15 @@ def _verify_chains(tx: Session, verdict: Verdict) -> None:
         verdict.entries += 1
     if name and not _ends_well(heads, name, seq, prev, verdict):
         return
-    missing = [chain for chain, head in heads.items() if chain not in seen and head.length]
+    missing = [chain for chain in heads if chain not in seen]
     if missing:
         verdict.broken = f"chain {sorted(missing)[0]}: all its entries are missing"
     verdict.chains = len(heads)
+
+
+def _begun() -> Select[tuple[str, int, str]]:
+    """Chains with at least one entry."""
+    return select(Chain.name, Chain.length, Chain.head).where(Chain.length > 0)
 
 
 def _ends_well(heads: dict[str, Any], name: str, seq: int, head: str, verdict: Verdict) -> bool:
