@@ -1,0 +1,7 @@
+"""(being written)"""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+pages = Blueprint("live", __name__)

@@ -1,0 +1,115 @@
+"""Putting the HTML door into an application: cookies, forms' protection, language, templates, all pages."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request, session
+from flask_babel import Babel, get_locale
+from flask_wtf.csrf import CSRFError, CSRFProtect
+
+from coordinator.errors import NotParseable
+from coordinator.store import Store
+from coordinator.web import (
+    account,
+    acknowledge,
+    agreements,
+    alerts,
+    board,
+    clearances,
+    formats,
+    incidents,
+    live,
+    pages,
+    partners,
+    playbooks,
+    record,
+    reports,
+    sign_in,
+    site,
+    tasks,
+    users,
+    words,
+)
+from coordinator.web.pulse import EVERY, Pulse
+
+BLUEPRINTS = (
+    site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
+    clearances.pages, partners.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
+    live.pages,
+)  # fmt: skip
+SESSION_SECONDS = 12 * 3600
+
+_csrf = CSRFProtect()
+_EXPIRED = (
+    "This form was open for too long, or you signed in again meanwhile. Go back, load the page anew and send it again."
+)
+
+
+def install(app: Flask, store: Store) -> None:
+    """Mount every page on `app`. Secret key, headers for all answers and error handlers are the application's."""
+    app.extensions["coordinator"] = store
+    app.extensions["pulse"] = Pulse()
+    _cookies(app, secure=store.settings.https)
+    app.config.setdefault("LIVE_EVERY", EVERY)
+    app.jinja_env.filters["scope_choice"] = lambda code: (code, words.name("scope", code))
+    _csrf.init_app(app)
+    Babel(app)
+    _templates(app)
+    for blueprint in BLUEPRINTS:
+        blueprint.before_request(_protect_form)
+        app.register_blueprint(blueprint)
+    app.register_error_handler(CSRFError, _form_expired)
+    app.after_request(_vary)
+
+
+def _cookies(app: Flask, *, secure: bool) -> None:
+    """One cookie: a signed envelope round the session's random token. `__Host-` needs https, no domain and path /."""
+    app.config.update(
+        SESSION_COOKIE_NAME="__Host-coordinator" if secure else "coordinator",
+        SESSION_COOKIE_SECURE=secure,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_PATH="/",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        # Only forms of these pages are checked, in `_protect_form`: the API has no cookie that could be misused.
+        WTF_CSRF_CHECK_DEFAULT=False,
+        WTF_CSRF_TIME_LIMIT=SESSION_SECONDS,
+        # Our pages with tokens in their address send no referrer; the form's token is what counts.
+        WTF_CSRF_SSL_STRICT=False,
+    )
+
+
+def _protect_form() -> None:
+    view = request.endpoint or ""
+    if request.method == "POST" and view not in acknowledge.WITHOUT_SESSION:
+        _csrf.protect()
+
+
+def _form_expired(error: CSRFError) -> Response:
+    session.modified = True
+    return pages.error_page(NotParseable(_EXPIRED))
+
+
+def _vary(answer: Response) -> Response:
+    answer.headers.add("Vary", "Cookie")
+    return answer
+
+
+def _templates(app: Flask) -> None:
+    env = app.jinja_env
+    env.trim_blocks = env.lstrip_blocks = True
+    env.add_extension("jinja2.ext.do")
+    env.globals.update(
+        moment=formats.moment, fidelity_text=formats.fidelity_text, day=formats.day, size=formats.size,
+        capped=formats.capped, state_of=words.state, name_of=words.name, severity_name=words.severity, words=words,
+        direction=_direction, language=_language,
+    )  # fmt: skip
+    app.context_processor(pages.common)
+
+
+def _language() -> str:
+    return str(get_locale() or "en").replace("_", "-")
+
+
+def _direction() -> str:
+    locale = get_locale()
+    return locale.text_direction if locale else "ltr"

@@ -1,0 +1,147 @@
+"""Making pages: what every template is given, errors as pages, and the way back after a form."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Response, current_app, flash, g, make_response, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.exceptions import HTTPException
+
+from coordinator import clock
+from coordinator.accounts.models import User
+from coordinator.accounts.rules import Right
+from coordinator.errors import (
+    CoordinatorError,
+    Invalid,
+    NotFound,
+    NotParseable,
+    NotSignedIn,
+    StepUpNeeded,
+    TooLarge,
+    TooMany,
+    UnsupportedType,
+)
+from coordinator.web import access, frame
+from coordinator.web.pulse import LIVE_HEADER
+
+STATIC = Path(__file__).parent / "static"
+
+
+def show(template: str, /, *, code: int = 200, **given: Any) -> Response:
+    """A page. Pages of signed-in people are never stored by browsers or proxies."""
+    answer = make_response(render_template(template, **given), code)
+    answer.headers.setdefault("Cache-Control", "no-store")
+    return answer
+
+
+def after(endpoint: str, message: str = "", **values: Any) -> Any:
+    """Post, redirect, get: `message` is a fixed sentence of ours, never content (it rides in a cookie)."""
+    if message:
+        flash(message)
+    return redirect(url_for(endpoint, **values), code=303)
+
+
+def then(default: str) -> str:
+    """Where the person wanted to go before being asked something; only paths of ours."""
+    wanted = request.values.get("then", "")
+    return wanted if _is_ours(wanted) else default
+
+
+def _is_ours(path: str) -> bool:
+    parts = urlsplit(path)
+    safe = path.startswith("/") and not path.startswith(("//", "/\\")) and "\\" not in path
+    return safe and not parts.scheme and not parts.netloc and not any(ord(one) < 32 for one in path)
+
+
+def errors_by_field(error: Invalid, *, field: Any = None) -> dict[str, str]:
+    """The first sentence for each form field; `field` turns a pointer into a field's name."""
+    name = field or (lambda pointer: pointer.removeprefix("/").split("/")[0])
+    found: dict[str, str] = {}
+    for fault in error.errors:
+        found.setdefault(name(fault.pointer), fault.detail)
+    return found
+
+
+def zone() -> str:
+    """The time zone of whoever looks; UTC for visitors."""
+    if "zone" not in g:
+        principal = access.current()
+        g.zone = "UTC"
+        if principal is not None:
+            with access.store().read() as tx:
+                user = tx.get(User, principal.user_id)
+                g.zone = user.time_zone if user else "UTC"
+    return g.zone
+
+
+def error_page(error: Exception) -> Response:
+    """What a person sees when something is refused: what happened and what to do, never the value that was wrong."""
+    error = _ours(error)
+    if isinstance(error, NotSignedIn) and request.method == "GET" and LIVE_HEADER not in request.headers:
+        return redirect(url_for("sign_in.form", then=request.full_path.rstrip("?")))  # type: ignore[return-value]
+    if isinstance(error, StepUpNeeded):
+        return show("errors/step_up.html", code=error.status, error=error, then=_came_from())
+    template = "errors/refused.html" if getattr(error, "blocked_by", None) else "errors/plain.html"
+    return show(template, code=error.status, error=error, faults=getattr(error, "errors", ()), advice=_advice(error))
+
+
+_OURS: dict[int, type[CoordinatorError]] = {
+    400: NotParseable, 404: NotFound, 405: NotFound, 413: TooLarge, 415: UnsupportedType, 429: TooMany,
+}  # fmt: skip
+
+
+def _ours(error: Exception) -> CoordinatorError:
+    """What the framework refuses by itself, in our own words."""
+    if isinstance(error, CoordinatorError):
+        return error
+    code = error.code if isinstance(error, HTTPException) else None
+    return _OURS.get(code or 500, CoordinatorError)()
+
+
+def _advice(error: CoordinatorError) -> str:
+    if error.status == 404:
+        return _("Check the address. It may also be something you have no need to know of.")
+    if error.status == 403:
+        return _("Ask a coordinator or your administrator if you need this.")
+    if error.status in (409, 412):
+        return _("Go back, look at the present state and decide again.")
+    if error.status == 413:
+        return _("Send smaller or fewer files.")
+    if error.status >= 500:
+        return _(
+            "Go back and try again. If it happens again, tell your operator."
+        )
+    return ""
+
+
+def _came_from() -> str:
+    """The page the form was on, where the browser says so and it is ours."""
+    parts = urlsplit(request.referrer or "")
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return path if parts.netloc == request.host and _is_ours(path) else "/"
+
+
+@lru_cache(maxsize=64)
+def asset(name: str) -> str:
+    """The address of a file of ours with its digest, so that it can be kept for long and changes at once."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def common() -> dict[str, Any]:
+    """What the frame of every page needs."""
+    return {
+        "principal": access.current(),
+        "may": access.may,
+        "Right": Right,
+        "asset": asset,
+        "now": clock.now(),
+        "zone": zone(),
+        "pulse_every": current_app.config["LIVE_EVERY"],
+        "frame": frame.frame(),
+    }

@@ -1,0 +1,246 @@
+"""What codes are called on pages. Codes are stored and sent; these names are for people and can be translated.
+
+Each table gives a name and a tone (new, busy, good, warn, bad or plain) for the badge: shape and text say the same.
+"""
+
+from __future__ import annotations
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+
+from coordinator import vocabulary
+
+STATUS = {
+    "reported": (_("Reported"), "new"),
+    "triage": (_("Triage"), "busy"),
+    "active": (_("Active"), "busy"),
+    "monitoring": (_("Monitoring"), "busy"),
+    "resolved": (_("Resolved"), "good"),
+    "closed": (_("Closed"), "good"),
+    "rejected": (_("Rejected"), "plain"),
+    "duplicate": (_("Duplicate"), "plain"),
+}
+#: What moving to a status does, on the button and in words under it.
+MOVES = {
+    "triage": (_("Start triage"), _("You look at it now. Nothing is told to partners yet.")),
+    "active": (_("Accept"), _("It is ours to coordinate: playbooks that tell partners may start.")),
+    "monitoring": (_("Move to monitoring"), _("The work is done and we keep watching.")),
+    "resolved": (_("Resolve"), _("The incident is over. Blocking tasks must be finished first.")),
+    "closed": (_("Close"), _("Nothing is open any more. Everyone who was told is told of the closure.")),
+    "rejected": (_("Reject"), _("It is not an incident, or not ours. A reason is recorded.")),
+    "duplicate": (_("Mark as duplicate"), _("Another incident is the one we go on with.")),
+}
+REOPEN = (_("Reopen"), _("It goes on. A reason is recorded."))
+OUTLOOK = {"improving": _("Improving"), "stable": _("Stable"), "worsening": _("Worsening")}
+OUTCOME = {"successful": (_("Done"), "good"), "failed": (_("Failed"), "bad"), "cancelled": (_("Cancelled"), "plain")}
+TASK_STATE = {"open": (_("Open"), "busy"), "done": (_("Done"), "good"), "cancelled": (_("Cancelled"), "plain")}
+TASK_KIND = {
+    "task": _("Task"),
+    "decision": _("Decision"),
+    "approval": _("Approval"),
+    "voice": _("Call to make"),
+    "notice": _("Notice"),
+}
+ALERT_STATE = {
+    "queued": (_("Queued"), "new"),
+    "handed-over": (_("Handed over"), "busy"),
+    "delivered": (_("Delivered"), "busy"),
+    "acknowledged": (_("Acknowledged"), "good"),
+    "withheld": (_("Withheld"), "warn"),
+    "failed": (_("Failed"), "bad"),
+    "withdrawn": (_("Withdrawn"), "plain"),
+}
+ALERT_KIND = {
+    "receipt": _("Receipt"),
+    "initial": _("First alert"),
+    "update": _("Update"),
+    "correction": _("Correction"),
+    "closure": _("Closure"),
+    "recall": _("Recall"),
+    "check": _("Communication check"),
+    "call-our-desk": _("Please call our desk"),
+    "notice": _("Notice"),
+}
+DELIVERY_STATE = ALERT_STATE | {"cancelled": (_("Stopped"), "plain"), "dead": (_("Given up"), "bad")}
+ATTEMPT = {
+    "delivered": _("Delivered"),
+    "handed-over": _("Handed over"),
+    "retry": _("Failed, will be tried again"),
+    "refused": _("Refused by the other side"),
+    "gone": _("The address is gone"),
+    "withheld": _("Withheld"),
+}
+ANSWER = {
+    "acknowledged": (_("Acknowledged"), "good"),
+    "not-for-me": (_("Not for me"), "warn"),
+    "question": (_("Question"), "warn"),
+}
+ASSURANCE = {
+    "link": _("holder of the link"),
+    "session": _("signed in"),
+    "signed": _("signed by their system"),
+    "noted-by-officer": _("noted by our officer"),
+}
+RESULT = {
+    "permit": (_("Permitted"), "good"),
+    "refer": (_("Needs a second person"), "warn"),
+    "deny": (_("Refused"), "bad"),
+}
+RUN_STATE = {
+    "running": (_("Running"), "busy"),
+    "waiting": (_("Waiting"), "busy"),
+    "paused": (_("Paused"), "warn"),
+    "needs-attention": (_("Needs attention"), "bad"),
+    "completed": (_("Completed"), "good"),
+    "failed": (_("Failed"), "bad"),
+    "cancelled": (_("Cancelled"), "plain"),
+}
+STEP_STATE = {
+    "entered": (_("Started"), "busy"),
+    "begun": (_("Started"), "busy"),
+    "waiting": (_("Waiting"), "busy"),
+    "succeeded": (_("Done"), "good"),
+    "failed": (_("Failed"), "bad"),
+    "timed-out": (_("Timed out"), "bad"),
+    "skipped": (_("Skipped"), "plain"),
+    "branch-ended": (_("Ended"), "good"),
+    "": (_("Not reached"), "plain"),
+}
+STEP_KIND = {
+    "task": _("Task"),
+    "approval": _("Approval"),
+    "decision": _("Decision"),
+    "alert": _("Alert"),
+    "share": _("Sharing decision"),
+    "wait": _("Wait"),
+    "status": _("Status"),
+    "obligation": _("Obligation"),
+    "assess": _("Assessment"),
+    "http-api": _("Automatic"),
+    "playbook": _("Playbook"),
+    "set": _("Automatic"),
+}
+AGREEMENT_STATUS = {
+    "in-force": (_("In force"), "good"),
+    "provisional": (_("Provisionally in force"), "good"),
+    "not-signed": (_("Not signed"), "warn"),
+    "not-yet": (_("Not yet in force"), "new"),
+    "suspended": (_("Suspended"), "warn"),
+    "notice-given": (_("Ending, notice given"), "warn"),
+    "expired": (_("Expired"), "bad"),
+    "terminated": (_("Terminated"), "bad"),
+}
+TRI_STATE = {"yes": _("Yes"), "no": _("No"), "unknown": _("Not known")}
+VIA = {
+    "web-form": _("our form"),
+    "webhook": _("signed webhook"),
+    "email": _("e-mail"),
+    "voice": _("voice, entered by an officer"),
+    "import": _("import"),
+    "api": _("programming interface"),
+}
+INSTANTS = {
+    "occurred_at": _("Happened"),
+    "detected_at": _("Detected"),
+    "noticed_at": _("Noticed"),
+    "aware_at": _("We became aware"),
+    "ended_at": _("Ended"),
+}
+ITEM_KIND = {
+    "title": _("Title"),
+    "summary": _("Summary"),
+    "details": _("Details"),
+    "note": _("Note"),
+    "attachment": _("Attachment"),
+    "task-result": _("Task result"),
+    "partner-reply": _("Partner's reply"),
+    "alert-title": _("Alert title"),
+    "alert-body": _("Alert text"),
+}
+HOLD_KIND = {
+    "task": _("Task"),
+    "alert": _("Alert"),
+    "run": _("Playbook run"),
+    "clearance": _("Clearance"),
+    "obligation": _("Obligation"),
+    "second-look": _("Second look"),
+    "decision": _("Clearance"),
+}
+#: Who may have it, in plain words for whoever writes the label. The label itself is never translated.
+TLP_MEANING = {
+    "CLEAR": _("Anyone may have it. It may be published."),
+    "GREEN": _("Our community may have it: partners and peers. Not for public channels."),
+    "AMBER": _("The recipient's organisation and its clients, where they need to know."),
+    "AMBER+STRICT": _("The recipient's organisation only, where people need to know."),
+    "RED": _("Only the persons you name. Nobody else, not even in their organisation."),
+}
+SCOPE = {
+    "report": _("File reports"),
+    "read": _("Read incidents and the directory"),
+    "tasks": _("Complete tasks"),
+    "coordinate": _("Change incidents, alert partners"),
+    "decide": _("Approve or refuse releases"),
+    "admin": _("Administer"),
+}
+
+_TABLES: dict[str, dict[str, tuple[object, str]]] = {
+    "status": STATUS,
+    "task": TASK_STATE,
+    "outcome": OUTCOME,
+    "alert": ALERT_STATE,
+    "delivery": DELIVERY_STATE,
+    "result": RESULT,
+    "run": RUN_STATE,
+    "step": STEP_STATE,
+    "answer": ANSWER,
+    "agreement": AGREEMENT_STATUS,
+}
+_NAMES: dict[str, dict[str, object]] = {
+    "outlook": OUTLOOK,
+    "task-kind": TASK_KIND,
+    "alert-kind": ALERT_KIND,
+    "attempt": ATTEMPT,
+    "assurance": ASSURANCE,
+    "step-kind": STEP_KIND,
+    "tri-state": TRI_STATE,
+    "via": VIA,
+    "item-kind": ITEM_KIND,
+    "hold-kind": HOLD_KIND,
+    "scope": SCOPE,
+    "instant": INSTANTS,
+}
+_LISTS = {
+    "role": vocabulary.ROLES,
+    "sector": vocabulary.SECTORS,
+    "country": vocabulary.COUNTRIES,
+    "classification": vocabulary.INCIDENT_TYPES,
+    "flag": vocabulary.HUMANITARIAN_FLAGS,
+    "purpose": vocabulary.PURPOSES,
+    "category": vocabulary.INFO_CATEGORIES,
+    "organisation-kind": vocabulary.ORGANISATION_KINDS,
+    "contact-kind": vocabulary.CONTACT_KINDS,
+    "channel": vocabulary.CHANNEL_KINDS,
+    "agreement-kind": vocabulary.AGREEMENT_KINDS,
+    "legal-status": vocabulary.LEGAL_STATUSES,
+    "onward": vocabulary.ONWARD_SHARING,
+    "personal-data": vocabulary.PERSONAL_DATA,
+}
+
+
+def state(table: str, code: str | None) -> tuple[str, str]:
+    """Name and tone of a state's code; a code that is not known here is shown as it is."""
+    name, tone = _TABLES[table].get(code or "", (code or gettext("Not known"), "plain"))
+    return str(name), tone
+
+
+def name(table: str, code: object) -> str:
+    """The name of a code in one of our tables or the field's lists; an unknown code is shown as it is."""
+    if table in _NAMES:
+        return str(_NAMES[table].get(str(code), code))
+    known = _LISTS[table]
+    return known.label(code) if code in known else str(code)  # type: ignore[arg-type]
+
+
+def severity(level: int | None) -> str:
+    """`4 Severe`; words where nobody has judged it."""
+    return gettext("Not assessed") if level is None else f"{level} {vocabulary.SEVERITIES.label(level)}"
