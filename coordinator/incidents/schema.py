@@ -30,7 +30,7 @@ MOST_OBSERVABLES = 1000
 MOST_ATTACHMENTS = 50
 MOST_PARTIES = 250
 
-_OBSERVED_FROM = ("occurred_at", "detected_at", "noticed_at")
+OBSERVED = ("occurred_at", "detected_at", "noticed_at")
 _NEVER_IN_A_NAME = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff<>:\"|?*]+")
 
 
@@ -143,7 +143,7 @@ class ReportSchema(Shape):
         if not isinstance(original, Mapping):
             return
         faults: dict[str, list[str]] = {}
-        if not any(original.get(name) for name in _OBSERVED_FROM):
+        if not any(original.get(name) for name in OBSERVED):
             faults["_schema"] = ["Send at least one of occurred_at, detected_at and noticed_at."]
         for name in REPORT_INSTANTS:
             if f"{name}_fidelity" in data and not original.get(name):

@@ -15,7 +15,7 @@ from typing import Any
 
 from coordinator.errors import Fault, Invalid, SecrecyMarkingFound
 from coordinator.incidents.envelope import Received
-from coordinator.incidents.schema import ReportSchema, load_report, refuse_secrecy
+from coordinator.incidents.schema import OBSERVED, ReportSchema, load_report, refuse_secrecy
 from coordinator.markings import find_secrecy
 from coordinator.outside.faults import Shape, load, pointer_part
 from coordinator.outside.fields import Choice, Instant, Listed, Text, Token
@@ -182,7 +182,7 @@ def _kind(name: Any, faults: list[Fault]) -> Kind:
         return Kind.REPORT
     if name.startswith(_OURS) and name not in _TYPES and name != f"{_OURS}report":
         faults.append(Fault("/type", f"Send one of {', '.join(_TYPES)}, or another type with a native report."))
-    return _TYPES.get(name, Kind.REPORT)
+    return _TYPES.get(name, Kind.INITIAL if name.startswith(ALERT_PREFIX) else Kind.REPORT)
 
 
 def _content(
@@ -196,9 +196,11 @@ def _content(
     faults += _alert_faults(data, kind)
     said = {name: value for name, value in data.items() if name in _FACT_NAMES}
     facts = _collect(faults, lambda: load(_FACTS, said, pointer="/data")) or {}
-    report = _as_report(data, sent_at)
+    report = _as_report(data)
     if kind in (Kind.PING, Kind.RECEIPT):
         return _collect(faults, lambda: _pointed(lambda: _frame(report), _SENT_AS)) or {}, facts
+    if sent_at and not any(report.get(name) for name in OBSERVED):
+        report["noticed_at"] = sent_at
     loaded = _collect(faults, lambda: _pointed(lambda: load_report(report, now=now), _SENT_AS)) or {}
     if "noticed_at" in loaded and not data.get("noticed_at"):
         loaded["flags"] = [*loaded["flags"], "noticed_at-taken-from-envelope"]
@@ -221,11 +223,9 @@ def _alert_faults(data: Mapping[str, Any], kind: Kind) -> list[Fault]:
     return faults
 
 
-def _as_report(data: Mapping[str, Any], sent_at: Any) -> dict[str, Any]:
+def _as_report(data: Mapping[str, Any]) -> dict[str, Any]:
     left_out = _FACT_NAMES | _NATIVE_ONLY
     report = {_READ_AS.get(name, name): value for name, value in data.items() if name not in left_out}
-    if not any(report.get(name) for name in ("noticed_at", "detected_at", "occurred_at")) and sent_at:
-        report["noticed_at"] = sent_at
     handling = data.get("handling")
     if isinstance(handling, list) and "O-NO-ATTRIBUTION" in handling:
         report.setdefault("caveats", {"no_attribution": True})
