@@ -55,7 +55,9 @@ class Graph:
 
     def cycle(self) -> list[tuple[str, str]]:
         """Ways that lead back, as (step, where): a loop is a while, never a jump."""
-        found, done, open_now = [], set(), set()
+        found: list[tuple[str, str]] = []
+        done: set[str] = set()
+        open_now: set[str] = set()
         for root in self.types:
             stack: list[tuple[str, Iterator[tuple[str, str]]]] = [(root, self._ways(root))] if root not in done else []
             open_now.update(each for each, _ in stack)

@@ -12,7 +12,7 @@ from playbooks.state import Token
 from playbooks.variables import REFERENCE, Value, VariableRefused
 from playbooks.work import Outcome, begin, units, waits_visibly
 
-MAX_STEPS = 100_000
+MAX_STEPS = 50_000
 MAX_PASSES = 1_000
 MAX_TOKENS = 4_096
 
