@@ -36,8 +36,8 @@ class Run(Exercised, Base):
     """A playbook being followed. `state`: running waiting paused needs-attention completed failed cancelled.
 
     `scope`: playbook-scope variables and counters of the interpreter; tokens are rows. Variables carry choices and
-    counts; marked text stays in item versions. `once_key` keeps two starts of one playbook for one incident from both
-    happening.
+    counts; marked text stays in item versions. `asked`: what persons asked of it and no worker has done yet.
+    `once_key` keeps two starts of one playbook for one incident from both happening.
     """
 
     __tablename__ = "runs"
@@ -50,6 +50,7 @@ class Run(Exercised, Base):
     facts: Mapped[dict[str, Any]]
     scope: Mapped[dict[str, Any]]
     fault: Mapped[str] = mapped_column(Text, default="")
+    asked: Mapped[list[Any]] = mapped_column(default=list)
     started_by: Mapped[Code]
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("facts", Json, nullable=False),
         sa.Column("scope", Json, nullable=False),
         sa.Column("fault", sa.Text(), nullable=False),
+        sa.Column("asked", Json, nullable=False),
         sa.Column("started_by", sa.String(length=80), nullable=False),
         sa.Column("started_at", Instant(), nullable=False),
         sa.Column("ended_at", Instant(), nullable=True),

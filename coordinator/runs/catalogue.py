@@ -1,0 +1,164 @@
+"""The catalogue of playbooks: versions as canonical bytes, immutable; one of each is active and new runs use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.errors import Fault, Invalid, NotFound, Refused
+from coordinator.runs.models import PlaybookVersion
+from playbooks.checks import check
+from playbooks.document import DocumentFault, Playbook, load
+from playbooks.library import shipped
+
+SHIPPED = "system: shipped"
+CACHED = 64
+
+
+@dataclass(frozen=True)
+class Available:
+    """An active version and its document."""
+
+    id: int
+    playbook: Playbook
+
+
+def import_playbook(tx: Session, raw: bytes, *, actor: str) -> str:
+    """Take a document into the catalogue, not active yet; returns a line that says what came of it.
+
+    The same bytes again change nothing. Raises Invalid with every fault of the check (JSON pointers), or Refused when
+    this playbook has a version of the same instant with another content.
+    """
+    playbook = _checked(raw)
+    known = _version(tx, playbook.id, playbook.version)
+    if known is not None:
+        if known.digest != playbook.digest:
+            raise Refused("This version of the playbook is here already with other content: change `modified`.")
+        return f"{playbook.id} {playbook.version}: here already, {known.state}"
+    row = _add(tx, playbook, actor=actor)
+    return f"{row.playbook_id} {row.version}: imported, not active yet"
+
+
+def activate(tx: Session, version_id: int, *, actor: str) -> PlaybookVersion:
+    """Let new runs use this version in place of the one before; others keep theirs. Raises NotFound, Refused."""
+    row = tx.get(PlaybookVersion, version_id, with_for_update=True)
+    if row is None:
+        raise NotFound()
+    if row.state == "revoked" or load(row.document).revoked:
+        raise Refused("This version is revoked by its author.")
+    if row.state == "active":
+        return row
+    before = tx.execute(
+        select(PlaybookVersion)
+        .where(PlaybookVersion.playbook_id == row.playbook_id, PlaybookVersion.state == "active")
+        .with_for_update()
+    ).scalars()
+    for other in before:
+        other.state = "imported"
+    row.state, row.activated_by = "active", [actor]
+    timeline.append(tx, "playbook.activated", "A playbook version was made the one that new runs use.", actor=actor,
+                    values=_said(row), about=("playbook", row.id))  # fmt: skip
+    return row
+
+
+def withdraw(tx: Session, version_id: int, *, actor: str, reason: str) -> None:
+    """Take a version out of use; runs that go on keep it. Raises NotFound."""
+    row = tx.get(PlaybookVersion, version_id, with_for_update=True)
+    if row is None:
+        raise NotFound()
+    row.state = "revoked"
+    timeline.append(tx, "playbook.withdrawn", "A playbook version was taken out of use.", actor=actor,
+                    values={**_said(row), "reason": reason}, about=("playbook", row.id))  # fmt: skip
+
+
+def ship_library(tx: Session) -> list[str]:
+    """Bring the shipped playbooks in, active unless a person chose otherwise; returns a line for each that is new."""
+    lines = []
+    for name, raw in shipped():
+        playbook = load(raw)
+        if _version(tx, playbook.id, playbook.version) is not None:
+            continue
+        row = _add(tx, playbook, actor=SHIPPED)
+        active = tx.execute(
+            select(PlaybookVersion).where(
+                PlaybookVersion.playbook_id == playbook.id, PlaybookVersion.state == "active"
+            )
+        ).scalars()
+        if all(other.activated_by == [SHIPPED] for other in active):
+            activate(tx, row.id, actor=SHIPPED)
+        lines.append(f"{name}: {playbook.name}, {row.state}")
+    return lines
+
+
+def export_playbook(tx: Session, wanted: str) -> bytes:
+    """The canonical document (RFC 8785): of the active version, else the newest. `wanted`: playbook id or row id."""
+    query = select(PlaybookVersion).where(PlaybookVersion.playbook_id == wanted)
+    if wanted.isdecimal():
+        query = select(PlaybookVersion).where(PlaybookVersion.id == int(wanted))
+    rows = list(tx.execute(query).scalars())
+    if not rows:
+        raise NotFound("There is no playbook with this id.")
+    return max(rows, key=lambda row: (row.state == "active", row.version)).document
+
+
+def active_playbooks(tx: Session, *, internal: bool | None = None) -> list[Available]:
+    """What new runs may use, by priority and id; `internal`: only those that tell nobody outside, or the others."""
+    query = select(PlaybookVersion.id, PlaybookVersion.digest).where(PlaybookVersion.state == "active")
+    if internal is not None:
+        query = query.where(PlaybookVersion.internal == internal)
+    found = [Available(row.id, document_of(tx, row.id)) for row in tx.execute(query)]
+    return sorted(found, key=lambda each: each.playbook.rank())
+
+
+def document_of(tx: Session, version_id: int) -> Playbook:
+    """The document of a version, read once a process: versions never change. Raises NotFound."""
+    digest = tx.execute(select(PlaybookVersion.digest).where(PlaybookVersion.id == version_id)).scalar_one_or_none()
+    if digest is None:
+        raise NotFound()
+    found = _documents.get(digest)
+    if found is None:
+        found = load(tx.execute(select(PlaybookVersion.document).where(PlaybookVersion.id == version_id)).scalar_one())
+        if len(_documents) >= CACHED:
+            _documents.clear()
+        _documents[digest] = found
+    return found
+
+
+_documents: dict[str, Playbook] = {}  # by digest; documents never change, so that threads may share them
+
+
+def _checked(raw: bytes) -> Playbook:
+    faults = [fault for fault in check(raw) if fault.severity == "fault"]
+    if faults:
+        raise Invalid([Fault(fault.pointer, fault.sentence) for fault in faults])
+    try:
+        return load(raw)
+    except DocumentFault as fault:
+        raise Invalid([Fault(fault.pointer, fault.sentence)]) from None
+
+
+def _version(tx: Session, playbook_id: str, version: str) -> PlaybookVersion | None:
+    query = select(PlaybookVersion).where(
+        PlaybookVersion.playbook_id == playbook_id, PlaybookVersion.version == version
+    )
+    return tx.execute(query).scalar_one_or_none()
+
+
+def _add(tx: Session, playbook: Playbook, *, actor: str) -> PlaybookVersion:
+    row = PlaybookVersion(
+        playbook_id=playbook.id, version=playbook.version, name=playbook.name, digest=playbook.digest,
+        document=playbook.canonical, internal=playbook.options.internal, priority=playbook.options.priority,
+        imported_at=clock.now(), imported_by=actor, activated_by=[],
+    )  # fmt: skip
+    tx.add(row)
+    tx.flush()
+    timeline.append(tx, "playbook.imported", "A playbook came into the catalogue.", actor=actor,
+                    values=_said(row), about=("playbook", row.id))  # fmt: skip
+    return row
+
+
+def _said(row: PlaybookVersion) -> dict[str, str]:
+    return {"playbook": row.playbook_id, "version": row.version, "name": row.name, "digest": row.digest}

@@ -1,0 +1,244 @@
+"""Runs: started once, moved by events, held, mended or ended by persons.
+
+Doors only ask (`start_run` without arms, `ask`): a worker does it, since steps are begun by workers. Locks are taken in
+one order everywhere: the incident, then the run.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.principal import Principal
+from coordinator.errors import Fault, Invalid, NotFound, Refused
+from coordinator.incidents import holds, queries
+from coordinator.incidents.models import Incident
+from coordinator.incidents.rules import Blocks
+from coordinator.runs.arms import Arms
+from coordinator.runs.catalogue import document_of
+from coordinator.runs.engine import Engine
+from coordinator.runs.models import PlaybookVersion, Run
+from coordinator.runs.saved import load_state, save_state
+from playbooks.document import Playbook
+from playbooks.effects import RunEnded
+from playbooks.events import Cancel, Event, Pause, Resume, Retry, Skip
+from playbooks.interpreter import StartRefused, start
+from playbooks.state import ENDED
+
+OPERATIONS = ("pause", "resume", "cancel", "retry", "skip")
+
+
+def start_run(
+    tx: Session,
+    playbook_version_id: int,
+    *,
+    started_by: str,
+    incident: Incident | None = None,
+    variables: Mapping[str, Any] | None = None,
+    once_key: str = "",
+    explanation: Sequence[str] = (),
+    callers: Sequence[str] = (),
+    exercise: str = "",
+    arms: Arms | None = None,
+) -> Run:
+    """Begin a run of a playbook version, for an incident (locked by this transaction) or for none.
+
+    The same `once_key` again gives the run there is. Without `arms` a worker begins its first steps. Raises NotFound,
+    Refused when the playbook may not start, Invalid (/variables/…) for first values it does not take.
+    """
+    if once_key:
+        known = tx.execute(select(Run).where(Run.once_key == once_key)).scalar_one_or_none()
+        if known is not None:
+            return known
+    playbook = document_of(tx, playbook_version_id)
+    facts = queries.facts(tx, incident) if incident is not None else {}
+    try:
+        state, effects = start(
+            playbook, now=clock.now(), variables=variables, facts=facts, pins=_pins(tx, playbook),
+            callers=tuple(callers),
+        )  # fmt: skip
+    except StartRefused as refused:
+        raise _refusal(refused) from None
+    run = Run(
+        incident_id=incident.id if incident is not None else None, playbook_version_id=playbook_version_id,
+        once_key=once_key or f"manual:{uuid.uuid4()}", explanation=list(explanation), facts=_plain(facts), scope={},
+        asked=[], started_by=started_by, started_at=clock.now(),
+        exercise=incident.exercise if incident is not None else exercise,
+    )  # fmt: skip
+    tx.add(run)
+    tx.flush()
+    if incident is not None:
+        holds.place_hold(tx, incident, kind="run", object_id=run.id, text=f"Playbook: {playbook.name}",
+                         blocks=Blocks.CLOSE)  # fmt: skip
+    timeline.append(
+        tx, "run.started", f"A run of {playbook.name} was started.", actor=started_by, incident=incident,
+        exercise=run.exercise, about=("run", run.id),
+        values={"playbook": playbook.id, "version": playbook.version, "because": list(explanation)},
+    )  # fmt: skip
+    if arms is None:
+        run.asked = [{"do": "start", "variables": _plain(variables or {}), "callers": list(callers)}]
+        timeline.pending(tx, "run.advance", run.id, exercise=run.exercise)
+        return run
+    engine = Engine(tx, run, incident, playbook, arms, facts)
+    engine.take(state, engine.carry_out(effects))
+    return run
+
+
+def advance(tx: Session, run_id: int, events: Iterable[Event], *, arms: Arms, actor: str = "system") -> None:
+    """Give a run these events and do what follows. One that is over only keeps them as late. Raises NotFound."""
+    engine = locked(tx, run_id, arms=arms, actor=actor)
+    if engine.run.scope:  # else it has not begun: nothing can be waiting in it
+        engine.take(load_state(tx, engine.run), events)
+
+
+def release_held(tx: Session, run_id: int, *, arms: Arms) -> None:
+    """Triage is accepted: begin the steps that waited for it."""
+    engine = locked(tx, run_id, arms=arms)
+    if engine.run.scope and engine.run.state not in ENDED:
+        engine.take(load_state(tx, engine.run), engine.begin_held())
+
+
+def locked(tx: Session, run_id: int, *, arms: Arms, actor: str = "system") -> Engine:
+    """The run and its incident with their locks held. Raises NotFound."""
+    row = tx.execute(select(Run.incident_id).where(Run.id == run_id)).one_or_none()
+    if row is None:
+        raise NotFound()
+    incident = holds.lock_incident(tx, row.incident_id) if row.incident_id is not None else None
+    run = tx.get(Run, run_id, with_for_update=True, populate_existing=True)
+    facts = queries.facts(tx, incident) if incident is not None else {}
+    return Engine(tx, run, incident, document_of(tx, run.playbook_version_id), arms, facts, actor)
+
+
+# ---------------------------------------------------------------- what persons ask of a run
+
+
+def ask(
+    tx: Session, run_id: int, do: str, *, principal: Principal, reason: str, token: str = "",
+    values: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Ask for pause, resume, cancel, retry or skip, with a reason; `token` says which standing step is meant.
+
+    It is recorded at once and done by a worker. Raises NotFound, Refused (the run is over), Invalid.
+    """
+    faults = []
+    if do not in OPERATIONS:
+        faults.append(Fault("/do", f"Send one of: {', '.join(OPERATIONS)}."))
+    if not reason.strip() and do != "resume":
+        faults.append(Fault("/reason", "Give the reason."))
+    if do in ("retry", "skip") and not token:
+        faults.append(Fault("/token", "Say which step is meant."))
+    if faults:
+        raise Invalid(faults)
+    run, incident = _visible(tx, run_id, principal)
+    if run.state in ENDED:
+        raise Refused(f"The run is {run.state} already.")
+    run.asked = [*run.asked, {"do": do, "token": token, "reason": reason, "values": _plain(values or {}),
+                              "by": principal.actor}]  # fmt: skip
+    timeline.append(
+        tx, f"run.{do}-asked", f"A person asked to {do} the run.", actor=principal.actor, incident=incident,
+        values={"token": token, "reason": reason}, about=("run", run.id), exercise=run.exercise,
+    )  # fmt: skip
+    timeline.pending(tx, "run.advance", run.id, exercise=run.exercise)
+
+
+def do_what_was_asked(tx: Session, run_id: int, *, arms: Arms) -> None:
+    """Everything that persons asked of a run, in their order."""
+    engine = locked(tx, run_id, arms=arms)
+    asked, engine.run.asked = engine.run.asked, []
+    for wish in asked:
+        if wish["do"] == "start":
+            _begin(engine, wish)
+            continue
+        engine.actor = wish["by"]
+        if not engine.run.scope:
+            continue
+        state = engine.take(load_state(tx, engine.run), [_event(wish)])
+        if state.status != "needs-attention":
+            engine.run.fault = ""
+
+
+def cancel_all(tx: Session, incident_id: int, *, reason: str, arms: Arms) -> None:
+    """End every run of an incident that is over."""
+    query = select(Run.id).where(Run.incident_id == incident_id, Run.state.not_in(ENDED)).order_by(Run.id)
+    for run_id in tx.execute(query).scalars().all():
+        advance(tx, run_id, [Cancel(reason)], arms=arms)
+
+
+def _begin(engine: Engine, wish: Mapping[str, Any]) -> None:
+    try:
+        state, effects = start(
+            engine.playbook, now=clock.now(), variables=wish["variables"], facts=engine.facts,
+            pins=_pins(engine.tx, engine.playbook), callers=tuple(wish["callers"]),
+        )  # fmt: skip
+    except StartRefused as refused:  # it was asked before and the answer was yes: something changed since
+        engine.run.state = "failed"
+        engine.run.fault = str(_refusal(refused))
+        engine.carry_out([RunEnded("failed", engine.run.fault)])
+        engine.speak()
+        return
+    save_state(engine.tx, engine.run, state)
+    engine.take(state, engine.carry_out(effects))
+
+
+def _event(wish: Mapping[str, Any]) -> Event:
+    reason = wish["reason"]
+    match wish["do"]:
+        case "pause":
+            return Pause(reason)
+        case "resume":
+            return Resume()
+        case "retry":
+            return Retry(wish["token"], reason)
+        case "skip":
+            return Skip(wish["token"], reason, wish["values"])
+        case _:
+            return Cancel(reason)
+
+
+def _visible(tx: Session, run_id: int, principal: Principal) -> tuple[Run, Incident | None]:
+    incident_id = tx.execute(select(Run.incident_id).where(Run.id == run_id)).scalar_one_or_none()
+    incident = None
+    if incident_id is not None:
+        seen = select(Incident.id).where(Incident.id == incident_id, queries.visible(principal))
+        if tx.execute(seen).first() is None:
+            raise NotFound()
+        incident = holds.lock_incident(tx, incident_id)
+    run = tx.get(Run, run_id, with_for_update=True, populate_existing=True)
+    if run is None:
+        raise NotFound()
+    return run, incident
+
+
+def _pins(tx: Session, playbook: Playbook) -> dict[str, str]:
+    """The version each called playbook has now, and those they call, so that the run keeps to them."""
+    pins: dict[str, str] = {}
+    waiting = [playbook]
+    while waiting:
+        for called, wanted in waiting.pop().calls():
+            if called in pins:
+                continue
+            query = select(PlaybookVersion).where(PlaybookVersion.playbook_id == called)
+            right = PlaybookVersion.version == wanted if wanted else PlaybookVersion.state == "active"
+            row = tx.execute(query.where(right)).scalars().first()
+            if row is not None:
+                pins[called] = row.version
+                waiting.append(document_of(tx, row.id))
+    return pins
+
+
+def _refusal(refused: StartRefused) -> Refused | Invalid:
+    faults = [Fault(pointer, sentence) for pointer, sentence in refused.faults]
+    if any(fault.pointer.startswith("/variables") for fault in faults):
+        return Invalid(faults)
+    return Refused(" ".join(fault.detail for fault in faults))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON data: instants become text."""
+    return {name: clock.rfc3339(value) if isinstance(value, datetime) else value for name, value in values.items()}

@@ -1,0 +1,98 @@
+"""Tasks as plain data, in the field names of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, or_, select
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.accounts.models import User
+from coordinator.accounts.principal import Principal
+from coordinator.errors import CoordinatorError, NotFound
+from coordinator.incidents import queries as incidents
+from coordinator.incidents.models import Incident
+from coordinator.incidents.references import reference_of
+from coordinator.tasks import rules, service
+from coordinator.tasks.models import Task
+
+
+def my_tasks(tx: Session, *, principal: Principal, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
+    """Open tasks of this person: assigned, or given to their role and to nobody yet. Soonest due first.
+
+    `after` is the id of the last task seen.
+    """
+    mine = or_(
+        Task.assignee_id == principal.user_id,
+        and_(Task.assignee_id.is_(None), or_(Task.role == principal.role, Task.fallback_role == principal.role)),
+    )
+    query = _seen(principal).where(Task.state == "open", mine).order_by(Task.due_at.is_(None), Task.due_at, Task.id)
+    found = [_view(tx, row.Task, row.Incident, principal) for row in tx.execute(query.limit(limit + after))]
+    ids = [task["id"] for task in found]
+    return found[ids.index(after) + 1 :][:limit] if after in ids else found[:limit]
+
+
+def incident_tasks(tx: Session, incident_id: int, *, principal: Principal) -> list[dict[str, Any]]:
+    """All tasks of an incident, open ones first."""
+    query = _seen(principal).where(Task.incident_id == incident_id).order_by(Task.state != "open", Task.id)
+    return [_view(tx, row.Task, row.Incident, principal) for row in tx.execute(query)]
+
+
+def task_view(tx: Session, task_id: int, *, principal: Principal) -> dict[str, Any]:
+    """One task. Raises NotFound, also without need to know."""
+    row = tx.execute(_seen(principal).where(Task.id == task_id)).one_or_none()
+    if row is None:
+        raise NotFound()
+    return _view(tx, row.Task, row.Incident, principal)
+
+
+def describe(task: Task, *, incident_reference: str | None, now: datetime) -> dict[str, Any]:
+    """A task row as the contract writes it."""
+    return {
+        "id": task.id, "kind": task.kind, "title": task.title, "instructions": task.instructions, "role": task.role,
+        "fallback_role": task.fallback_role, "assignee": task.assignee_id, "state": task.state,
+        "outcome": task.outcome or None, "due_at": task.due_at, "blocking": task.blocks or None,
+        "overdue": task.state == "open" and task.due_at is not None and task.due_at <= now,
+        "fields": [{"name": name, **field} for name, field in task.fields.items()], "options": task.options,
+        "checklist": task.checklist, "priority": task.priority, "incident": incident_reference,
+        "created_at": task.created_at, "created_by": task.created_by, "done_at": task.done_at,
+        "done_by": task.done_by or None, "version": task.version, "exercise": task.exercise,
+    }  # fmt: skip
+
+
+def reasons_against(tx: Session, task: Task, principal: Principal) -> str:
+    """Why this person may not finish it; "" when they may."""
+    try:
+        rules.check_may_do(service.given(tx, task), user_id=principal.user_id, role=principal.role)
+    except CoordinatorError as refused:
+        return refused.detail
+    return ""
+
+
+def _view(tx: Session, task: Task, incident: Incident | None, principal: Principal) -> dict[str, Any]:
+    reference = reference_of(incident) if incident is not None else None
+    return {
+        **describe(task, incident_reference=reference, now=clock.now()),
+        "assignee_name": _name(tx, task.assignee_id), "may_complete": not reasons_against(tx, task, principal),
+    }  # fmt: skip
+
+
+def _name(tx: Session, user_id: int | None) -> str | None:
+    person = tx.get(User, user_id) if user_id is not None else None
+    return person.name if person else None
+
+
+def _seen(principal: Principal) -> Select[Any]:
+    return (
+        select(Task, Incident)
+        .outerjoin(Incident, Incident.id == Task.incident_id)
+        .where(or_(Task.incident_id.is_(None), incidents.visible(principal)))
+    )
+
+
+def open_ids(tx: Session, task_ids: Iterable[int]) -> set[int]:
+    """Which of these tasks are still open."""
+    return set(tx.execute(select(Task.id).where(Task.id.in_(list(task_ids)), Task.state == "open")).scalars())

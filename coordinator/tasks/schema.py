@@ -1,0 +1,33 @@
+"""What comes from outside about tasks: shapes only. What a result must say depends on the task and is in rules.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields
+
+from coordinator.outside.faults import Shape, load
+from coordinator.outside.fields import Choice, Whole
+
+
+class CompleteSchema(Shape):
+    """`POST /api/v1/tasks/{id}/complete`."""
+
+    outcome = Choice(("successful", "failed"), required=True)
+    result = fields.Dict(keys=fields.String(), load_default=dict, metadata={"description": "Values by field name."})
+
+
+class AssignSchema(Shape):
+    """Give a task to one person, or back to its role where `assignee` is absent."""
+
+    assignee = Whole(1, 2**53)
+
+
+def load_completion(data: Any) -> dict[str, Any]:
+    """{"outcome", "result"}. Raises Invalid."""
+    return load(CompleteSchema(), data)
+
+
+def load_assignment(data: Any) -> dict[str, Any]:
+    """{"assignee"} or {}. Raises Invalid."""
+    return load(AssignSchema(), data)
