@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from zoneinfo import available_timezones
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -87,6 +88,30 @@ def suspend_user(tx: Session, user_id: int, *, actor: str, reason: str) -> None:
         tx, "user.suspended", "An account was suspended; its sessions, links and tokens ended.", actor=actor,
         values={"reason": reason}, about=("user", user_id),
     )  # fmt: skip
+
+
+def restore_user(tx: Session, user_id: int, *, actor: str, reason: str) -> None:
+    """Let a suspended account in again; it has to sign in anew, old tokens stay dead."""
+    user = tx.get(User, user_id)
+    if user is None:
+        raise NotFound()
+    if user.state != "suspended":
+        raise Refused("Only a suspended account can be restored.")
+    user.state = "active"
+    timeline.append(tx, "user.restored", "An account was restored.", actor=actor, values={"reason": reason},
+                    about=("user", user_id))  # fmt: skip
+
+
+def users(tx: Session) -> list[User]:
+    """Every account, by name."""
+    return list(tx.execute(select(User).order_by(User.name, User.id)).scalars())
+
+
+def set_time_zone(tx: Session, principal: Principal, zone: str) -> None:
+    """In which zone this person reads times. Raises Invalid."""
+    if zone not in available_timezones():
+        raise Invalid([Fault("/time_zone", "Choose an IANA time zone, like Europe/Tallinn.")])
+    tx.execute(update(User).where(User.id == principal.user_id).values(time_zone=zone))
 
 
 def administrator_enrolled(tx: Session) -> bool:
