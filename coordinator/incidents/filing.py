@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.models import User
 from coordinator.incidents import rules
+from coordinator.incidents.changes import close_off
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound, incident_values, items_of
 from coordinator.incidents.items import marking_of_report, write_items
@@ -233,8 +234,7 @@ def _safer(incident: Incident, inbound: Inbound, report: dict[str, Any]) -> dict
     if label.value != before:
         changed["tlp"] = [before, label.value]
     if rules.opens_restricted(combined.effective, inbound.restricted) and not incident.restricted:
-        incident.restricted, incident.title, incident.search_text = True, "", ""
-        changed["restricted"] = [False, True]
+        changed |= close_off(incident)
     aware = report.get("aware_at", inbound.received_at)
     if incident.aware_at is None or aware < incident.aware_at:
         changed["aware_at"] = [incident.aware_at and clock.rfc3339(incident.aware_at), clock.rfc3339(aware)]

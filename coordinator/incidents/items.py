@@ -51,17 +51,19 @@ def write_item(
     exercise: str = "",
     data_key_id: int | None = None,
     by_originator: bool | None = None,
+    originator_confirmed: bool = False,
 ) -> ItemVersion:
     """Write version 1 of a new item, or the next version of `item`.
 
     A next version keeps its originator and may only raise the label unless the originator asks (`by_originator`; what
-    is our own is ours to lower, R06). `incident`: id, exercise and data_key_id are read. Raises Refused, NotFound,
-    Stale (somebody wrote the same version meanwhile).
+    is our own is ours to lower, R06); `originator_confirmed` ends a claim. `incident`: id, exercise and data_key_id
+    are read. Raises Refused, NotFound, Stale (somebody wrote the same version meanwhile).
     """
     version = 1
     if item is not None:
         last = newest_version(tx, item)
-        originator_id, source_id, version = last.originator_id, last.source_id, last.version + 1
+        originator_id, version = last.originator_id, last.version + 1
+        source_id = None if originator_confirmed else last.source_id
         allowed = by_originator if by_originator is not None else last.originator_id is None
         if marking.effective < Marking.from_json(last.marking).effective and not allowed:
             raise Refused("Only the originator can lower this label: ask for consent, or leave it.")

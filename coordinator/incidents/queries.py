@@ -1,0 +1,213 @@
+"""Reading incidents: who may know of them, one by its reference, and what it says as plain data."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.models import User
+from coordinator.accounts.principal import Principal
+from coordinator.accounts.rules import Right, Role, Scope, rights_of
+from coordinator.errors import NotFound
+from coordinator.incidents.holds import open_holds
+from coordinator.incidents.items import read_item
+from coordinator.incidents.models import Incident, IncidentMember, ItemVersion
+from coordinator.incidents.references import parse_reference, reference_of
+from coordinator.incidents.rules import INSTANTS, Status, next_statuses
+from coordinator.partners.models import Organisation
+from coordinator.timeline.keys import Erased
+from coordinator.timeline.models import Entry
+from coordinator.timeline.queries import ERASED
+
+#: One person opening one version of an incident is recorded once in this time.
+READ_AGAIN = timedelta(minutes=15)
+
+
+def visible(principal: Principal) -> ColumnElement[bool]:
+    """The SQL criterion over Incident of what this person may know of: the one place where need-to-know is said.
+
+    A restricted incident is seen by its owner, its members, and roles that see restricted ones (duty roster, auditor).
+    """
+    if sees_restricted(principal):
+        return true()
+    member = exists().where(
+        IncidentMember.incident_id == Incident.id, IncidentMember.user_id == principal.user_id
+    )
+    return or_(Incident.restricted.is_(False), Incident.owner_id == principal.user_id, member)
+
+
+def sees_restricted(principal: Principal) -> bool:
+    """Whether the role sees restricted incidents without being named in them."""
+    scopes = None if principal.scopes is None else [Scope(scope) for scope in principal.scopes]
+    return Right.SEE_RESTRICTED in rights_of(Role(principal.role), scopes)
+
+
+def get_visible(tx: Session, reference: str, *, principal: Principal) -> Incident:
+    """The incident with this reference. Raises NotFound, the same where there is none and where one may not know."""
+    incident_id = parse_reference(reference)
+    if incident_id is None or incident_id > 2**53:
+        raise NotFound()
+    query = select(Incident).where(Incident.id == incident_id, visible(principal))
+    found = tx.execute(query).scalar_one_or_none()
+    if found is None or reference_of(found) != reference.strip().upper():
+        raise NotFound()
+    return found
+
+
+def note_read(tx: Session, incident: Incident, *, principal: Principal, what: str = "incident") -> None:
+    """Put on record that this person opened the incident as it is now; once per version and quarter of an hour.
+
+    `what`: incident, or the kind of thing that was opened (its id is the incident's version).
+    """
+    kind = f"{what}.read"
+    seen = select(Entry.id).where(
+        Entry.incident_id == incident.id, Entry.kind == kind, Entry.actor == principal.actor,
+        Entry.object_id == incident.version, Entry.at > clock.now() - READ_AGAIN,
+    )  # fmt: skip
+    if tx.execute(seen.limit(1)).first() is None:
+        timeline.append(
+            tx, kind, "Somebody opened the incident.", actor=principal.actor, incident=incident,
+            about=("version", incident.version),
+        )  # fmt: skip
+
+
+def title_of(tx: Session, incident: Incident) -> str:
+    """The title; for a restricted incident it is only in its sealed item."""
+    if incident.title:
+        return incident.title
+    first = select(func.min(ItemVersion.id)).where(ItemVersion.incident_id == incident.id, ItemVersion.kind == "title")
+    item = select(ItemVersion.item).where(ItemVersion.id == first.scalar_subquery()).scalar_subquery()
+    query = select(ItemVersion).where(ItemVersion.item == item).order_by(ItemVersion.version.desc()).limit(1)
+    version = tx.execute(query).scalar_one_or_none()
+    return _text(tx, version) if version else ""
+
+
+def summary_of(tx: Session, incident: Incident) -> str:
+    """The first report's description, or ""."""
+    query = select(ItemVersion).where(ItemVersion.incident_id == incident.id, ItemVersion.kind == "summary")
+    version = tx.execute(query.order_by(ItemVersion.id).limit(1)).scalar_one_or_none()
+    return _text(tx, version) if version else ""
+
+
+def described(tx: Session, incident: Incident) -> dict[str, Any]:
+    """One incident in the contract's field names, as lists show it."""
+    return {
+        "reference": reference_of(incident), "title": title_of(tx, incident), "status": incident.status,
+        "severity": incident.severity, "classification": incident.classification, "tlp": incident.tlp,
+        "owner": incident.owner_id, "outlook": incident.outlook or None, "created_at": incident.created_at,
+        "updated_at": incident.updated_at, "restricted": incident.restricted, "exercise": incident.exercise,
+        "sectors": incident.sectors, "states_affected": incident.states_affected,
+        "humanitarian_flags": incident.humanitarian_flags,
+    }  # fmt: skip
+
+
+def described_in_full(tx: Session, incident: Incident) -> dict[str, Any]:
+    """One incident with everything about it that is not a list of its own."""
+    owner = tx.get(User, incident.owner_id) if incident.owner_id else None
+    parties = select(Organisation.id, Organisation.code).where(
+        Organisation.id.in_([incident.originator_id or 0, incident.source_id or 0])
+    )
+    codes = {row.id: row.code for row in tx.execute(parties)}
+    members = select(IncidentMember.user_id).where(IncidentMember.incident_id == incident.id)
+    more = {
+        "summary": summary_of(tx, incident), "determination": incident.determination,
+        "severity_reason": incident.severity_reason, "severity_by": incident.severity_by,
+        "owner_name": owner.name if owner else None, "marking": incident.marking,
+        "originator": codes.get(incident.originator_id or 0), "source": codes.get(incident.source_id or 0),
+        "originator_claimed": originator_claimed(incident), "suspected_malicious": incident.suspected_malicious,
+        "cross_border": incident.cross_border, "language": incident.language,
+        "duplicate_of": _reference(tx, incident.duplicate_of_id), "parent": _reference(tx, incident.parent_id),
+        "next_statuses": [str(status) for status in next_statuses(Status(incident.status))],
+        "open": [{"kind": hold.kind, "id": hold.id, "text": hold.text, "blocks": str(hold.blocks)}
+                 for hold in open_holds(tx, incident.id)],
+        "restricted_to": sorted(tx.execute(members).scalars()), "version": incident.version,
+        "triaged_at": incident.triaged_at, "closed_at": incident.closed_at,
+    }  # fmt: skip
+    for name in INSTANTS:
+        more |= {name: getattr(incident, name), f"{name}_fidelity": getattr(incident, _fidelity(name)) or None}
+    return described(tx, incident) | more
+
+
+def originator_claimed(incident: Incident) -> bool:
+    """Whether the originator is only named by the one who reported, and nobody of ours confirmed it."""
+    return (
+        incident.source_id is not None
+        and incident.originator_id is not None
+        and incident.originator_id != incident.source_id
+        and not incident.originator_confirmed_by
+    )
+
+
+def facts(tx: Session, incident: Incident) -> dict[str, Any]:
+    """What playbooks may look at: choices and counts, no marked text. Instants are RFC 3339 text."""
+    originator = tx.get(Organisation, incident.originator_id) if incident.originator_id else None
+    known: dict[str, Any] = {
+        "reference": reference_of(incident), "status": incident.status, "severity": incident.severity,
+        "classification": incident.classification, "determination": incident.determination, "tlp": incident.tlp,
+        "pap": incident.marking.get("pap"), "sectors": list(incident.sectors),
+        "states_affected": list(incident.states_affected), "humanitarian_flags": list(incident.humanitarian_flags),
+        "cross_border": incident.cross_border, "suspected_malicious": incident.suspected_malicious,
+        "restricted": incident.restricted, "outlook": incident.outlook, "language": incident.language,
+        "originator": originator.code if originator else "", "exercise": incident.exercise,
+        "created_at": clock.rfc3339(incident.created_at),
+    }  # fmt: skip
+    known |= {name: clock.rfc3339(value) for name in INSTANTS if (value := getattr(incident, name)) is not None}
+    return known
+
+
+def find_incidents(
+    tx: Session,
+    *,
+    principal: Principal,
+    statuses: list[str] | None = None,
+    severities: list[int] | None = None,
+    updated_since: datetime | None = None,
+    q: str = "",
+    exercise: str = "",
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[Incident]:
+    """Incidents this person may know of, last updated first. `before`: (updated_at, id) of the last one seen.
+
+    `q`: words that all occur in title, reference or open text. Restricted ones are not searched: their text is sealed.
+    """
+    query = select(Incident).where(Incident.exercise == exercise, visible(principal))
+    if statuses:
+        query = query.where(Incident.status.in_(statuses))
+    if severities:
+        query = query.where(Incident.severity.in_(severities))
+    if updated_since is not None:
+        query = query.where(Incident.updated_at >= updated_since)
+    for word in q.casefold().split()[:10]:
+        query = query.where(_matches(word))
+    if before is not None:
+        at, last = before
+        query = query.where(or_(Incident.updated_at < at, and_(Incident.updated_at == at, Incident.id < last)))
+    query = query.order_by(Incident.updated_at.desc(), Incident.id.desc()).limit(limit)
+    return list(tx.execute(query).scalars())
+
+
+def _matches(word: str) -> ColumnElement[bool]:
+    incident_id = parse_reference(word)
+    text = Incident.search_text.contains(word, autoescape=True)
+    return or_(text, Incident.id == incident_id) if incident_id else text
+
+
+def _text(tx: Session, version: ItemVersion) -> str:
+    try:
+        return str(read_item(tx, version))
+    except Erased:
+        return ERASED
+
+
+def _reference(tx: Session, incident_id: int | None) -> str | None:
+    other = tx.get(Incident, incident_id) if incident_id else None
+    return reference_of(other) if other else None
+
+
+def _fidelity(name: str) -> str:
+    return name.replace("_at", "_fidelity")

@@ -1,0 +1,116 @@
+"""What people ask of an incident, as shapes: the same for the pages and the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordinator import vocabulary
+from coordinator.errors import Fault, Invalid
+from coordinator.incidents.rules import FIDELITIES, INSTANTS, Outlook, Status
+from coordinator.outside import terms
+from coordinator.outside.faults import Shape, load
+from coordinator.outside.fields import Choice, Instant, Listed, Text, Token, Whole
+
+# STIX incident core extension, determination.
+DETERMINATIONS = ("suspected", "confirmed", "blocked", "failed-attempt", "false-positive")
+LARGEST_ID = 2**53 - 1
+
+
+def _id(**kwargs: Any) -> Whole:
+    return Whole(1, LARGEST_ID, **kwargs)
+
+
+def _reference(**kwargs: Any) -> Token:
+    return Token(r"[Ii][Nn][Cc]-[0-9]{4}-[0-9]{6,15}", "Send a reference, like INC-2026-000123.", longest=30,
+                 canonical=str.upper, **kwargs)  # fmt: skip
+
+
+class ChangeSchema(Shape):
+    """`PATCH` of an incident: only what is sent is changed. `reason` is the reason of the severity."""
+
+    owner = _id(metadata={"description": "The id of the user who has it."})
+    severity = Whole(0, 5)
+    severity_reason = Text(2000, lines=True)
+    reason = Text(2000, lines=True)
+    outlook = Choice(Outlook)
+    determination = Choice(DETERMINATIONS)
+    classification = terms.incident_type()
+    tlp = terms.tlp(metadata={"description": "Raised by anybody, lowered by its originator only."})
+    sectors = terms.sectors()
+    states_affected = Listed(terms.country(), most=len(vocabulary.COUNTRIES))
+    suspected_malicious = terms.tri_state()
+    cross_border = terms.tri_state()
+    humanitarian_flags = Listed(terms.choice(vocabulary.HUMANITARIAN_FLAGS), most=len(vocabulary.HUMANITARIAN_FLAGS))
+    restricted_to = Listed(_id(), most=500, metadata={"description": "Users who may know, beside the duty role."})
+    title = Text(120)
+    occurred_at = Instant()
+    detected_at = Instant()
+    noticed_at = Instant()
+    aware_at = Instant()
+    ended_at = Instant()
+    occurred_at_fidelity = Choice(FIDELITIES)
+    detected_at_fidelity = Choice(FIDELITIES)
+    noticed_at_fidelity = Choice(FIDELITIES)
+    aware_at_fidelity = Choice(FIDELITIES)
+    ended_at_fidelity = Choice(FIDELITIES)
+
+
+class StatusSchema(Shape):
+    """`POST …/status`. `resolved` needs an outlook, `closed` a note, `rejected` and reopening a reason."""
+
+    status = Choice(Status, required=True)
+    reason = Text(2000, lines=True)
+    outlook = Choice(Outlook)
+    note = Text(10_000, lines=True)
+    duplicate_of = _reference()
+
+
+class NoteSchema(Shape):
+    """`POST …/notes`. Without `tlp` the note is marked as the incident is."""
+
+    text = Text(10_000, lines=True, required=True)
+    tlp = terms.tlp()
+
+
+class LinkSchema(Shape):
+    """`POST …/links`: this incident is related to the other one, or the other one is its parent."""
+
+    other = _reference(required=True)
+    kind = Choice(("related", "parent"), required=True)
+
+
+_CHANGE, _STATUS, _NOTE, _LINK = ChangeSchema(), StatusSchema(), NoteSchema(), LinkSchema()
+
+
+def load_change(data: Any) -> dict[str, Any]:
+    """The fields to change. `reason` becomes `severity_reason`. Raises Invalid."""
+    change = load(_CHANGE, data)
+    if "reason" in change:
+        change.setdefault("severity_reason", change.pop("reason"))
+    faults = [
+        Fault(f"/{name}_fidelity", f"Send {name} too, or leave its fidelity out.")
+        for name in INSTANTS
+        if f"{name}_fidelity" in change and name not in change
+    ]
+    if not change:
+        faults.append(Fault("", "Send at least one field to change."))
+    if "severity_reason" in change and "severity" not in change:
+        faults.append(Fault("/severity", "Send the severity this is the reason for."))
+    if faults:
+        raise Invalid(faults)
+    return change
+
+
+def load_status(data: Any) -> dict[str, Any]:
+    """{"status", "reason"?, "outlook"?, "note"?, "duplicate_of"?}. Raises Invalid."""
+    return load(_STATUS, data)
+
+
+def load_note(data: Any) -> dict[str, Any]:
+    """{"text", "tlp"?}. Raises Invalid."""
+    return load(_NOTE, data)
+
+
+def load_link(data: Any) -> dict[str, Any]:
+    """{"other", "kind"}. Raises Invalid."""
+    return load(_LINK, data)

@@ -1,0 +1,254 @@
+"""What people do to an incident: change it, move it on, say something about it, link it. Nothing here commits.
+
+Every change takes the row's lock first, then compares the version the person had seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.principal import Principal
+from coordinator.db import insert_or_ignore
+from coordinator.errors import Fault, Invalid, Refused, Stale
+from coordinator.incidents import changes as changes_of
+from coordinator.incidents import rules
+from coordinator.incidents.changes import marking_of_incident
+from coordinator.incidents.holds import lock_incident, open_holds
+from coordinator.incidents.items import marking_of, read_item, write_item
+from coordinator.incidents.models import Incident, IncidentLink, IncidentMember, ItemVersion
+from coordinator.incidents.queries import get_visible
+from coordinator.incidents.references import reference_of
+from coordinator.incidents.rules import Change, Outlook, Situation, Status
+from coordinator.incidents.schema import refuse_secrecy
+from coordinator.markings import Marking
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What came of a transition. `refusal`: it did not happen, but the asking is on record: commit, then raise it."""
+
+    incident: Incident
+    refusal: Refused | None = None
+
+
+def change_incident(
+    tx: Session, incident_id: int, changes: dict[str, Any], *, principal: Principal, if_version: int | None = None
+) -> Incident:
+    """Change fields (see requests.ChangeSchema). Raises Stale, Invalid, Refused; all or nothing."""
+    incident = _taken(tx, incident_id, if_version)
+    before = changes_of.apply(tx, incident, changes, principal=principal)
+    if not before:
+        return incident
+    _touch(incident)
+    names = ", ".join(sorted(name.removesuffix("_id").replace("_", " ") for name in before))
+    timeline.append(
+        tx, "incident.changed", f"Changed: {names}.", actor=principal.actor, incident=incident, values=before,
+        about=("incident", incident.id),
+    )  # fmt: skip
+    timeline.pending(tx, "incident.changed", incident.id, exercise=incident.exercise)
+    return incident
+
+
+def transition(
+    tx: Session,
+    incident_id: int,
+    to: str,
+    *,
+    principal: Principal,
+    reason: str = "",
+    outlook: str | None = None,
+    note: str | None = None,
+    duplicate_of: str | None = None,
+    if_version: int | None = None,
+) -> Moved:
+    """Move the incident to another status where its guards are content. `duplicate_of` is a reference.
+
+    Raises Stale, Invalid, Refused with what stands in the way. A rejection that needs a second person comes back as
+    `Moved.refusal`: that it was asked for must be committed. The first to accept triage becomes owner if there is none.
+    """
+    incident = _taken(tx, incident_id, if_version)
+    target, before = Status(to), incident.status
+    stays = get_visible(tx, duplicate_of, principal=principal) if duplicate_of and to == Status.DUPLICATE else None
+    change = Change(
+        target=target, actor=principal.actor, reason=reason, note=note or "",
+        outlook=Outlook(outlook) if outlook else None, duplicate_of=str(stays.id) if stays else None,
+    )  # fmt: skip
+    if note:
+        refuse_secrecy({"description": note})
+    try:
+        rules.check_transition(_situation(tx, incident, stays), change)
+    except Refused as refusal:
+        if [one.kind for one in refusal.blocked_by] == ["second-look"] and reason.strip():
+            return _ask_rejection(tx, incident, refusal, principal=principal, reason=reason)
+        raise
+    if stays is not None and stays.exercise != incident.exercise:
+        raise Refused("Exercise and real incidents are never mixed.")
+    _move(tx, incident, change, stays, principal=principal)
+    values = {"from": before, "to": target.value, "reason": reason, "outlook": incident.outlook}
+    values |= {"duplicate_of": reference_of(stays)} if stays else {}
+    timeline.append(
+        tx, f"incident.{target}", f"The incident is now {target}.", actor=principal.actor, incident=incident,
+        values=values, about=("incident", incident.id),
+    )  # fmt: skip
+    timeline.pending(tx, f"incident.{target}", incident.id, exercise=incident.exercise)
+    return Moved(incident)
+
+
+def add_note(
+    tx: Session, incident_id: int, text: str, *, principal: Principal, marking: Marking | None = None
+) -> ItemVersion:
+    """Say something about the incident, marked as it is marked unless stated. Raises SecrecyMarkingFound."""
+    refuse_secrecy({"description": text})
+    incident = lock_incident(tx, incident_id)
+    version = write_item(
+        tx, kind="note", content=text, marking=marking or marking_of_incident(incident), author=principal.actor,
+        info_category="situational-report", incident=incident,
+    )  # fmt: skip
+    _touch(incident)
+    timeline.append(
+        tx, "note.added", "A note was added.", actor=principal.actor, incident=incident,
+        values={"item": version.item}, about=("item_version", version.id),
+    )  # fmt: skip
+    timeline.pending(tx, "note.added", version.id, exercise=incident.exercise)
+    return version
+
+
+def link_incidents(
+    tx: Session, incident_id: int, other: str, *, kind: str, principal: Principal
+) -> None:
+    """Link to the incident with reference `other`: `related`, or `parent` (the other one). Raises NotFound, Refused."""
+    incident, found = lock_incident(tx, incident_id), get_visible(tx, other, principal=principal)
+    if found.id == incident.id or found.exercise != incident.exercise:
+        raise Refused("Link another incident, real to real or within one exercise.")
+    if kind == "parent":
+        if incident.id in _chain(tx, found, "parent_id"):
+            raise Refused("That incident is below this one already.")
+        incident.parent_id = found.id
+    tx.execute(insert_or_ignore(tx, IncidentLink).values(
+        incident_id=incident.id, other_id=found.id, kind=kind, created_at=clock.now(), created_by=principal.actor,
+        exercise=incident.exercise,
+    ))  # fmt: skip
+    _touch(incident)
+    timeline.append(
+        tx, "incident.linked", "The incident was linked to another one.", actor=principal.actor, incident=incident,
+        values={"other": reference_of(found), "kind": kind}, about=("incident", found.id),
+    )  # fmt: skip
+
+
+def confirm_originator(tx: Session, incident_id: int, *, principal: Principal, evidence: str) -> None:
+    """A person takes responsibility that the named originator is the true one; its items are written anew as such."""
+    if not evidence.strip():
+        raise Invalid([Fault("/evidence", "Say how it was confirmed.")])
+    incident = lock_incident(tx, incident_id)
+    incident.originator_confirmed_by = principal.actor
+    query = select(ItemVersion).where(ItemVersion.incident_id == incident.id, ItemVersion.source_id.is_not(None))
+    newest = {version.item: version for version in tx.execute(query.order_by(ItemVersion.version)).scalars()}
+    for version in newest.values():
+        write_item(
+            tx, kind=version.kind, content=read_item(tx, version), marking=marking_of(version), item=version.item,
+            info_category=version.info_category, author=principal.actor, incident=incident, originator_confirmed=True,
+        )  # fmt: skip
+    _touch(incident)
+    timeline.append(
+        tx, "originator.confirmed", "The named originator was confirmed.", actor=principal.actor, incident=incident,
+        values={"evidence": evidence}, about=("incident", incident.id),
+    )  # fmt: skip
+
+
+def add_member(tx: Session, incident: Incident, user_id: int, *, actor: str) -> None:
+    """Let one more person know of a restricted incident; nothing changes for one who may already."""
+    row = insert_or_ignore(tx, IncidentMember).values(
+        incident_id=incident.id, user_id=user_id, added_by=actor, added_at=clock.now()
+    )
+    if tx.execute(row.returning(IncidentMember.user_id)).first() is not None:
+        timeline.append(
+            tx, "member.added", "One more person may know of the incident.", actor=actor, incident=incident,
+            values={"user": user_id}, about=("user", user_id),
+        )  # fmt: skip
+
+
+# ---------------------------------------------------------------- moving
+
+
+def _taken(tx: Session, incident_id: int, if_version: int | None) -> Incident:
+    incident = lock_incident(tx, incident_id)
+    if if_version is not None and incident.version != if_version:
+        raise Stale()
+    return incident
+
+
+def _touch(incident: Incident) -> None:
+    incident.updated_at, incident.version = clock.now(), incident.version + 1
+
+
+def _situation(tx: Session, incident: Incident, stays: Incident | None) -> Situation:
+    return Situation(
+        id=str(incident.id), status=Status(incident.status), holds=open_holds(tx, incident.id),
+        outlook=Outlook(incident.outlook) if incident.outlook else None,
+        humanitarian_flags=incident.humanitarian_flags, rejection_asked_by=incident.rejection_asked_by or None,
+        duplicate_chain=[str(one) for one in _chain(tx, stays, "duplicate_of_id")] if stays else (),
+    )  # fmt: skip
+
+
+def _chain(tx: Session, incident: Incident, column: str) -> list[int]:
+    """The ids met when `column` is followed from an incident."""
+    found: list[int] = []
+    following: int | None = getattr(incident, column)
+    while following is not None and following not in found:
+        found.append(following)
+        following = tx.execute(select(getattr(Incident, column)).where(Incident.id == following)).scalar_one()
+    return found
+
+
+def _ask_rejection(
+    tx: Session, incident: Incident, refusal: Refused, *, principal: Principal, reason: str
+) -> Moved:
+    if incident.rejection_asked_by != principal.actor:
+        incident.rejection_asked_by = principal.actor
+        _touch(incident)
+        timeline.append(
+            tx, "rejection.asked", "A person asks to reject the incident; a second one must ask too.",
+            actor=principal.actor, incident=incident, values={"reason": reason}, about=("incident", incident.id),
+        )  # fmt: skip
+    return Moved(incident, refusal)
+
+
+def _move(
+    tx: Session, incident: Incident, change: Change, stays: Incident | None, *, principal: Principal
+) -> None:
+    now = clock.now()
+    incident.status = change.target.value
+    if change.outlook:
+        incident.outlook = change.outlook.value
+    if change.target is Status.ACTIVE:
+        incident.triaged_at, incident.closed_at = incident.triaged_at or now, None
+        incident.owner_id = incident.owner_id or principal.user_id
+    if change.target is Status.CLOSED:
+        incident.closed_at = now
+    if change.note:
+        note = add_note(tx, incident.id, change.note, principal=principal)
+        if change.target is Status.CLOSED:
+            incident.closure_note_id = note.id
+    if stays is not None:
+        incident.duplicate_of_id = stays.id
+        _keep_earliest(tx, incident, stays, actor=principal.actor)
+    _touch(incident)
+
+
+def _keep_earliest(tx: Session, incident: Incident, stays: Incident, *, actor: str) -> None:
+    """The incident that stays takes over the earlier instant somebody was aware (I7)."""
+    if incident.aware_at is None or (stays.aware_at is not None and stays.aware_at <= incident.aware_at):
+        return
+    stays = lock_incident(tx, stays.id)
+    before = changes_of.set_column(stays, "aware_at", incident.aware_at)
+    before |= changes_of.set_column(stays, "aware_fidelity", incident.aware_fidelity)
+    _touch(stays)
+    timeline.append(
+        tx, "incident.changed", "Changed: aware at, taken over from a duplicate.", actor=actor, incident=stays,
+        values=before, about=("incident", stays.id),
+    )  # fmt: skip
