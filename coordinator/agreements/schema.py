@@ -13,7 +13,7 @@ from marshmallow import ValidationError, fields, validates_schema
 from coordinator import vocabulary
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape, load
-from coordinator.outside.fields import Choice, Flag, Instant, Listed, Part, Text, Token
+from coordinator.outside.fields import Choice, Flag, Instant, Lean, Listed, Part, Text, Token
 
 DURATION = r"P(?=.)(?:[0-9]+Y)?(?:[0-9]+M)?(?:[0-9]+W)?(?:[0-9]+D)?(?:T(?=.)(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+S)?)?"
 MOST_PARTIES = 250
@@ -41,13 +41,11 @@ class Day(Token):
         return text
 
 
-class Derived(fields.Raw):
-    """A field that follows from others and is refused."""
+class Derived(Lean, fields.Raw):
+    """The status, which follows from the dates and is refused."""
 
-    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
-        if attr is not None and isinstance(data, dict) and attr in data:
-            raise ValidationError("The status follows from the dates: leave it out.")
-        return super().deserialize(value, attr, data, **kwargs)
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        raise ValidationError("The status follows from the dates: leave it out.")
 
 
 def duration(**kwargs: Any) -> Token:
@@ -85,7 +83,7 @@ class ReviewSchema(Shape):
     by = Text(200)
 
 
-class ClauseRefs(fields.Dict):
+class ClauseRefs(Lean, fields.Dict):
     """Register field -> clause number: every rule a machine applies names its clause."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> dict[str, str]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from coordinator.incidents.rules import REPORT_INSTANTS
 from coordinator.incidents.schema import load_report
 from coordinator.outside.fields import Unreadable
+from coordinator.outside.terms import time_zones
 
 _DAY = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?\Z")
 _TIME = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?\Z")
@@ -71,11 +71,6 @@ def _observables(form: Form, name: str) -> list[dict[str, str]] | str:
 # ---------------------------------------------------------------- local time
 
 
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
 def _instant(form: Form, name: str) -> tuple[str, str]:
     """RFC 3339 text and the fidelity that was typed, both "" where nothing was."""
     day, time = _code(form, f"{name}_date"), _code(form, f"{name}_time")
@@ -85,7 +80,7 @@ def _instant(form: Form, name: str) -> tuple[str, str]:
     days, times = _DAY.match(day), _TIME.match(time or "00:00")
     if not days or not times or (time and not days[3]):
         return Unreadable(day, "Write the date like 2026-11-22 and the time like 17:53."), ""
-    if zone not in _zones():
+    if zone not in time_zones():
         return Unreadable(day, "Choose a time zone, like Europe/Tallinn."), ""
     year, month, dom = (int(part or 1) for part in days.groups())
     hour, minute, second = (int(part or 0) for part in times.groups())
@@ -143,7 +138,7 @@ _CAVEATS: dict[str, Callable[[Form, str], Any]] = {
     "embargo_until": _exact,
     "named_recipients": _lines,
 }
-_CONTACT = dict.fromkeys(("name", "email", "phone"), _code)
+_CONTACT: dict[str, Callable[[Form, str], Any]] = dict.fromkeys(("name", "email", "phone"), _code)
 
 
 def from_form(form: Form) -> dict[str, Any]:

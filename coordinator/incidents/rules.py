@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from coordinator import vocabulary
 from coordinator.errors import Blocker, Fault, Invalid, Refused
-from coordinator.markings import Tlp
+from coordinator.markings import Tlp, parse_tlp
 
 # ---------------------------------------------------------------- states
 
@@ -235,7 +235,7 @@ def life_at_risk(flags: Collection[str]) -> bool:
 def opening_tlp(tlp: Tlp, flags: Collection[str]) -> Tlp:
     """The label an incident opens with: the sender's, raised where a flag asks for it."""
     floor = vocabulary.tlp_floor(flags)
-    return tlp if floor is None else max(tlp, Tlp(floor))
+    return tlp if floor is None else max(tlp, parse_tlp(floor))
 
 
 def check_tlp_change(current: Tlp, new: Tlp, *, by_originator: bool) -> None:

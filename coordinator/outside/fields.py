@@ -23,21 +23,20 @@ _INSTANT = re.compile(
 )
 
 
-class _Lean:
+class Lean:
     """Skips what our fields never use (validators, defaults, hooks): half of the time of a load went there."""
 
     required: bool
-    default_error_messages = {"required": "This is required: send it.", "null": "This is required: send it."}
 
     def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
         if value is missing:
             if self.required:
-                raise self.make_error("required")  # type: ignore[attr-defined]
+                raise ValidationError("This is required: send it.")
             return missing
         return self._deserialize(value, attr, data, **kwargs)  # type: ignore[attr-defined]
 
 
-class Text(_Lean, fields.String):
+class Text(Lean, fields.String):
     """Text of 1 to `longest` code points, kept to the character; see the module for what is refused."""
 
     def __init__(self, longest: int, *, lines: bool = False, **kwargs: Any) -> None:
@@ -69,7 +68,7 @@ def _refuse_controls(text: str, lines: bool) -> None:
         raise ValidationError(f"Take out control characters{where}, and halves of surrogate pairs.")
 
 
-class Token(_Lean, fields.String):
+class Token(Lean, fields.String):
     """Text that matches `pattern` as a whole, at most `longest` characters; `sentence` says how to write it."""
 
     def __init__(self, pattern: str, sentence: str, *, longest: int = 200,
@@ -85,7 +84,7 @@ class Token(_Lean, fields.String):
         return self.canonical(text) if self.canonical else text
 
 
-class Choice(_Lean, fields.String):
+class Choice(Lean, fields.String):
     """One of `values`, in any case of letters; `also` maps further spellings to a value. Gives the value as listed."""
 
     def __init__(self, values: Iterable[str], *, also: Mapping[str, str] | None = None,
@@ -103,7 +102,7 @@ class Choice(_Lean, fields.String):
         return found
 
 
-class Whole(_Lean, fields.Integer):
+class Whole(Lean, fields.Integer):
     """A whole JSON number from `least` to `most`; true, "3" and 3.0 are none."""
 
     def __init__(self, least: int, most: int, **kwargs: Any) -> None:
@@ -116,7 +115,7 @@ class Whole(_Lean, fields.Integer):
         return value
 
 
-class Flag(_Lean, fields.Boolean):
+class Flag(Lean, fields.Boolean):
     """JSON true or false, nothing that merely looks like it."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
@@ -136,7 +135,7 @@ class Unreadable(str):
         return made
 
 
-class Instant(_Lean, fields.DateTime):
+class Instant(Lean, fields.DateTime):
     """An RFC 3339 date-time with offset, 1970 to 2199; gives an aware datetime in UTC, to the microsecond.
 
     A leap second (:60) is the first second of the next minute; -00:00 is UTC (RFC 3339, 4.3).
@@ -168,7 +167,7 @@ def read_instant(text: str) -> datetime:
     return instant.astimezone(UTC) + timedelta(seconds=1) if leap else instant.astimezone(UTC)
 
 
-class Listed(_Lean, fields.List):
+class Listed(Lean, fields.List):
     """A list of at most `most` values, each as `inner` says, with repeated plain values left out."""
 
     def __init__(self, inner: fields.Field, *, most: int, **kwargs: Any) -> None:
@@ -185,7 +184,7 @@ class Listed(_Lean, fields.List):
         return list(dict.fromkeys(result)) if plain else result
 
 
-class Part(_Lean, fields.Nested):
+class Part(Lean, fields.Nested):
     """An object inside, as its Shape says."""
 
 

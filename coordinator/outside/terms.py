@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+from zoneinfo import available_timezones
 
 from marshmallow import ValidationError
 
@@ -117,6 +119,12 @@ def sha256(**kwargs: Any) -> Token:
     """A SHA-256 digest as 64 hexadecimal digits, small letters out."""
     return Token(r"[0-9a-fA-F]{64}", "Send the SHA-256 as 64 hexadecimal digits.", longest=64,
                  canonical=str.lower, **kwargs)
+
+
+@lru_cache(maxsize=1)
+def time_zones() -> frozenset[str]:
+    """The names of the IANA time zone database; looked up once, because it reads many files."""
+    return frozenset(available_timezones())
 
 
 def identifier(**kwargs: Any) -> Token:

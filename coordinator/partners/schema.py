@@ -10,14 +10,13 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from marshmallow import ValidationError, fields, validates_schema
 
 from coordinator import vocabulary
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape
-from coordinator.outside.fields import Choice, Flag, Instant, Listed, Part, Text, Token, Whole
+from coordinator.outside.fields import Choice, Flag, Instant, Lean, Listed, Part, Text, Token, Whole
 from coordinator.partners.signing import SECRET_PREFIX, BadSecret, check_secret
 
 HOURS = ("24x7", "office")
@@ -33,16 +32,16 @@ def community(**kwargs: Any) -> Token:
     return Token(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", sentence, longest=64, **kwargs)
 
 
-class TimeZone(fields.String):
+class TimeZone(Lean, fields.String):
     """A name of the IANA time zone database."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        if not isinstance(value, str) or value not in available_timezones():
+        if not isinstance(value, str) or value not in terms.time_zones():
             raise ValidationError("Send an IANA time zone, like Europe/Tallinn.")
         return value
 
 
-class Url(fields.String):
+class Url(Lean, fields.String):
     """An http or https address without a user name in it. Whether it may be called is decided when it is."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
@@ -61,7 +60,7 @@ class Url(fields.String):
 _URL_SENTENCE = "Send an https address without user name and fragment, at most 2000 characters."
 
 
-class Secret(fields.String):
+class Secret(Lean, fields.String):
     """A Standard Webhooks secret: whsec_ and base64 of 24 to 64 bytes. Never repeated in a fault."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
@@ -74,7 +73,7 @@ class Secret(fields.String):
         return value
 
 
-class Ranges(fields.Raw):
+class Ranges(Lean, fields.Raw):
     """Private address ranges that this endpoint alone may use, as CIDR; true stands for all, false for none."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[str]:

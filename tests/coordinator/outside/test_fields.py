@@ -209,7 +209,7 @@ def test_an_instant_without_offset_or_out_of_reason_is_refused(text):
 def test_every_aware_instant_comes_back_the_same(instant):
     # Some old zone offsets have seconds, which RFC 3339 cannot write.
     if instant.utcoffset().total_seconds() % 60 == 0:
-        assert read_instant(instant.isoformat()) == instant
+        assert read_instant(instant.isoformat()) == instant.astimezone(UTC)
 
 
 # ---------------------------------------------------------------- terms
