@@ -27,13 +27,13 @@ __all__ = ["Fault", "check"]
 def check(document: bytes | Mapping[str, Any], strict: bool = False, *, now: datetime | None = None) -> list[Fault]:
     """All that is wrong, each with its place; empty if nothing is. Never raises for what a document holds.
 
-    `now` (aware) lets it say that the validity has passed; without it time plays no part.
+    `now` (aware) lets it say, when strict, that the validity has passed; without it time plays no part.
     """
     findings = Findings(strict)
     try:
         found = parse(document) if isinstance(document, bytes) else as_document(dict(document))
-        canonical(found)
         _check(findings, found, now)
+        canonical(found)
     except DocumentFault as fault:
         findings.faults.append(Fault(fault.pointer, fault.sentence))
     except EnoughFaults:
@@ -46,6 +46,7 @@ def check(document: bytes | Mapping[str, Any], strict: bool = False, *, now: dat
 def _check(findings: Findings, document: dict[str, Any], now: datetime | None) -> None:
     _refuse_sizes(document)
     check_shape(findings, document, "playbook", "")
+    document = {name: value for name, value in document.items() if _has_its_kind(name, value)}
     _check_times(findings, document, now)
     _check_activities(findings, document)
     _check_empty_lists(findings, document)
@@ -58,6 +59,13 @@ def _check(findings: Findings, document: dict[str, Any], now: datetime | None) -
     graph = build(workflow)
     sound = check_flow(findings, document, graph)
     check_steps(findings, document, graph, acyclic=sound)
+
+
+def _has_its_kind(name: str, value: Any) -> bool:
+    """What has not even its JSON type has been told of, and is not looked into."""
+    if name in ("workflow", "playbook_variables", "playbook_extensions") or name.endswith("_definitions"):
+        return isinstance(value, Mapping)
+    return True
 
 
 def _refuse_sizes(document: Mapping[str, Any]) -> None:
@@ -104,7 +112,8 @@ def _check_times(findings: Findings, document: Mapping[str, Any], now: datetime 
     since, until = read_instant(document.get("valid_from")), read_instant(document.get("valid_until"))
     if since and until and until <= since:
         findings.hard("/valid_until", "valid_until lies after valid_from")
-    if until and now and until <= now and document.get("revoked") is not True:
+    # A foreign document whose time is over is still a good document; a start refuses it (starting.py).
+    if findings.strict and until and now and until <= now and document.get("revoked") is not True:
         findings.soft("/valid_until", "this playbook is not valid any more")
     if document.get("revoked") is True:
         findings.note("/revoked", "this playbook has been revoked and cannot be started")

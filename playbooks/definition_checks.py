@@ -98,7 +98,7 @@ def _check_markings(findings: Findings, document: Mapping[str, Any]) -> None:
     defined = defined if isinstance(defined, Mapping) else {}
     marked = document.get("markings")
     for at, each in enumerate(marked if isinstance(marked, list) else []):
-        if each not in defined:
+        if isinstance(each, str) and each not in defined:
             findings.hard(f"/markings/{at}", "this marking is not in data_marking_definitions")
     for key, body in defined.items():
         if isinstance(body, Mapping) and body.get("id") != key:

@@ -21,8 +21,9 @@ from playbooks import conditions
 from playbooks.coordination import EXTENSION_ID, Join, PlaybookOptions, Work, mentioned_facts, read_options, read_work
 from playbooks.variables import REFERENCE, Variable, read_variables
 
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 2 * 1024 * 1024
 MAX_JSON_DEPTH = 64
+MAX_JSON_VALUES = 100_000
 STEP_TYPES = (
     "start", "end", "action", "playbook-action", "parallel", "if-condition", "while-condition", "switch-condition",
 )
@@ -121,26 +122,26 @@ class Playbook:
 def parse(data: bytes) -> dict[str, Any]:
     """The JSON object in these bytes. Raises DocumentFault: not UTF-8 JSON, a name twice, NaN, too big or too deep."""
     if len(data) > MAX_BYTES:
-        raise DocumentFault("", f"a playbook has at most {MAX_BYTES} bytes")
+        raise DocumentFault("", f"a document has at most {MAX_BYTES} bytes")
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
     except UnicodeDecodeError:
-        raise DocumentFault("", "a playbook is JSON in UTF-8") from None
+        raise DocumentFault("", "a document is JSON in UTF-8") from None
     except json.JSONDecodeError as fault:
         raise DocumentFault("", f"this is not JSON: {fault.msg} in line {fault.lineno}") from None
     except RecursionError:
         raise DocumentFault("", f"objects and lists nest at most {MAX_JSON_DEPTH} deep") from None
     except ValueError as fault:
-        raise DocumentFault("", f"this is not JSON: {str(fault)[:120]}") from None
+        told = "a number is too long" if "digits" in str(fault) else str(fault)
+        raise DocumentFault("", f"this is not JSON: {told}") from None
     return as_document(found)
 
 
 def as_document(found: Any) -> dict[str, Any]:
     """The same object, if it is one and nests within bounds; raises DocumentFault."""
     if not isinstance(found, dict):
-        raise DocumentFault("", "a playbook is a JSON object")
-    if _depth(found) > MAX_JSON_DEPTH:
-        raise DocumentFault("", f"objects and lists nest at most {MAX_JSON_DEPTH} deep")
+        raise DocumentFault("", "a document is a JSON object")
+    _refuse_bulk(found)
     return found
 
 
@@ -173,18 +174,17 @@ def _constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number in JSON")
 
 
-def _depth(value: Any) -> int:
-    deepest, stack = 0, [(value, 1)]
+def _refuse_bulk(value: Any) -> None:
+    values, stack = 0, [(value, 1)]
     while stack:
         each, depth = stack.pop()
-        deepest = max(deepest, depth)
-        if depth > MAX_JSON_DEPTH + 1:
-            break
-        if isinstance(each, dict):
-            stack.extend((inner, depth + 1) for inner in each.values() if isinstance(inner, dict | list))
-        elif isinstance(each, list):
-            stack.extend((inner, depth + 1) for inner in each if isinstance(inner, dict | list))
-    return deepest
+        inside = list(each.values()) if isinstance(each, dict) else each
+        values += len(inside)
+        if depth > MAX_JSON_DEPTH:
+            raise DocumentFault("", f"objects and lists nest at most {MAX_JSON_DEPTH} deep")
+        if values > MAX_JSON_VALUES:
+            raise DocumentFault("", f"a document has at most {MAX_JSON_VALUES} values")
+        stack.extend((inner, depth + 1) for inner in inside if isinstance(inner, dict | list))
 
 
 def _build(raw: dict[str, Any]) -> Playbook:
@@ -275,7 +275,7 @@ def _refuse_dangling(step: Step, steps: Mapping[str, Step]) -> None:
         try:
             conditions.parse(step.condition)
         except conditions.ConditionFault as fault:
-            raise DocumentFault(f"/workflow/{escape(step.id)}/condition", str(fault)) from None
+            raise DocumentFault(f"/workflow/{escape(step.id)}/condition", f"the condition cannot be read: {fault}") from None
 
 
 def _commands(body: Mapping[str, Any], pointer: str) -> tuple[Mapping[str, Any], ...]:

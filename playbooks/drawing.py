@@ -61,7 +61,7 @@ def draw(document: Playbook | bytes | Mapping[str, Any], states: Mapping[str, st
     edges = [edge for step in playbook.steps.values() for edge in _edges(playbook, step) if edge.target in nodes]
     for edge in edges:
         if edge.source in nodes:
-            edge.points = _points(nodes[edge.source], nodes[edge.target])
+            edge.points = _points(nodes[edge.source], nodes[edge.target], _foot(layout, edge))
     return {
         "width": max((node.x + node.w for node in nodes.values()), default=0),
         "height": max((node.y + node.h for node in nodes.values()), default=0),
@@ -78,6 +78,7 @@ class _Layout:
     playbook: Playbook
     states: dict[str, str]
     nodes: dict[str, Node] = field(default_factory=dict)
+    feet: dict[str, int] = field(default_factory=dict)
     read_out: list[dict[str, Any]] = field(default_factory=list)
 
     def flow(self, entry: str, x: int, y: int, way: str, depth: int = 0) -> tuple[int, int]:
@@ -108,14 +109,15 @@ class _Layout:
         small = step.type in ("start", "end")
         width, height = (SMALL_WIDTH, SMALL_HEIGHT) if small else (BOX_WIDTH, BOX_HEIGHT)
         state = self.states.get(step.id, "")
-        node = Node(step.id, x, y, width, height, _label(step), step.type, _kind(step), _role(step), state)
+        inset = (BOX_WIDTH - width) // 2
+        node = Node(step.id, x + inset, y, width, height, _label(step), step.type, _kind(step), _role(step), state)
         self.nodes[step.id] = node
         self.read_out.append({
             "id": step.id, "depth": depth, "way": way, "label": node.label, "type": step.type, "kind": node.kind,
             "role": node.role, "state": state, "description": step.description,
         })
         if not step.branches:
-            return width, y + height
+            return BOX_WIDTH, y + height
         return self._place_branches(step, node, x, y + height + GAP_Y, depth)
 
     def _place_branches(self, step: Step, node: Node, x: int, y: int, depth: int) -> tuple[int, int]:
@@ -127,6 +129,7 @@ class _Layout:
             at, bottom = at + width + GAP_X, max(bottom, y + height)
         width = max(at - GAP_X - x, BOX_WIDTH)
         node.x = x + (width - node.w) // 2
+        self.feet[step.id] = bottom
         return width, bottom
 
 
@@ -163,9 +166,14 @@ def _edges(playbook: Playbook, step: Step) -> list[Edge]:
     return found
 
 
-def _points(source: Node, target: Node) -> list[tuple[int, int]]:
-    """Down from the middle of one box to the middle of the other, with a corner half-way where they are not in line."""
-    start = (source.x + source.w // 2, source.y + source.h)
+def _foot(layout: _Layout, edge: Edge) -> int | None:
+    """Where a block is left: below its branches."""
+    return layout.feet.get(edge.source) if edge.kind == "next" else None
+
+
+def _points(source: Node, target: Node, foot: int | None) -> list[tuple[int, int]]:
+    """From the middle of one box down to the middle of the other, with a corner where they are not in line."""
+    start = (source.x + source.w // 2, source.y + source.h if foot is None else foot)
     end = (target.x + target.w // 2, target.y)
     if start[0] == end[0]:
         return [start, end]

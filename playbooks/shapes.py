@@ -50,6 +50,7 @@ def check_shape(findings: Findings, value: Any, name: str, pointer: str, *, book
             for extra in _extras(error):
                 report = findings.hard if book == "coordination" else findings.soft
                 report(f"{where}/{escape(extra)}", "this property is not known here")
+            sound = sound and book != "coordination"
             continue
         sound = False
         for place, sentence in _sentences(error, where):

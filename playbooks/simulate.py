@@ -14,7 +14,7 @@ from typing import Any
 
 from playbooks.checks import check
 from playbooks.coordination import Alert, Approval, Decision, Share, Wait
-from playbooks.document import Playbook, Step, load
+from playbooks.document import DocumentFault, Playbook, Step, load, parse
 from playbooks.durations import read_instant, write_instant
 from playbooks.effects import BeginWork, CancelTimer, CancelWork, Effect, Ignored, RunEnded, SetTimer, StepRecorded
 from playbooks.events import Answered, Event, TimerFired, Told, Voted, WorkFinished
@@ -27,7 +27,7 @@ MAX_TURNS = 200_000
 _AUTOMATIC = frozenset({"http-api", "status", "obligation", "assess"})
 _NOBODY_KNOWN = "contact"
 
-__all__ = ["BadScript", "simulate", "validity_warnings"]
+__all__ = ["BadScript", "simulate", "simulate_files", "validity_warnings"]
 
 
 @dataclass(slots=True)
@@ -80,6 +80,17 @@ def simulate(
     _act(world, 0, effects)
     _play(world)
     return _finish(world)
+
+
+def simulate_files(document: bytes, events: bytes, others: list[bytes]) -> tuple[list[dict[str, Any]], int]:
+    """`simulate` on the bytes of files. With exit code 1 the lines are faults: {"pointer", "sentence"}."""
+    try:
+        named = {str(at): each for at, each in enumerate(others)}
+        return simulate(document, parse(events), named)
+    except BadScript as bad:
+        return [{"pointer": pointer, "sentence": sentence} for pointer, sentence in bad.faults], 1
+    except DocumentFault as fault:
+        return [{"pointer": fault.pointer, "sentence": f"the script: {fault.sentence}"}], 1
 
 
 def validity_warnings(document: Mapping[str, Any] | bytes, events: Mapping[str, Any]) -> list[str]:

@@ -143,7 +143,7 @@ def _check_condition(findings: Findings, body: Mapping[str, Any], declared: Mapp
     try:
         condition = conditions.parse(body["condition"])
     except conditions.ConditionFault as fault:
-        findings.hard(f"{pointer}/condition", f"the condition {fault}")
+        findings.hard(f"{pointer}/condition", f"the condition cannot be read: {fault}")
         return
     for name in sorted(conditions.names(condition)):
         if name not in declared:
