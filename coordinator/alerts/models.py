@@ -8,12 +8,15 @@ from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
+from coordinator.sharing import models as _sharing  # noqa: F401  the tables its keys point to
+from coordinator.tasks import models as _tasks  # noqa: F401  the tables its keys point to
 
 
 class Alert(Exercised, Base):
     """One release to one recipient. It cannot exist without a permit for that recipient and that text (I1, R01).
 
-    `state`: queued handed-over delivered acknowledged withheld failed withdrawn. `rung`: how far up the ladder it is.
+    `state`: queued handed-over delivered acknowledged withheld failed withdrawn. `rung`: the
+    delivery tried last. `ladder_step`: how many entries of the release's ladder are done.
     `partner_reference` is the reference made for that recipient.
     """
 
@@ -35,6 +38,7 @@ class Alert(Exercised, Base):
     state: Mapped[Code] = mapped_column(default="queued")
     ack: Mapped[str] = mapped_column(String(6), default="")
     rung: Mapped[int] = mapped_column(default=0)
+    ladder_step: Mapped[int] = mapped_column(default=0)
     reply_by: Mapped[datetime | None]
     created_at: Mapped[datetime]
     acknowledged_at: Mapped[datetime | None]
@@ -61,7 +65,7 @@ class Alert(Exercised, Base):
 class Delivery(Exercised, Base):
     """One way of bringing an alert to its recipient; a retry is an attempt, a next channel or contact a new delivery.
 
-    `state`: queued handed-over delivered failed withheld cancelled dead. The webhook-id and the Message-ID stay the same
+    `state`: queued handed-over delivered failed withheld cancelled dead. The webhook-id and the Message-ID are the same
     on every attempt. `fence` grows with each lease, so that a worker that woke late cannot write.
     """
 
@@ -97,7 +101,7 @@ class Delivery(Exercised, Base):
 
 
 class DeliveryAttempt(Exercised, Base):
-    """One try. `outcome`: delivered handed-over retry refused gone withheld. `detail` never holds content. Append-only."""
+    """One try. `outcome`: delivered handed-over retry refused gone withheld. `detail` holds no content. Append-only."""
 
     __tablename__ = "delivery_attempts"
     id: Mapped[Id]

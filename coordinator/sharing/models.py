@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
+from coordinator.incidents import models as _incidents  # noqa: F401  the tables its keys point to
 
 
 class Release(Exercised, Base):
@@ -17,6 +18,7 @@ class Release(Exercised, Base):
     `kind`: receipt initial update correction closure recall check call-our-desk notice.
     `state`: evaluated awaiting-approval released refused withdrawn. `ack`: person, system or "" (none asked).
     `ladder`: the chain of reminders and next steps, as playbooks write it. `content_digest` covers what is sent.
+    `facts` go along in the envelope: noticed_at, states_affected, and for a receipt the report it answers.
     """
 
     __tablename__ = "releases"
@@ -35,6 +37,7 @@ class Release(Exercised, Base):
     in_reply_to_id: Mapped[int | None]
     ack: Mapped[str] = mapped_column(String(6), default="")
     ladder: Mapped[list[Any]]
+    facts: Mapped[dict[str, Any]]
     state: Mapped[Code] = mapped_column(default="evaluated")
     requested_by: Mapped[Code]
     created_at: Mapped[datetime]
@@ -65,9 +68,9 @@ class ReleaseItem(Exercised, Base):
 class ShareDecision(Exercised, Base):
     """What the rules said of one recipient, with everything they looked at as a digest. Never changed, only followed.
 
-    `recipient` is an organisation's code, `user:<id>` for our own people, or `PUBLIC`. `previous_id`: the decision this one
-    re-evaluates. An alert points here by (id, result, content_digest, recipient), so that only a permit for exactly that
-    text and recipient can carry one (I1, R01).
+    `recipient` is an organisation's code, `user:<id>` for our own people, or `PUBLIC`. `previous_id`: the decision this
+    one re-evaluates. An alert points here by (id, result, content_digest, recipient), so that only a permit for exactly
+    that text and recipient can carry one (I1, R01).
     """
 
     __tablename__ = "share_decisions"
@@ -107,7 +110,7 @@ class ShareDecision(Exercised, Base):
 
 
 class Approval(Exercised, Base):
-    """A second person's word on a decision that was referred. `answer`: approve, refuse. Bound to the content digest."""
+    """A second person's word on a referred decision. `answer`: approve, refuse. Bound to the content digest."""
 
     __tablename__ = "approvals"
     id: Mapped[Id]

@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("in_reply_to_id", BigId, nullable=True),
         sa.Column("ack", sa.String(length=6), nullable=False),
         sa.Column("ladder", Json, nullable=False),
+        sa.Column("facts", Json, nullable=False),
         sa.Column("state", sa.String(length=80), nullable=False),
         sa.Column("requested_by", sa.String(length=80), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),

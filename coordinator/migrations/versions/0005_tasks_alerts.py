@@ -76,6 +76,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=80), nullable=False),
         sa.Column("ack", sa.String(length=6), nullable=False),
         sa.Column("rung", BigId, nullable=False),
+        sa.Column("ladder_step", BigId, nullable=False),
         sa.Column("reply_by", Instant(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("acknowledged_at", Instant(), nullable=True),

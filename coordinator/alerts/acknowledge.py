@@ -1,0 +1,219 @@
+"""Answers to alerts: taken from whoever holds the link, from a partner's system, or noted by an officer after a call.
+
+An answer never says more than it proves: by link it is "the holder of the link sent to X". A machine's answer does not
+stop a ladder that asks for a person. The same answer again gets the same result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.principal import Principal
+from coordinator.alerts import rungs
+from coordinator.alerts.ladder import answers_it
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery
+from coordinator.errors import Fault, Gone, Invalid, NotFound, Refused
+from coordinator.incidents.items import read_item, write_item
+from coordinator.incidents.models import ItemVersion
+from coordinator.markings import Marking
+from coordinator.partners.models import Contact
+from coordinator.partners.service import mark_suspect
+from coordinator.sharing.models import Release
+from coordinator.tasks.service import open_task
+from coordinator.vault import token_hash
+
+KINDS = ("person", "system")
+ANSWERS = ("acknowledged", "not-for-me", "question")
+ASSURANCES = ("link", "session", "signed", "noted-by-officer")
+LONGEST_NOTE, LONGEST_NAME = 4000, 200
+
+
+@dataclass(frozen=True)
+class AckResult:
+    """What the page or the caller is told. `repeated`: this answer was there already, and `at` is its time."""
+
+    alert_id: int
+    alert: str
+    reference: str
+    answer: str
+    kind: str
+    assurance: str
+    at: datetime
+    repeated: bool
+
+
+def acknowledge(
+    tx: Session,
+    *,
+    token: str,
+    kind: str,
+    by: str,
+    answer: str,
+    note: str | None = None,
+    assurance: str = "link",
+) -> AckResult:
+    """Take an answer by its link token. Raises NotFound (no such link), Gone (withdrawn or expired), Invalid."""
+    _check(kind, by, answer, note)
+    delivery, alert = by_token(tx, token)
+    actor = f"link:{alert.public_id}"
+    return note_answer(
+        tx, alert, delivery, kind=kind, answer=answer, by=by, assurance=assurance, actor=actor, note=note
+    )
+
+
+def acknowledge_for(
+    tx: Session, alert_id: int, *, principal: Principal, by: str, answer: str, note: str | None = None
+) -> AckResult:
+    """An officer notes what a partner said by another way (a call, a meeting). Raises NotFound, Refused, Invalid."""
+    _check("person", by, answer, note)
+    alert = rungs.locked(tx, alert_id)
+    if alert.state == "withdrawn":
+        raise Refused("The alert was withdrawn.")
+    return note_answer(
+        tx, alert, rungs.newest_delivery(tx, alert), kind="person", answer=answer, by=by,
+        assurance="noted-by-officer", actor=principal.actor, note=note,
+    )  # fmt: skip
+
+
+def by_token(tx: Session, token: str) -> tuple[Delivery, Alert]:
+    """The delivery and the alert a link belongs to, the alert held. Raises NotFound, or Gone."""
+    delivery = tx.execute(select(Delivery).where(Delivery.ack_hash == token_hash(token))).scalar_one_or_none()
+    if delivery is None:
+        raise NotFound()
+    alert = rungs.locked(tx, delivery.alert_id)
+    if alert.state == "withdrawn":
+        raise Gone("This alert was withdrawn.")
+    if clock.now() >= delivery.ack_expires_at:
+        raise Gone("This link has expired.")
+    return delivery, alert
+
+
+def note_answer(
+    tx: Session,
+    alert: Alert,
+    delivery: Delivery | None,
+    *,
+    kind: str,
+    answer: str,
+    by: str,
+    assurance: str,
+    actor: str,
+    note: str | None = None,
+) -> AckResult:
+    """Write down one answer and what follows from it. The alert is held by this transaction."""
+    before = _same(tx, alert, kind=kind, answer=answer, assurance=assurance, note=note)
+    if before is not None:
+        return _result(alert, before, repeated=True)
+    row = Acknowledgement(
+        alert_id=alert.id, delivery_id=delivery.id if delivery else None, at=clock.now(), kind=kind, answer=answer,
+        assurance=assurance, by=by.strip(), note_version_id=_keep_note(tx, alert, note, actor=actor),
+        exercise=alert.exercise,
+    )  # fmt: skip
+    tx.add(row)
+    tx.flush()
+    enough = answer == "acknowledged" and answers_it(alert.ack, kind)
+    if enough and alert.state not in rungs.SETTLED:
+        alert.state, alert.acknowledged_at = "acknowledged", row.at
+        tx.flush()
+        rungs.stop(tx, alert, now=row.at)
+    timeline.append(
+        tx, "alert.acknowledged", _SENTENCES[answer], actor=actor, incident=rungs.incident_of(tx, alert),
+        values={"kind": kind, "assurance": assurance, "answer": answer, "by": row.by, "enough": enough,
+                "delivery": row.delivery_id, "recipient": alert.recipient},
+        about=("alert", alert.id), exercise=alert.exercise,
+    )  # fmt: skip
+    timeline.pending(tx, "alert.acknowledged", alert.id, exercise=alert.exercise)
+    if answer == "question":
+        _ask_somebody(tx, alert)
+    if answer == "not-for-me":
+        _wrong_person(tx, alert, delivery)
+    return _result(alert, row, repeated=False)
+
+
+_SENTENCES = {
+    "acknowledged": "An alert was acknowledged.",
+    "not-for-me": "The reader of an alert says that it is not for them.",
+    "question": "The reader of an alert has a question.",
+}
+
+
+def _same(
+    tx: Session, alert: Alert, *, kind: str, answer: str, assurance: str, note: str | None
+) -> Acknowledgement | None:
+    """The answer that this one repeats. A question is the same only with the same words."""
+    query = select(Acknowledgement).where(
+        Acknowledgement.alert_id == alert.id, Acknowledgement.kind == kind, Acknowledgement.answer == answer,
+        Acknowledgement.assurance == assurance,
+    )  # fmt: skip
+    for row in tx.execute(query.order_by(Acknowledgement.id)).scalars():
+        if answer != "question" or _note_of(tx, row) == (note or "").strip():
+            return row
+    return None
+
+
+def _note_of(tx: Session, row: Acknowledgement) -> str:
+    if row.note_version_id is None:
+        return ""
+    return str(read_item(tx, tx.get_one(ItemVersion, row.note_version_id)))
+
+
+def _keep_note(tx: Session, alert: Alert, note: str | None, *, actor: str) -> int | None:
+    """A partner's words under the alert's own label, with the partner as originator."""
+    text = (note or "").strip()
+    if not text:
+        return None
+    release = tx.get_one(Release, alert.release_id)
+    return write_item(
+        tx, kind="partner-reply", content=text, marking=Marking.from_json(release.marking), author=actor,
+        info_category=release.info_category, originator_id=alert.organisation_id, exercise=alert.exercise,
+        incident=rungs.incident_of(tx, alert),
+    ).id  # fmt: skip
+
+
+def _ask_somebody(tx: Session, alert: Alert) -> None:
+    incident = rungs.incident_of(tx, alert)
+    open_task(
+        tx, title=f"{alert.recipient} has a question on an alert: answer it", role="coordinator", incident=incident,
+        assignee_id=incident.owner_id if incident is not None else None, fallback_role="duty-officer",
+        created_by="system", priority=70, blocks="close" if incident is not None else "", exercise=alert.exercise,
+    )  # fmt: skip
+
+
+def _wrong_person(tx: Session, alert: Alert, delivery: Delivery | None) -> None:
+    """The contact is suspect until somebody has looked; the ladder moves on at once."""
+    contact = tx.get(Contact, delivery.contact_id) if delivery is not None and delivery.contact_id else None
+    incident = rungs.incident_of(tx, alert)
+    if contact is not None:
+        mark_suspect(tx, contact.id, actor="system", reason="a reader of an alert said that it is not for them")
+    open_task(
+        tx, title=f"Check the points of contact at {alert.recipient}", role="coordinator", incident=incident,
+        instructions="An alert reached somebody it is not for. Find out who it should go to and correct the contact.",
+        fallback_role="duty-officer", created_by="system", exercise=alert.exercise,
+    )  # fmt: skip
+    rungs.next_rung(tx, alert.id, to="next-contact", reason="not for that reader")
+
+
+def _result(alert: Alert, row: Acknowledgement, *, repeated: bool) -> AckResult:
+    return AckResult(
+        alert_id=alert.id, alert=alert.public_id, reference=alert.partner_reference, answer=row.answer, kind=row.kind,
+        assurance=row.assurance, at=row.at, repeated=repeated,
+    )  # fmt: skip
+
+
+def _check(kind: str, by: str, answer: str, note: str | None) -> None:
+    faults = []
+    if kind not in KINDS:
+        faults.append(Fault("/kind", "Send person or system."))
+    if answer not in ANSWERS:
+        faults.append(Fault("/answer", f"Send one of: {', '.join(ANSWERS)}."))
+    if not isinstance(by, str) or len(by) > LONGEST_NAME:
+        faults.append(Fault("/by", f"Send a name of at most {LONGEST_NAME} characters."))
+    if note is not None and len(note) > LONGEST_NOTE:
+        faults.append(Fault("/note", f"Send a note of at most {LONGEST_NOTE} characters."))
+    if faults:
+        raise Invalid(faults)

@@ -1,0 +1,65 @@
+"""A call is a rung like any other: a task with number and cleared script; its outcome is the acknowledgement."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.alerts import rungs
+from coordinator.alerts.acknowledge import note_answer
+from coordinator.alerts.letters import said_in, script_for
+from coordinator.alerts.models import Alert, Delivery
+from coordinator.markings import Tlp
+from coordinator.partners.models import Channel, Contact
+from coordinator.tasks.models import Task
+from coordinator.tasks.service import open_task
+
+#: What whoever called fills in.
+FIELDS = {
+    "spoke_with": {"label": "Whom did you speak with?", "type": "text", "required": False},
+    "answer": {
+        "label": "What did they say?", "type": "choice", "required": True,
+        "options": ["acknowledged", "not-for-me", "question"],
+    },
+}  # fmt: skip
+
+
+def open_call(tx: Session, alert: Alert, delivery: Delivery) -> Task:
+    """Open the task for a call. The text stands in the task only up to GREEN; above, it is on the alert's page."""
+    contact, channel = tx.get_one(Contact, delivery.contact_id), tx.get_one(Channel, delivery.channel_id)
+    incident = rungs.incident_of(tx, alert)
+    lines = [f"Call {channel.number} ({contact.function or alert.recipient}).", "Read out the text and nothing else."]
+    if said_in(tx, alert, delivery).tlp <= Tlp.GREEN:
+        lines += ["", script_for(tx, alert)]
+    else:
+        lines.append(f"The text is on the page of alert {alert.public_id}.")
+    task = open_task(
+        tx, title=f"Call {alert.recipient}: an alert", role="duty-officer", incident=incident, kind="voice",
+        instructions="\n".join(lines), fallback_role="coordinator", priority=90, fields=FIELDS, created_by="system",
+        blocks="close" if incident is not None else "", exercise=alert.exercise,
+    )  # fmt: skip
+    delivery.task_id = task.id
+    tx.flush()
+    return task
+
+
+def finish_call(tx: Session, task_id: int) -> None:
+    """What follows when the task of a call is over: the answer is noted, or the ladder goes on. Else nothing."""
+    query = select(Delivery).where(Delivery.task_id == task_id)
+    delivery = tx.execute(query).scalar_one_or_none()
+    if delivery is None:
+        return
+    task, alert = tx.get_one(Task, task_id), rungs.locked(tx, delivery.alert_id)
+    if alert.state in rungs.SETTLED or task.state == "open":
+        return
+    if task.outcome != "successful":
+        delivery.state, delivery.settled_at = "failed", clock.now()
+        tx.flush()
+        rungs.next_rung(tx, alert.id, reason="the call did not get through")
+        return
+    values = task.values or {}
+    note_answer(
+        tx, alert, delivery, kind="person", answer=values.get("answer") or "acknowledged",
+        by=str(values.get("spoke_with") or ""), assurance="noted-by-officer", actor=task.done_by or "system",
+    )  # fmt: skip

@@ -1,0 +1,57 @@
+"""What a person may still do with an alert that was raised: withdraw it, or send again what did not arrive."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.principal import Principal
+from coordinator.alerts import rungs
+from coordinator.alerts.models import Alert, Delivery
+from coordinator.errors import Fault, Invalid, NotFound, Refused
+
+_STUCK = ("dead", "failed", "withheld")
+
+
+def withdraw(tx: Session, alert_id: int, *, principal: Principal, reason: str) -> Alert:
+    """Take an alert back: retries stop, its links say only "withdrawn". What was read stays read; a recall is an alert
+    of its own. Asked twice, the second time changes nothing. Raises NotFound, Invalid without a reason."""
+    if not reason.strip() or len(reason) > 2000:
+        raise Invalid([Fault("/reason", "Say why, in at most 2000 characters.")])
+    alert, now = rungs.locked(tx, alert_id), clock.now()
+    if alert.state == "withdrawn":
+        return alert
+    before, alert.state, alert.withdrawn_at = alert.state, "withdrawn", now
+    tx.flush()
+    rungs.stop(tx, alert, now=now)
+    timeline.append(
+        tx, "alert.withdrawn", "An alert was withdrawn.", actor=principal.actor, incident=rungs.incident_of(tx, alert),
+        values={"before": before, "reason": reason.strip(), "recipient": alert.recipient}, about=("alert", alert.id),
+        exercise=alert.exercise,
+    )  # fmt: skip
+    return alert
+
+
+def redeliver(tx: Session, delivery_id: int, *, principal: Principal) -> Delivery:
+    """Send again a delivery that is dead, failed or was withheld: same message id, and the rules are asked again.
+
+    Raises NotFound, and Refused where there is nothing stuck or the alert wants nothing more.
+    """
+    alert_id = tx.execute(select(Delivery.alert_id).where(Delivery.id == delivery_id)).scalar_one_or_none()
+    if alert_id is None:
+        raise NotFound()
+    alert = rungs.locked(tx, alert_id)
+    delivery = tx.get_one(Delivery, delivery_id, populate_existing=True)
+    if alert.state in rungs.SETTLED:
+        raise Refused("This alert was answered or withdrawn: there is nothing to send.")
+    if delivery.state not in _STUCK:
+        raise Refused("Only what failed or was held back can be sent again.")
+    before = delivery.state
+    rungs.requeue(tx, alert, delivery)
+    timeline.append(
+        tx, "alert.redelivered", "A delivery was set going again.", actor=principal.actor,
+        incident=rungs.incident_of(tx, alert), values={"delivery": delivery.id, "before": before},
+        about=("alert", alert.id), exercise=alert.exercise,
+    )  # fmt: skip
+    return delivery

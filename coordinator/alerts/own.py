@@ -1,0 +1,96 @@
+"""Telling our own people that something waits, by the same machinery and without case content (R29).
+
+Each person gets a notice of their own: a TLP:CLEAR text of ours, decided as internal, sent by mail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator.accounts import rules as rights
+from coordinator.accounts.models import User
+from coordinator.accounts.principal import SYSTEM
+from coordinator.accounts.service import users_with_role
+from coordinator.alerts.models import Alert
+from coordinator.alerts.telling import tell
+from coordinator.alerts.wording import own_notice
+from coordinator.incidents.models import Incident
+from coordinator.incidents.references import reference_of
+from coordinator.markings import Marking, Tlp
+from coordinator.partners.queries import duty_role
+from coordinator.sharing.addressees import to_user
+from coordinator.sharing.models import Release, ShareDecision
+from coordinator.store import store_of
+
+PURPOSE, CATEGORY = "incident-response", "situational-report"
+
+
+def tell_own(
+    tx: Session,
+    *,
+    key: str,
+    role: str = "",
+    user_id: int | None = None,
+    incident: Incident | None = None,
+    exclude: Collection[int] = (),
+    exercise: str = "",
+) -> Sequence[Alert]:
+    """Tell everybody of a role, or one user, one of the fixed notices (wording.OWN_NOTICES); answers the alerts raised.
+
+    A role that nobody has gives way to the duty role. Without a mail server nothing is raised: the desk's pages show
+    what waits, and `doctor` says that mail is missing. `exclude`: users who are not told.
+    """
+    if not store_of(tx).settings.smtp_url:
+        return ()
+    people = [user for user in _people(tx, role, user_id) if user.id not in exclude]
+    if not people:
+        return ()
+    exercise = incident.exercise if incident is not None else exercise
+    reference = reference_of(incident) if incident is not None and not incident.restricted else ""
+    title, body = own_notice(key, reference)
+    return tell(
+        tx, incident=incident, kind="notice", title=title, body=body, purpose=PURPOSE, info_category=CATEGORY,
+        requested_by=SYSTEM, addressees=[to_user(user, exercise=exercise) for user in people],
+        marking=Marking(tlp=Tlp.CLEAR), ack="", ladder=(), exercise=exercise,
+    ).permitted  # fmt: skip
+
+
+def tell_approvers(tx: Session, decision_id: int) -> Sequence[Alert]:
+    """Tell those who may answer a referred decision that it waits; never the one who asked for the release.
+
+    One notice for a release, however many of its decisions wait.
+    """
+    decision = tx.get_one(ShareDecision, decision_id)
+    release = tx.get_one(Release, decision.release_id)
+    if not _first_to_wait(tx, decision):
+        return ()
+    incident = tx.get_one(Incident, release.incident_id) if release.incident_id is not None else None
+    asked = decision.requested_by.removeprefix("user:")
+    exclude = {int(asked)} if decision.requested_by.startswith("user:") else set()
+    told: list[Alert] = []
+    roles = rights.approvers(decision.reasons, decision.effective_tlp, release.info_category)
+    for role in sorted(str(role) for role in roles) or [duty_role(tx)]:
+        told += tell_own(
+            tx, key="clearance", role=role, incident=incident, exclude=exclude, exercise=release.exercise
+        )
+    return told
+
+
+def _first_to_wait(tx: Session, decision: ShareDecision) -> bool:
+    """Whether no earlier decision of this release, made in the same breath, was referred."""
+    query = select(ShareDecision.id).where(
+        ShareDecision.release_id == decision.release_id, ShareDecision.result == "refer",
+        ShareDecision.id < decision.id, ShareDecision.reasons == decision.reasons,
+        ShareDecision.previous_id.is_(None),
+    )  # fmt: skip
+    return decision.previous_id is not None or tx.execute(query.limit(1)).first() is None
+
+
+def _people(tx: Session, role: str, user_id: int | None) -> list[User]:
+    if user_id is not None:
+        user = tx.get(User, user_id)
+        return [user] if user is not None and user.state == "active" else []
+    return users_with_role(tx, role) or users_with_role(tx, duty_role(tx))

@@ -1,0 +1,179 @@
+"""What alerts say around the text itself. Pure; neutral: facts and requests, no blame, nothing about motive.
+
+The label stands in the subject and in the first and the last line (R05). A reader outside sees only the reference made
+for that partner. From AMBER on a mail carries label, reference and link, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from coordinator.markings import Tlp
+
+KINDS = {
+    "receipt": "Receipt",
+    "initial": "Notification",
+    "update": "Update",
+    "correction": "Correction",
+    "closure": "Closure",
+    "recall": "Recall",
+    "check": "Communication check",
+    "call-our-desk": "Please call our duty desk",
+    "notice": "Notice",
+}
+
+EXERCISE = "EXERCISE EXERCISE EXERCISE"
+CHECK = "COMMUNICATION CHECK"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail, as far as words go. Both in plain text."""
+
+    subject: str
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a letter or a call is made from. `tlp` is the effective label of the release; `link` the answer page."""
+
+    kind: str
+    tlp: Tlp
+    pap: str
+    title: str
+    body: str
+    reference: str
+    link: str
+    handling: tuple[str, ...] = ()
+    purpose: str = ""
+    sender: str = ""
+    exercise: str = ""
+    reminder: bool = False
+    reply_by: str = ""
+    asks_answer: bool = False
+
+
+#: The receipt and the closure hold no case content, whatever the case: they are TLP:CLEAR.
+RECEIPT = (
+    "Report received",
+    "Your report was received and is being looked at. Please quote the reference in anything further.",
+)
+CLOSURE = (
+    "Coordination closed",
+    "The coordination under this reference is closed. If something new comes up, please report it and quote the"
+    " reference.",
+)
+CALL_OUR_DESK = (
+    "Please call our duty desk",
+    "Please call our duty desk on the number you have on file for us, and quote the reference.",
+)
+
+#: Notices to our own people: title and body. No case content; {reference} is ours, "" for a restricted incident.
+OWN_NOTICES = {
+    "new-incident": ("A new incident waits for triage", "A report opened an incident{reference}."),
+    "life-at-risk": (
+        "Life may be at risk: look now",
+        "A report says that people may be in danger{reference}. Please look at it at once.",
+    ),
+    "task": ("A task waits for you", "There is an open task for your role{reference}."),
+    "overdue": ("Something is overdue", "Work that was due is still open{reference}."),
+    "reminder": ("Something still waits for you", "This is a reminder of open work{reference}."),
+    "clearance": ("A clearance is wanted", "A release waits for a second person's answer{reference}."),
+    "dead-letter": ("An alert could not be delivered", "An alert did not reach its recipient{reference}."),
+    "withheld": ("An alert was withheld", "An alert was held back when it was about to be sent{reference}."),
+    "unanswered": ("An alert is unanswered", "A partner has not answered an alert{reference}."),
+    "quarantine": ("A report is in quarantine", "A report was put into quarantine and waits for a decision."),
+    "endpoint-disabled": ("A partner's endpoint was disabled", "A partner's system answered that it is gone."),
+    "run-stopped": ("A playbook needs you", "A playbook run has stopped and needs a decision{reference}."),
+    "flood": ("Many reports at once", "Reports arrive faster than they are handled; they are grouped."),
+}
+
+
+def own_notice(key: str, reference: str) -> tuple[str, str]:
+    """Title and body of a notice to our own people. Raises KeyError for a key that is not known."""
+    title, body = OWN_NOTICES[key]
+    return title, body.format(reference=f" ({reference})" if reference else "") + " Sign in to see it."
+
+
+def letter(said: Said) -> Letter:
+    """The mail for a release. From AMBER on it carries no title and no text."""
+    quiet = said.tlp >= Tlp.AMBER
+    lines = [*_banners(said), _label_line(said), ""]
+    if said.reminder:
+        lines += ["Reminder: we have no answer to this yet.", ""]
+    lines += _quiet_text(said) if quiet else _full_text(said)
+    lines += ["", _label_line(said)]
+    return Letter(subject=_subject(said, quiet=quiet), body="\n".join(lines) + "\n")
+
+
+def call_script(said: Said) -> str:
+    """What is read out on the phone; the label first and last."""
+    lines = [*_banners(said), _label_line(said), "", said.title, "", said.body, ""]
+    return "\n".join([*lines, *_named("Our reference for you", said.reference), "", _label_line(said)])
+
+
+def _subject(said: Said, *, quiet: bool) -> str:
+    parts = [f"[{said.tlp.label}]"]
+    if said.exercise:
+        parts.insert(0, "EXERCISE")
+    if said.kind == "check":
+        parts.append(CHECK)
+    if said.reminder:
+        parts.append("Reminder:")
+    if quiet:
+        parts.append("Message for you")
+    elif said.kind in ("notice", "check", "receipt", "call-our-desk"):
+        parts.append(said.title)
+    else:
+        parts.append(f"{KINDS[said.kind]}: {said.title}")
+    if said.reference:
+        parts.append(f"({said.reference})")
+    return one_line(" ".join(parts))[:250]
+
+
+def _full_text(said: Said) -> list[str]:
+    lines = [said.title, "", said.body, ""]
+    lines += _named("Reference", said.reference) + _named("From", said.sender) + _named("Purpose", said.purpose)
+    lines += _named("Handling", "; ".join(said.handling)) + _named("Please answer by", said.reply_by)
+    return lines + _link(said)
+
+
+def _quiet_text(said: Said) -> list[str]:
+    return _named("Reference", said.reference) + _link(said)
+
+
+def _link(said: Said) -> list[str]:
+    if not said.link:
+        return []
+    if said.kind == "notice":
+        return ["", "Here:", said.link]
+    asking = "Please acknowledge, or say that it is not for you, here:"
+    return ["", asking if said.asks_answer else "More, and your answer:", said.link]
+
+
+def _named(name: str, value: str) -> list[str]:
+    return [f"{name}: {value}"] if value else []
+
+
+def _label_line(said: Said) -> str:
+    return said.tlp.label + (f" PAP:{said.pap}" if said.pap else "")
+
+
+def _banners(said: Said) -> Iterable[str]:
+    if said.exercise:
+        yield EXERCISE
+    if said.kind == "check":
+        yield CHECK
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks, control or direction characters: fit for a header, and not able to dress up as one."""
+    return " ".join("".join(" " if _unfit(each) else each for each in text).split())
+
+
+def _unfit(character: str) -> bool:
+    number = ord(character)
+    return number < 32 or 127 <= number < 160 or number in (0x2028, 0x2029, 0x061C) or 0x200E <= number <= 0x200F \
+        or 0x202A <= number <= 0x202E or 0x2066 <= number <= 0x2069

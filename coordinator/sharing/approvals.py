@@ -1,0 +1,107 @@
+"""A second person's word on what the rules referred. It is bound to the text, to the recipient, and to a time.
+
+An approval never permits by itself: it is one more thing the rules are asked with, and the new decision says the rest.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts import rules as rights
+from coordinator.accounts.principal import Principal
+from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused
+from coordinator.incidents.models import Incident
+from coordinator.sharing.models import Approval, Release, ShareDecision
+from coordinator.sharing.rules import Result
+from coordinator.sharing.service import check_text, redecide, settle_release
+
+#: How long an approval lasts unless its giver says otherwise, and the longest that may be said.
+DEFAULT_LIFE, LONGEST_LIFE = timedelta(hours=72), timedelta(days=30)
+
+
+def approve(
+    tx: Session, decision_id: int, *, principal: Principal, until: datetime | None = None
+) -> ShareDecision:
+    """Approve a referred decision; answers the new decision made with the approval (it may still refer).
+
+    Raises NotFound, NoRight (the role may not), Invalid (`until`), TextChanged, and Refused (own request, answered
+    already, not referred). When the new decision permits, `decision.approved` follows and the waiting alert is raised.
+    """
+    now = clock.now()
+    decision, release = _open_decision(tx, decision_id, principal)
+    check_text(tx, release, decision)
+    until = until or now + DEFAULT_LIFE
+    if not now < until <= now + LONGEST_LIFE:
+        raise Invalid([Fault("/until", f"Give a time in the future, at most {LONGEST_LIFE.days} days away.")])
+    _answer(tx, decision, principal, answer="approve", reason="", until=until, now=now)
+    timeline.append(
+        tx, "decision.approved", "A second person approved the release of this text.", actor=principal.actor,
+        incident=_incident(tx, release), about=("decision", decision.id), exercise=release.exercise,
+        values={"role": principal.role, "until": clock.rfc3339(until), "content_digest": release.content_digest},
+    )  # fmt: skip
+    answer = redecide(tx, decision.id, now=now, anew=True)
+    settle_release(tx, release)
+    if answer.result == Result.PERMIT:
+        timeline.pending(tx, "decision.approved", answer.id, exercise=release.exercise)
+    return answer
+
+
+def refuse(tx: Session, decision_id: int, *, principal: Principal, reason: str) -> ShareDecision:
+    """Refuse a referred decision for good; answers that decision. Raises as `approve`; the reason is required."""
+    now = clock.now()
+    if not reason.strip() or len(reason) > 2000:
+        raise Invalid([Fault("/reason", "Say why, in at most 2000 characters.")])
+    decision, release = _open_decision(tx, decision_id, principal)
+    _answer(tx, decision, principal, answer="refuse", reason=reason.strip(), until=now, now=now)
+    timeline.append(
+        tx, "decision.refused", "A second person refused the release of this text.", actor=principal.actor,
+        incident=_incident(tx, release), about=("decision", decision.id), exercise=release.exercise,
+        values={"role": principal.role, "reason": reason.strip(), "content_digest": release.content_digest},
+    )  # fmt: skip
+    settle_release(tx, release)
+    timeline.pending(tx, "decision.refused", decision.id, exercise=release.exercise)
+    return decision
+
+
+def _open_decision(tx: Session, decision_id: int, principal: Principal) -> tuple[ShareDecision, Release]:
+    """The decision and its release, with everything asked that lets this person answer it now."""
+    decision = tx.get(ShareDecision, decision_id)
+    if decision is None:
+        raise NotFound()
+    # Two answers at once wait here for each other.
+    release = tx.execute(select(Release).where(Release.id == decision.release_id).with_for_update()).scalar_one()
+    if decision.result != Result.REFER:
+        raise Refused("Only a decision that was referred can be answered.")
+    if principal.actor == decision.requested_by:
+        raise Refused("You asked for this release yourself: another person has to answer (I15).")
+    role = rights.Role(principal.role)
+    if not rights.may_approve(role, decision.reasons, decision.effective_tlp, release.info_category):
+        raise NoRight("Your role may not answer a release with this label and these reasons.")
+    if _answered(tx, decision):
+        raise Refused("This decision was answered or made anew already: look at the newest one for this recipient.")
+    return decision, release
+
+
+def _answered(tx: Session, decision: ShareDecision) -> bool:
+    newer = select(ShareDecision.id).where(ShareDecision.previous_id == decision.id)
+    refused = select(Approval.id).where(Approval.decision_id == decision.id)
+    return tx.execute(newer.limit(1)).first() is not None or tx.execute(refused.limit(1)).first() is not None
+
+
+def _answer(
+    tx: Session, decision: ShareDecision, principal: Principal, *, answer: str, reason: str, until: datetime,
+    now: datetime,
+) -> None:  # fmt: skip
+    tx.add(Approval(
+        decision_id=decision.id, user_id=principal.user_id, role=principal.role, answer=answer, reason=reason, at=now,
+        until=until, content_digest=decision.content_digest, exercise=decision.exercise,
+    ))  # fmt: skip
+    tx.flush()
+
+
+def _incident(tx: Session, release: Release) -> Incident | None:
+    return tx.get_one(Incident, release.incident_id) if release.incident_id is not None else None

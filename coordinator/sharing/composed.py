@@ -1,0 +1,137 @@
+"""A text made of parts, decided as a whole: every part is asked about, and the strictest answer holds. Pure.
+
+A marking says how a part may be handled, not whose it is. Where an alert carries what A told us beside our own words,
+A's rules bind the whole, so each part is put to the same question under the marking of the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import rfc8785
+
+from coordinator.markings import Marking
+from coordinator.sharing.inputs import Agreement, Item, Recipient
+from coordinator.sharing.rules import POLICY_VERSION, Decision, Result, decide
+
+#: How long a decision may be used when nothing it was made on changes (I1).
+LIFE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything one decision is made on. The first of `items` is the text itself, the others are its parts."""
+
+    items: tuple[Item, ...]
+    recipient: Recipient
+    purpose: str
+    agreements: tuple[Agreement, ...]
+    versions: Mapping[str, int]
+    requested_by: str
+    approvals: frozenset[str]
+    approvals_end: tuple[datetime, ...]
+    content_digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, the same for the same inputs; kept with the decision. Ids and codes, never the text."""
+        return {
+            "items": [item.to_json() for item in self.items],
+            "recipient": self.recipient.to_json(),
+            "purpose": self.purpose,
+            "agreements": [
+                {**agreement.to_json(), "version": self.versions.get(agreement.id)} for agreement in self.agreements
+            ],
+            "requested_by": self.requested_by,
+            "approvals": sorted(self.approvals),
+            "content_digest": self.content_digest,
+            "policy_version": POLICY_VERSION,
+        }
+
+    def digest(self) -> str:
+        """SHA-256 over the JCS form (RFC 8785) of the inputs, as hex."""
+        return hashlib.sha256(rfc8785.dumps(self.to_json())).hexdigest()
+
+
+def judge(inputs: Inputs, now: datetime) -> Decision:
+    """The decision on the whole. The agreement named is the one for the text itself."""
+    answers = [
+        decide(item, inputs.recipient, inputs.purpose, inputs.agreements, now, inputs.requested_by, inputs.approvals)
+        for item in dict.fromkeys(inputs.items)
+    ]
+    first = answers[0]
+    reasons = {reason for answer in answers for reason in answer.reasons}
+    problems = {key: answer.agreement_problems[key] for answer in answers for key in answer.agreement_problems}
+    return Decision(
+        result=_strictest(answer.result for answer in answers),
+        reasons=tuple(sorted(reasons)),
+        obligations=tuple(sorted({owed for answer in answers for owed in answer.obligations})),
+        effective_tlp=first.effective_tlp,
+        agreement=first.agreement,
+        agreement_problems=problems,
+    )
+
+
+def valid_until(inputs: Inputs, now: datetime) -> datetime:
+    """When the decision has to be made anew: in an hour, or when the next of the dates it was made on is reached."""
+    held = (inputs.items, inputs.recipient, inputs.agreements, inputs.approvals_end)
+    return min([now + LIFE, *(instant for instant in _instants(held) if instant > now)])
+
+
+def content_digest(
+    *,
+    kind: str,
+    title: str,
+    body: str,
+    marking: Marking,
+    purpose: str,
+    reply_by: str | None,
+    language: str,
+    exercise: str,
+    items: Iterable[str],
+) -> str:
+    """What an approval is bound to: SHA-256 over the JCS form of what is said, never of what is particular to one
+    recipient. `items` are `item@version`; `reply_by` is RFC 3339."""
+    said = {
+        "kind": kind, "title": title, "body": body, "marking": marking.to_json(), "purpose": purpose,
+        "handling": handling(marking), "reply_by": reply_by, "language": language, "exercise": exercise,
+        "items": sorted(items),
+    }  # fmt: skip
+    return hashlib.sha256(rfc8785.dumps(said)).hexdigest()
+
+
+def handling(marking: Marking) -> list[str]:
+    """The caveats that travel with the text, in words a person can read on any page."""
+    said = []
+    if marking.orcon:
+        said.append("ORIGINATOR CONTROLLED")
+    if marking.rel_to is not None:
+        said.append("REL TO " + ", ".join(sorted(marking.rel_to)) if marking.rel_to else "NOT RELEASABLE TO OTHERS")
+    if marking.no_attribution:
+        said.append("NO ATTRIBUTION")
+    if marking.embargo_until:
+        said.append(f"EMBARGO UNTIL {marking.embargo_until.isoformat().replace('+00:00', 'Z')}")
+    if marking.le_sensitive:
+        said.append("LAW ENFORCEMENT SENSITIVE")
+    if marking.personal_data:
+        said.append("PERSONAL DATA")
+    return said
+
+
+def _strictest(results: Iterable[Result]) -> Result:
+    return max(results, key=[Result.PERMIT, Result.REFER, Result.DENY].index)
+
+
+def _instants(value: Any) -> Iterable[datetime]:
+    """Every instant anywhere in the inputs: a rule that turns on a date changes its answer there and nowhere else."""
+    if isinstance(value, datetime):
+        yield value
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from _instants(getattr(value, each.name))
+    elif isinstance(value, (tuple, list, frozenset)):
+        for each in value:
+            yield from _instants(each)

@@ -1,0 +1,192 @@
+"""What the rows say now, in the words of the decision: whose the parts are, which agreements and consents there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.accounts.models import User
+from coordinator.agreements.queries import consents, decision_agreements
+from coordinator.errors import NotFound
+from coordinator.incidents.items import read_item
+from coordinator.incidents.models import ItemVersion
+from coordinator.markings import Marking
+from coordinator.partners.models import Channel, Contact, Organisation
+from coordinator.partners.queries import organisation_by_code, own_organisation
+from coordinator.sharing.addressees import PUBLIC, Addressee, one_name, to_contact, to_user
+from coordinator.sharing.composed import Inputs, content_digest
+from coordinator.sharing.inputs import OWN, Agreement, Consent, Item, Recipient
+from coordinator.sharing.inputs import Channel as ChannelInput
+from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
+
+_NO_END = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Whose:
+    """Whose a part is: `item` its key for consents, `originator_id` None = ours, `info_category` its own."""
+
+    item: str
+    originator_id: int | None
+    info_category: str
+
+
+def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime) -> Inputs:
+    """Everything the decision on this release for this addressee is made on, as it stands now."""
+    own = own_organisation(tx)
+    marking = Marking.from_json(release.marking)
+    answers = standing_approvals(tx, release, addressee.recipient, person=addressee.person, now=now)
+    found = _agreements(tx, addressee, own=own.code)
+    return Inputs(
+        items=tuple(_item(tx, whose, marking, release.exercise, own=own) for whose in _parts(tx, release)),
+        recipient=_recipient(tx, addressee, marking),
+        purpose=release.purpose,
+        agreements=tuple(agreement for agreement, _ in found),
+        versions={agreement.id: version for agreement, version in found},
+        requested_by=release.requested_by,
+        approvals=frozenset(f"user:{answer.user_id}" for answer in answers),
+        approvals_end=tuple(answer.until for answer in answers),
+        content_digest=release.content_digest,
+    )
+
+
+def standing_approvals(
+    tx: Session, release: Release, recipient: str, *, person: str = "", now: datetime
+) -> list[Approval]:
+    """Approvals that hold now: of this very text, for this recipient (and this person, where it is one), not voided,
+    not run out. One given for another release or another recipient counts for nothing here."""
+    query = (
+        select(Approval, ShareDecision.inputs)
+        .join(ShareDecision, ShareDecision.id == Approval.decision_id)
+        .where(
+            ShareDecision.release_id == release.id,
+            ShareDecision.recipient == recipient,
+            Approval.content_digest == release.content_digest,
+            Approval.answer == "approve",
+            Approval.voided_at.is_(None),
+        )
+        .order_by(Approval.id)
+    )
+    return [
+        answer
+        for answer, inputs in tx.execute(query)
+        if answer.at <= now < answer.until and inputs["recipient"].get("person", "") in ("", person)
+    ]
+
+
+def addressee_of(tx: Session, decision: ShareDecision) -> Addressee:
+    """The addressee of a decision as the world knows it now. Raises NotFound when user, contact or channel are gone."""
+    if decision.recipient.startswith("user:"):
+        user = tx.get(User, int(decision.recipient.removeprefix("user:")))
+        if user is None:
+            raise NotFound()
+        return to_user(user, exercise=decision.exercise)
+    organisation = organisation_by_code(tx, decision.recipient)
+    if decision.contact_id is None or decision.channel_id is None:
+        return _without_contact(decision, organisation)
+    contact, channel = tx.get(Contact, decision.contact_id), tx.get(Channel, decision.channel_id)
+    if organisation is None or contact is None or channel is None:
+        raise NotFound()
+    release = tx.get_one(Release, decision.release_id)
+    label = Marking.from_json(release.marking).effective
+    return to_contact(tx, contact, channel, organisation=organisation, tlp=label, now=clock.now())
+
+
+def text_of(tx: Session, release: Release) -> tuple[str, str]:
+    """Title and body of a release. Raises Erased when they were erased."""
+    title, body = (tx.get_one(ItemVersion, key) for key in (release.title_version_id, release.body_version_id))
+    return str(read_item(tx, title)), str(read_item(tx, body))
+
+
+def digest_of(tx: Session, release: Release, *, title: str, body: str) -> str:
+    """The content digest as the stored rows make it now. Anything but `release.content_digest`: they were altered."""
+    return content_digest(
+        kind=release.kind, title=title, body=body, marking=Marking.from_json(release.marking), purpose=release.purpose,
+        reply_by=clock.rfc3339(release.reply_by) if release.reply_by else None, language=release.language,
+        exercise=release.exercise, items=[f"{part.item}@{part.version}" for part in items_of(tx, release)],
+    )  # fmt: skip
+
+
+def items_of(tx: Session, release: Release) -> list[ItemVersion]:
+    """The item versions a release was composed from, oldest first."""
+    query = select(ItemVersion).join(ReleaseItem, ReleaseItem.item_version_id == ItemVersion.id)
+    return list(tx.execute(query.where(ReleaseItem.release_id == release.id).order_by(ItemVersion.id)).scalars())
+
+
+def _parts(tx: Session, release: Release) -> list[Whose]:
+    """The text itself, then what it was composed from; a part that somebody told us as another's counts as both's."""
+    title = tx.get_one(ItemVersion, release.title_version_id)
+    parts = [Whose(title.item, release.originator_id, release.info_category)]
+    if title.source_id is not None:
+        parts.append(replace(parts[0], originator_id=title.source_id))
+    for version in items_of(tx, release):
+        for originator_id in dict.fromkeys((version.originator_id, version.source_id or version.originator_id)):
+            parts.append(Whose(version.item, originator_id, version.info_category))
+    return parts
+
+
+def _item(tx: Session, whose: Whose, marking: Marking, exercise: str, *, own: Organisation) -> Item:
+    originator, given = OWN, list[Consent]()
+    if whose.originator_id not in (None, own.id):
+        originator = tx.get_one(Organisation, whose.originator_id).code
+        given = [
+            Consent(to=each["to"], purpose=each["purpose"], valid_until=each["valid_until"] or _NO_END)
+            for each in consents(tx, originator_id=whose.originator_id, item=whose.item)
+        ]
+    return Item.from_marking(
+        _ours_as_own(marking, own.code), info_category=whose.info_category, originator=originator,
+        exercise=exercise or None, consents=given,
+    )  # fmt: skip
+
+
+def _ours_as_own(marking: Marking, code: str) -> Marking:
+    """Lists of parties with our own code written as the decision writes it."""
+
+    def translated(codes: frozenset[str]) -> frozenset[str]:
+        return frozenset(OWN if each == code else each for each in codes)
+
+    return replace(
+        marking, rel_to=None if marking.rel_to is None else translated(marking.rel_to),
+        not_rel_to=translated(marking.not_rel_to), embargo_set=translated(marking.embargo_set),
+    )  # fmt: skip
+
+
+def _recipient(tx: Session, addressee: Addressee, marking: Marking) -> Recipient:
+    contact = tx.get(Contact, addressee.contact_id) if addressee.contact_id else None
+    person = one_name(addressee.person, contact.code if contact else "", marking.named_recipients)
+    kind = "public" if addressee.recipient == PUBLIC else "person" if person else "org"
+    return Recipient(
+        party=OWN if addressee.user_id is not None else addressee.recipient,
+        type=kind,
+        person=person or None,
+        communities=frozenset(addressee.communities),
+        client_of_own=addressee.client_of_own,
+        poc_fresh=addressee.poc_fresh,
+        channel=ChannelInput(
+            kind=addressee.channel_kind, encrypted=addressee.encrypted, exercise=addressee.exercise or None
+        ),
+    )
+
+
+def _agreements(tx: Session, addressee: Addressee, *, own: str) -> list[tuple[Agreement, int]]:
+    if addressee.user_id is not None or addressee.recipient == PUBLIC:
+        return []
+    found: Iterable[tuple[Any, int]] = decision_agreements(tx, addressee.recipient, own=own)
+    return [(Agreement.from_json(terms) if isinstance(terms, dict) else terms, version) for terms, version in found]
+
+
+def _without_contact(decision: ShareDecision, organisation: Organisation | None) -> Addressee:
+    """A partner's system, or the public: what was decided on is all there is to know, but for the organisation."""
+    said = decision.inputs["recipient"]
+    return Addressee(
+        recipient=decision.recipient, organisation_id=organisation.id if organisation else None,
+        channel_kind=decision.channel_kind, encrypted=said["channel"].get("encrypted", False),
+        exercise=decision.exercise, communities=tuple(organisation.communities) if organisation else (),
+        client_of_own=organisation.client_of_own if organisation else False,
+    )  # fmt: skip

@@ -1,0 +1,217 @@
+"""A text that is to leave: prepared once, decided for each recipient, decided again at every attempt to send.
+
+Everything is recorded: the release with its digest, each decision with what it was made on. Nothing here sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarkingFound
+from coordinator.incidents.items import write_item
+from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.markings import Marking, combine, find_secrecy, parse_tlp
+from coordinator.sharing.addressees import Addressee
+from coordinator.sharing.composed import Inputs, judge, valid_until
+from coordinator.sharing.inputs_from_world import addressee_of, digest_of, gather, text_of
+from coordinator.sharing.models import Release, ReleaseItem, ShareDecision
+from coordinator.sharing.rules import POLICY_VERSION, Result
+from coordinator.vocabulary import INFO_CATEGORIES
+
+#: What a release may be. `notice` is for our own people; the others go to partners.
+KINDS = ("receipt", "initial", "update", "correction", "closure", "recall", "check", "call-our-desk", "notice")
+#: As in a native report: another coordinator's intake takes what we send (contract, Outbound).
+LONGEST_TITLE, LONGEST_BODY = 120, 10_000
+
+
+class TextChanged(Refused):
+    """The stored text is not the one that was decided on."""
+
+    title = "The text is not the one that was decided on"
+
+
+def prepare_release(
+    tx: Session,
+    *,
+    kind: str,
+    title: str,
+    body: str,
+    purpose: str,
+    info_category: str,
+    requested_by: str,
+    incident: Incident | None = None,
+    marking: Marking | None = None,
+    items: Iterable[int | ItemVersion] = (),
+    originator_id: int | None = None,
+    reply_by: datetime | None = None,
+    language: str = "en",
+    in_reply_to: Release | None = None,
+    ack: str = "",
+    ladder: Sequence[dict[str, Any]] = (),
+    exercise: str = "",
+    facts: dict[str, Any] | None = None,
+) -> Release:
+    """Write down a text that is to leave, with its marking and digest. Raises Invalid, SecrecyMarkingFound, NotFound.
+
+    `items`: the item versions it was composed from. `marking` and `originator_id` are what the author declares; where
+    neither marking nor items are given, the text is taken for whatever the incident is, and for its originator's. The
+    marking is never looser than any part. `facts` go along in the envelope: noticed_at (RFC 3339), states_affected.
+    """
+    _check(kind, title, body, info_category)
+    exercise = incident.exercise if incident is not None else exercise
+    parts = [_item_version(tx, each, exercise) for each in items]
+    source_id = None
+    if marking is None and not parts and incident is not None:
+        marking, originator_id, source_id = _as_the_incident(incident)
+    declared = [] if marking is None and parts else [marking or Marking()]
+    whole = combine([*declared, *(Marking.from_json(part.marking) for part in parts)])
+    written = {
+        name: write_item(
+            tx, kind=f"alert-{name}", content=text, marking=whole, info_category=info_category, author=requested_by,
+            incident=incident, originator_id=originator_id, source_id=source_id, exercise=exercise,
+        )
+        for name, text in (("title", title), ("body", body))
+    }  # fmt: skip
+    release = Release(
+        incident_id=incident.id if incident is not None else None, kind=kind, purpose=purpose, language=language,
+        info_category=info_category, title_version_id=written["title"].id, body_version_id=written["body"].id,
+        marking=whole.to_json(), originator_id=originator_id, content_digest="0" * 64, reply_by=reply_by,
+        in_reply_to_id=in_reply_to.id if in_reply_to else None, ack=ack, ladder=list(ladder), facts=facts or {},
+        requested_by=requested_by, created_at=clock.now(), exercise=exercise,
+    )  # fmt: skip
+    tx.add(release)
+    tx.flush()
+    tx.add_all(ReleaseItem(release_id=release.id, item_version_id=part.id, exercise=exercise) for part in parts)
+    tx.flush()
+    release.content_digest = digest_of(tx, release, title=title, body=body)
+    tx.flush()
+    return release
+
+
+def decide_share(tx: Session, release: Release, addressee: Addressee) -> ShareDecision:
+    """Ask the rules about one recipient, and record the answer with everything it was made on."""
+    now = clock.now()
+    return _record(tx, release, addressee, gather(tx, release, addressee, now=now), now=now, previous=None)
+
+
+def redecide(
+    tx: Session, decision_id: int, *, now: datetime, addressee: Addressee | None = None, anew: bool = False
+) -> ShareDecision:
+    """The decision that holds now: the same one while it is in force and what it was made on is unchanged, else a new.
+
+    `addressee`: another way to the same recipient; left out, the way decided on as it is now. `anew`: make a new one
+    whatever the old one says. Raises TextChanged, and NotFound when the way is gone.
+    """
+    decision = tx.get(ShareDecision, decision_id)
+    if decision is None:
+        raise NotFound()
+    release = tx.get_one(Release, decision.release_id)
+    check_text(tx, release, decision)
+    addressee = addressee or addressee_of(tx, decision)
+    inputs = gather(tx, release, addressee, now=now)
+    same_way = (decision.contact_id, decision.channel_id) == (addressee.contact_id, addressee.channel_id)
+    unchanged = same_way and decision.inputs_digest == inputs.digest() and decision.policy_version == POLICY_VERSION
+    if unchanged and now < decision.valid_until and not anew:
+        return decision
+    return _record(tx, release, addressee, inputs, now=now, previous=decision)
+
+
+def check_text(tx: Session, release: Release, decision: ShareDecision) -> None:
+    """Raises TextChanged unless the text as stored is the one the decision is bound to."""
+    title, body = text_of(tx, release)
+    if not digest_of(tx, release, title=title, body=body) == release.content_digest == decision.content_digest:
+        raise TextChanged()
+
+
+def settle_release(tx: Session, release: Release) -> None:
+    """Work out the state of a release from the newest decision for each recipient."""
+    query = select(ShareDecision.recipient, ShareDecision.result).where(ShareDecision.release_id == release.id)
+    newest = {recipient: result for recipient, result in tx.execute(query.order_by(ShareDecision.id))}
+    results = set(newest.values())
+    if Result.REFER in results:
+        release.state = "awaiting-approval"
+    else:
+        release.state = "released" if Result.PERMIT in results else "refused"
+    tx.flush()
+
+
+def _record(
+    tx: Session, release: Release, addressee: Addressee, inputs: Inputs, *, now: datetime,
+    previous: ShareDecision | None,
+) -> ShareDecision:  # fmt: skip
+    said = judge(inputs, now)
+    row = ShareDecision(
+        release_id=release.id, incident_id=release.incident_id, recipient=addressee.recipient,
+        contact_id=addressee.contact_id, channel_id=addressee.channel_id, channel_kind=addressee.channel_kind,
+        result=said.result.value, reasons=list(said.reasons), obligations=list(said.obligations),
+        effective_tlp=said.effective_tlp, agreement=said.agreement,
+        agreement_version=inputs.versions.get(said.agreement) if said.agreement else None,
+        agreement_problems={key: list(codes) for key, codes in said.agreement_problems.items()},
+        purpose=release.purpose, content_digest=release.content_digest, inputs=inputs.to_json(),
+        inputs_digest=inputs.digest(), policy_version=POLICY_VERSION, evaluated_at=now,
+        valid_until=valid_until(inputs, now), requested_by=release.requested_by,
+        previous_id=previous.id if previous else None, exercise=release.exercise,
+    )  # fmt: skip
+    tx.add(row)
+    tx.flush()
+    timeline.append(
+        tx, "decision.made", _SENTENCES[said.result], actor=release.requested_by, incident=_incident(tx, release),
+        values={
+            "recipient": row.recipient, "channel": row.channel_kind, "result": row.result, "reasons": row.reasons,
+            "agreement": row.agreement, "inputs_digest": row.inputs_digest, "policy_version": POLICY_VERSION,
+            "valid_until": clock.rfc3339(row.valid_until), "release": release.id, "previous": row.previous_id,
+        },
+        about=("decision", row.id), exercise=release.exercise,
+    )  # fmt: skip
+    if said.result is Result.REFER:
+        timeline.pending(tx, "decision.referred", row.id, exercise=release.exercise)
+    return row
+
+
+_SENTENCES = {
+    Result.PERMIT: "The rules permit this release to this recipient.",
+    Result.REFER: "The rules refer this release to a person.",
+    Result.DENY: "The rules refuse this release to this recipient.",
+}
+
+
+def _incident(tx: Session, release: Release) -> Incident | None:
+    return tx.get_one(Incident, release.incident_id) if release.incident_id is not None else None
+
+
+def _as_the_incident(incident: Incident) -> tuple[Marking, int | None, int | None]:
+    """The marking, originator and unconfirmed teller that bind whatever is said of an incident."""
+    marking = combine([Marking.from_json(incident.marking), Marking(tlp=parse_tlp(incident.tlp))])
+    claimed = incident.originator_id is not None and not incident.originator_confirmed_by
+    source_id = incident.source_id if claimed and incident.source_id != incident.originator_id else None
+    return marking, incident.originator_id, source_id
+
+
+def _item_version(tx: Session, given: int | ItemVersion, exercise: str) -> ItemVersion:
+    version = given if isinstance(given, ItemVersion) else tx.get(ItemVersion, given)
+    if version is None or version.exercise != exercise:
+        raise NotFound()
+    return version
+
+
+def _check(kind: str, title: str, body: str, info_category: str) -> None:
+    if kind not in KINDS:
+        raise Invalid([Fault("/kind", f"Choose one of: {', '.join(KINDS)}.")])
+    if find_secrecy(title, body) is not None:
+        fault = Fault("", "The text bears a secrecy marking. Use the channels meant for classified material.")
+        raise SecrecyMarkingFound([fault])
+    faults = []
+    if not title.strip() or len(title) > LONGEST_TITLE:
+        faults.append(Fault("/title", f"Give a title of 1 to {LONGEST_TITLE} characters."))
+    if not body.strip() or len(body) > LONGEST_BODY:
+        faults.append(Fault("/body", f"Give a text of 1 to {LONGEST_BODY} characters."))
+    if info_category not in INFO_CATEGORIES:
+        faults.append(Fault("/info_category", f"Choose one of: {', '.join(INFO_CATEGORIES.codes)}."))
+    if faults:
+        raise Invalid(faults)

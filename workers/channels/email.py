@@ -1,0 +1,93 @@
+"""A mailbox, over SMTP. Accepted by the server is "handed over": whether it was delivered nobody tells us.
+
+Off this machine TLS is required and verified. The Message-ID is the same on every attempt of a delivery.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import smtplib
+import ssl
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from coordinator import clock
+from coordinator.alerts.sending import MailParcel, Outcome
+from coordinator.config import Settings
+
+SECONDS = 15.0
+
+
+def send(settings: Settings, parcel: MailParcel) -> Outcome:
+    """One attempt. A temporary refusal (4xx) is to be repeated, a permanent one (5xx) closes this way."""
+    if not settings.smtp_url:
+        return Outcome("retry", "no mail server is set")
+    message = message_for(settings, parcel)
+    try:
+        with _connect(urlsplit(settings.smtp_url)) as server:
+            server.send_message(message)
+    except smtplib.SMTPRecipientsRefused as fault:
+        codes = [code for code, _ in fault.recipients.values()]
+        return _refusal(max(codes, default=450))
+    except smtplib.SMTPAuthenticationError:
+        return Outcome("retry", "the mail server did not accept our name and password")
+    except smtplib.SMTPResponseException as fault:
+        return _refusal(fault.smtp_code)
+    except smtplib.SMTPNotSupportedError:
+        return Outcome("retry", "the mail server offers no TLS")
+    except ssl.SSLError:
+        return Outcome("retry", "the mail server's certificate could not be verified")
+    except (OSError, smtplib.SMTPException) as fault:
+        return Outcome("retry", f"no connection to the mail server: {type(fault).__name__}")
+    return Outcome("handed-over", "accepted by the mail server")
+
+
+def message_for(settings: Settings, parcel: MailParcel) -> EmailMessage:
+    """The mail itself. Headers are one line each, whatever the text holds."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = settings.mail_from
+    message["To"] = Address(addr_spec=parcel.address)
+    message["Subject"] = parcel.letter.subject
+    message["Date"] = format_datetime(clock.now())
+    message["Message-ID"] = _id(parcel.message_id, parcel.mail_domain)
+    if parcel.references:
+        before = [_id(each, parcel.mail_domain) for each in parcel.references]
+        message["In-Reply-To"] = before[-1]
+        message["References"] = " ".join(before)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers to this
+    message.set_content(parcel.letter.body)
+    return message
+
+
+def _refusal(code: int) -> Outcome:
+    if 500 <= code < 600:
+        return Outcome("refused", f"the mail server refused it ({code})")
+    return Outcome("retry", f"the mail server put it off ({code})")
+
+
+def _connect(url: SplitResult) -> smtplib.SMTP:
+    host, local = url.hostname or "localhost", _is_loopback(url.hostname or "localhost")
+    context = ssl.create_default_context()
+    if url.scheme == "smtps":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, url.port or 465, timeout=SECONDS, context=context)
+    else:
+        server = smtplib.SMTP(host, url.port or (25 if local else 587), timeout=SECONDS)
+        if not local:
+            server.starttls(context=context)
+    if url.username:
+        server.login(unquote(url.username), unquote(url.password or ""))
+    return server
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _id(message_id: str, domain: str) -> str:
+    return f"<{message_id}@{domain}>"

@@ -1,0 +1,65 @@
+"""Bringing alerts to their recipients: take in hand and ask the rules again, send with no transaction open, note it.
+
+Killed between the send and the note of it, the delivery is sent again under the same message id: the receiver sees the
+same id twice, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.alerts import service as alerts
+from coordinator.alerts.sending import MailParcel, Outcome, Parcel, WebhookParcel, claim, settle
+from coordinator.store import Store
+from workers.channels import email, webhook
+from workers.jobs import Later
+
+
+def deliver(store: Store, delivery_id: int) -> None:
+    """One attempt of one delivery. Safe to repeat at any point. Raises Later where it is not due or in other hands."""
+    with store.unit_of_work() as tx:
+        parcel = claim(tx, delivery_id, now=clock.now())
+    if isinstance(parcel, datetime):
+        raise Later(parcel)
+    if parcel is None:
+        return
+    outcome = send(store, parcel)
+    with store.unit_of_work() as tx:
+        settle(tx, parcel, outcome, now=clock.now(), jitter=random.random())
+
+
+def send(store: Store, parcel: Parcel) -> Outcome:
+    """Send by the parcel's channel; whatever goes wrong there is an outcome, never an error."""
+    try:
+        if isinstance(parcel, WebhookParcel):
+            return webhook.send(store.settings, parcel)
+        assert isinstance(parcel, MailParcel)
+        return email.send(store.settings, parcel)
+    except Exception as fault:  # an attempt that failed in an unforeseen way is still an attempt, and is repeated
+        return Outcome("retry", f"failed: {type(fault).__name__}")
+
+
+def send_receipt(tx: Session, report_id: int) -> None:
+    alerts.send_receipt(tx, report_id)
+
+
+def send_closure(tx: Session, incident_id: int) -> None:
+    alerts.send_closure(tx, incident_id)
+
+
+def raise_approved(tx: Session, decision_id: int) -> None:
+    alerts.raise_approved(tx, decision_id)
+
+
+def next_rung(tx: Session, alert_id: int) -> None:
+    """The timer of an alert's ladder."""
+    alerts.climb(tx, alert_id)
+
+
+def finish_call(tx: Session, task_id: int) -> None:
+    """A task is over: if it was a call, its outcome is the answer to the alert."""
+    alerts.finish_call(tx, task_id)
