@@ -113,7 +113,7 @@ def _exact(form: Form, name: str) -> str:
 _READ: dict[str, Callable[[Form, str], Any]] = {
     "title": _prose,
     "description": _prose,
-    "external_id": _code,
+    "external_id": _prose,
     "tlp": _code,
     "pap": _code,
     "classification": _code,

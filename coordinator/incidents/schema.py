@@ -96,7 +96,7 @@ class Attachments(Listed):
         return announced
 
 
-class ContactSchema(Shape):
+class ReporterSchema(Shape):
     name = Text(200)
     email = terms.email()
     phone = terms.phone()
@@ -134,7 +134,7 @@ class ReportSchema(Shape):
     asks = Text(2000, lines=True, metadata={"description": "What the sender asks for."})
     reply_by = Instant()
     language = terms.Language()
-    contact = Part(ContactSchema)
+    contact = Part(ReporterSchema)
     exercise = terms.identifier(metadata={"description": "The id of the exercise this belongs to; absent: it is real."})
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
