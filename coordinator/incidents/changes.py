@@ -22,7 +22,7 @@ from coordinator.incidents.items import newest_version, write_item
 from coordinator.incidents.models import Incident, IncidentMember, ItemVersion
 from coordinator.incidents.queries import title_of
 from coordinator.incidents.schema import refuse_secrecy
-from coordinator.markings import Marking, Tlp
+from coordinator.markings import Marking, Tlp, parse_tlp
 
 _PLAIN = ("outlook", "determination", "classification", "sectors", "states_affected", "suspected_malicious",
           "cross_border", "humanitarian_flags")  # fmt: skip
@@ -45,7 +45,7 @@ def apply(tx: Session, incident: Incident, changes: dict[str, Any], *, principal
         before |= set_column(incident, "owner_id", active_user(tx, changes["owner"], pointer="/owner"))
     before |= _change_instants(incident, changes)
     if "tlp" in changes:
-        before |= _change_label(tx, incident, Tlp(changes["tlp"]))
+        before |= _change_label(tx, incident, parse_tlp(changes["tlp"]))
     if "restricted_to" in changes:
         before |= _restrict_to(tx, incident, changes["restricted_to"], actor=principal.actor)
     if "title" in changes:
@@ -55,7 +55,7 @@ def apply(tx: Session, incident: Incident, changes: dict[str, Any], *, principal
 
 def marking_of_incident(incident: Incident) -> Marking:
     """The incident's marking under the label it bears now."""
-    return replace(Marking.from_json(incident.marking), tlp=Tlp(incident.tlp))
+    return replace(Marking.from_json(incident.marking), tlp=parse_tlp(incident.tlp))
 
 
 def set_column(incident: Incident, name: str, value: Any) -> Changed:
@@ -92,8 +92,8 @@ def _change_instants(incident: Incident, changes: dict[str, Any]) -> Changed:
 
 
 def _change_label(tx: Session, incident: Incident, label: Tlp) -> Changed:
-    rules.check_tlp_change(Tlp(incident.tlp), label, by_originator=incident.originator_id is None)
-    if label < Tlp(incident.tlp):
+    rules.check_tlp_change(parse_tlp(incident.tlp), label, by_originator=incident.originator_id is None)
+    if label < parse_tlp(incident.tlp):
         _check_others(tx, incident, label)
     changed = set_column(incident, "tlp", label.value)
     if changed:
@@ -108,7 +108,7 @@ def _check_others(tx: Session, incident: Incident, label: Tlp) -> None:
     query = select(ItemVersion.tlp).where(
         ItemVersion.incident_id == incident.id, ItemVersion.originator_id.is_not(None)
     ).distinct()
-    if any(Tlp(other) > label for other in tx.execute(query).scalars() if other):
+    if any(parse_tlp(other) > label for other in tx.execute(query).scalars() if other):
         raise Refused("Something in it came from another originator under a stricter label: ask for consent.")
 
 

@@ -10,7 +10,7 @@ from coordinator import clock
 from coordinator.incidents import rules
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.items import NewItem, marking_of_report
-from coordinator.markings import Tlp
+from coordinator.markings import Tlp, parse_tlp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def incident_values(
 
 def _searchable(report: dict[str, Any]) -> str:
     """What search may find in the open: the body of AMBER and stricter stays sealed."""
-    open_text = report.get("description", "") if Tlp(report["tlp"]) <= Tlp.GREEN else ""
+    open_text = report.get("description", "") if parse_tlp(report["tlp"]) <= Tlp.GREEN else ""
     return "\n".join(part for part in (report["title"], report.get("external_id", ""), open_text) if part).casefold()
 
 

@@ -29,7 +29,7 @@ from coordinator.incidents.models import (
     Report,
 )
 from coordinator.incidents.references import new_partner_reference, partner_reference, reference_of
-from coordinator.markings import Marking, Tlp, combine
+from coordinator.markings import Marking, combine, parse_tlp
 from coordinator.partners.models import Endpoint, Organisation
 from coordinator.timeline import Event
 
@@ -229,7 +229,7 @@ def _safer(incident: Incident, inbound: Inbound, report: dict[str, Any]) -> dict
     """Raise the incident's marking to this report's, and keep the earliest instant somebody was aware (I7)."""
     changed: dict[str, Any] = {}
     before, combined = incident.tlp, combine([Marking.from_json(incident.marking), marking_of_report(report)])
-    label = max(Tlp(before), rules.opening_tlp(combined.effective, report.get("humanitarian_flags", [])))
+    label = max(parse_tlp(before), rules.opening_tlp(combined.effective, report.get("humanitarian_flags", [])))
     incident.marking, incident.tlp = combined.to_json(), label.value
     if label.value != before:
         changed["tlp"] = [before, label.value]

@@ -17,7 +17,7 @@ from coordinator import clock
 from coordinator.errors import NotFound, Refused, Stale
 from coordinator.incidents.models import ItemVersion
 from coordinator.incidents.references import new_public_id
-from coordinator.markings import Marking, Tlp
+from coordinator.markings import Marking, parse_pap, parse_tlp
 from coordinator.timeline.keys import new_key, seal, unseal
 
 Content = str | dict[str, Any]
@@ -120,9 +120,10 @@ def marking_of(version: ItemVersion) -> Marking:
 def marking_of_report(report: dict[str, Any]) -> Marking:
     """The marking a native report states: label, PAP and caveats."""
     caveats = report.get("caveats", {})
-    named = {name: frozenset(caveats[name]) for name in ("rel_to", "not_rel_to", "named_recipients") if name in caveats}
-    plain = {name: caveats[name] for name in ("orcon", "no_attribution", "embargo_until") if name in caveats}
-    return Marking(tlp=Tlp(report["tlp"]), pap=report.get("pap"), **named, **plain)
+    said: dict[str, Any]
+    said = {name: caveats[name] for name in ("orcon", "no_attribution", "embargo_until") if name in caveats}
+    said |= {name: frozenset(caveats[name]) for name in ("rel_to", "not_rel_to", "named_recipients") if name in caveats}
+    return Marking(tlp=parse_tlp(report["tlp"]), pap=parse_pap(report["pap"]) if "pap" in report else None, **said)
 
 
 def _row(

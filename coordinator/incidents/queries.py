@@ -58,21 +58,20 @@ def get_visible(tx: Session, reference: str, *, principal: Principal) -> Inciden
     return found
 
 
-def note_read(tx: Session, incident: Incident, *, principal: Principal, what: str = "incident") -> None:
-    """Put on record that this person opened the incident as it is now; once per version and quarter of an hour.
+def note_read(
+    tx: Session, incident: Incident, *, principal: Principal, what: str = "incident", of: int | None = None
+) -> None:
+    """Put on record that this person opened the incident as it is now, or something of it (`what`, with id `of`).
 
-    `what`: incident, or the kind of thing that was opened (its id is the incident's version).
+    Once per person, version and quarter of an hour.
     """
-    kind = f"{what}.read"
+    kind, about = f"{what}.read", ("version", incident.version) if of is None else (what, of)
     seen = select(Entry.id).where(
         Entry.incident_id == incident.id, Entry.kind == kind, Entry.actor == principal.actor,
-        Entry.object_id == incident.version, Entry.at > clock.now() - READ_AGAIN,
+        Entry.object_type == about[0], Entry.object_id == about[1], Entry.at > clock.now() - READ_AGAIN,
     )  # fmt: skip
     if tx.execute(seen.limit(1)).first() is None:
-        timeline.append(
-            tx, kind, "Somebody opened the incident.", actor=principal.actor, incident=incident,
-            about=("version", incident.version),
-        )  # fmt: skip
+        timeline.append(tx, kind, f"Somebody opened the {what}.", actor=principal.actor, incident=incident, about=about)
 
 
 def title_of(tx: Session, incident: Incident) -> str:
