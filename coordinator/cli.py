@@ -67,10 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     def add(path: str, run: Callable[[argparse.Namespace], int | None], help: str) -> argparse.ArgumentParser:
         """A command of one or two words; every one takes --data."""
         first, _, second = path.partition(" ")
-        group = groups.get(first)
-        if second and group is None:
-            group = groups[first] = commands.add_parser(first).add_subparsers(metavar="command", required=True)
-        command = (group if second else commands).add_parser(second or first, help=help, description=help)
+        group = commands
+        if second:
+            if first not in groups:
+                groups[first] = commands.add_parser(first).add_subparsers(metavar="command", required=True)
+            group = groups[first]
+        command = group.add_parser(second or first, help=help, description=help)
         command.add_argument("--data", metavar="DIR", help="data directory (default: COORDINATOR_DATA_DIR or ./var)")
         command.set_defaults(run=run)
         return command

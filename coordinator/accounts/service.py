@@ -129,7 +129,7 @@ def create_token(
         raise NotFound()
     if user.state != "active":
         raise Refused("The account is not active.")
-    wanted, allowed = list(dict.fromkeys(scopes)), rules.scopes_allowed(user.role)
+    wanted, allowed = list(dict.fromkeys(scopes)), rules.scopes_allowed(rules.Role(user.role))
     faults = [
         Fault(f"/scopes/{place}", f"The role {user.role} may have: {', '.join(sorted(allowed)) or 'no scope'}.")
         for place, scope in enumerate(wanted)
@@ -180,7 +180,7 @@ def token_principal(tx: Session, token: str) -> Principal | None:
     row, user = found
     return Principal(
         user_id=user.id, name=user.name, role=user.role, organisation_id=user.organisation_id,
-        scopes=frozenset(row.scopes) & rules.scopes_allowed(user.role), token_id=row.id,
+        scopes=frozenset(row.scopes) & rules.scopes_allowed(rules.Role(user.role)), token_id=row.id,
         second_factor_at=row.created_at,
     )  # fmt: skip
 

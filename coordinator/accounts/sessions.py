@@ -40,8 +40,9 @@ def use_link(tx: Session, token: str, *, browser: str = "", address: str = "") -
         update(SignInLink)
         .where(SignInLink.token_hash == token_hash(token), SignInLink.used_at.is_(None))
         .values(used_at=clock.now())
+        .returning(SignInLink.id)
     )
-    if spent.rowcount != 1:
+    if spent.scalar_one_or_none() is None:
         raise Gone("This link was used or has expired. Ask for a new one.")
     return open_session(tx, user, how="link", browser=browser, address=address)
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, aliased
 
+from coordinator import clock
 from coordinator.agreements import rules
 from coordinator.agreements.models import Agreement, Consent
 from coordinator.partners.models import Organisation
@@ -23,14 +24,27 @@ def versions_of(tx: Session, key: str) -> list[Agreement]:
     return list(tx.execute(select(Agreement).where(Agreement.key == key).order_by(Agreement.version.desc())).scalars())
 
 
-def decision_agreements(tx: Session, party: str, *, own: str) -> list[tuple[dict[str, Any], int]]:
-    """Agreements in which both `party` and `own` (organisation codes) stand: (input of the decision, version)."""
-    found = []
-    for row in current(tx):
-        codes = {each["party"] for each in row.terms.get("parties", ())}
-        if {party, own} <= codes:
-            found.append((rules.to_decision_input(row.terms), row.version))
-    return found
+def decision_agreements(
+    tx: Session, party: str, *, own: str, now: datetime | None = None
+) -> list[tuple[dict[str, Any], int]]:
+    """Agreements in which both `party` and `own` (organisation codes) stand: (input of the decision at `now`,
+    version)."""
+    rows, now = current(tx), now or clock.now()
+    superseded = _superseded(rows)
+    return [
+        (rules.to_decision_input(row.terms, now=now, own=own, superseded_at=superseded.get(row.key)), row.version)
+        for row in rows
+        if {party, own} <= {each["party"] for each in row.terms["parties"]}
+    ]
+
+
+def _superseded(rows: list[Agreement]) -> dict[str, datetime]:
+    """When each agreement that another one replaces has ended: as the new one takes effect."""
+    return {
+        row.terms["supersedes"]: clock.parse(row.terms["effective_from"])
+        for row in rows
+        if row.terms.get("supersedes") and row.terms.get("effective_from")
+    }
 
 
 def consents(tx: Session, *, originator_id: int, item: str | None = None) -> list[dict[str, Any]]:
@@ -54,12 +68,15 @@ def consents(tx: Session, *, originator_id: int, item: str | None = None) -> lis
 
 
 def standing(tx: Session, now: datetime) -> list[dict[str, Any]]:
-    """Every agreement with its status now and its parties, for lists."""
+    """Every agreement with its status at `now` and its parties, for lists."""
+    rows = current(tx)
+    superseded = _superseded(rows)
     return [
         {
             "id": row.id, "key": row.key, "version": row.version, "title": row.terms.get("title", ""),
-            "kind": row.terms.get("kind", ""), "status": str(rules.status(row.terms, now)),
-            "parties": [each["party"] for each in row.terms.get("parties", ())], "terms": row.terms,
+            "kind": row.terms.get("kind", ""),
+            "status": str(rules.status(row.terms, now, superseded_at=superseded.get(row.key))),
+            "parties": [each["party"] for each in row.terms["parties"]], "terms": row.terms,
         }
-        for row in current(tx)
+        for row in rows
     ]  # fmt: skip

@@ -135,7 +135,7 @@ def _verify_chains(tx: Session, verdict: Verdict) -> None:
     verdict.chains = len(heads)
 
 
-def _begun() -> Select[tuple[str, int, str]]:
+def _begun() -> Select[str, int, str]:
     """Chains with at least one entry."""
     return select(Chain.name, Chain.length, Chain.head).where(Chain.length > 0)
 
