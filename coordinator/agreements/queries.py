@@ -30,21 +30,12 @@ def decision_agreements(
     """Agreements in which both `party` and `own` (organisation codes) stand: (input of the decision at `now`,
     version)."""
     rows, now = current(tx), now or clock.now()
-    superseded = _superseded(rows)
+    superseded = rules.supersessions([row.terms for row in rows], now)
     return [
         (rules.to_decision_input(row.terms, now=now, own=own, superseded_at=superseded.get(row.key)), row.version)
         for row in rows
         if {party, own} <= {each["party"] for each in row.terms["parties"]}
     ]
-
-
-def _superseded(rows: list[Agreement]) -> dict[str, datetime]:
-    """When each agreement that another one replaces has ended: as the new one takes effect."""
-    return {
-        row.terms["supersedes"]: clock.parse(row.terms["effective_from"])
-        for row in rows
-        if row.terms.get("supersedes") and row.terms.get("effective_from")
-    }
 
 
 def consents(tx: Session, *, originator_id: int, item: str | None = None) -> list[dict[str, Any]]:
@@ -70,7 +61,7 @@ def consents(tx: Session, *, originator_id: int, item: str | None = None) -> lis
 def standing(tx: Session, now: datetime) -> list[dict[str, Any]]:
     """Every agreement with its status at `now` and its parties, for lists."""
     rows = current(tx)
-    superseded = _superseded(rows)
+    superseded = rules.supersessions([row.terms for row in rows], now)
     return [
         {
             "id": row.id, "key": row.key, "version": row.version, "title": row.terms.get("title", ""),
