@@ -9,7 +9,7 @@ from typing import Any
 from coordinator.outside.strict_json import parse_json
 from coordinator.sharing.inputs import MalformedCase
 from coordinator.sharing.rules import decide
-from coordinator.vocabulary.shapes import absent, codes, read_instant, text
+from coordinator.vocabulary.shapes import absent, codes, read_instant, text, unknown_field
 
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 
@@ -40,7 +40,7 @@ def _defaults(given: Any, now: datetime) -> dict[str, Any]:
     found: dict[str, Any] = {"now": now, "requested_by": "u1", "approvals": []}
     if absent(given):
         return found
-    _refuse_unknown(given, _DEFAULT_FIELDS, "/defaults")
+    _refuse_unknown(given, _DEFAULT_FIELDS, "defaults")
     readers = {"now": read_instant, "requested_by": text(), "approvals": codes()}
     for name, value in given.items():
         if not absent(value):
@@ -52,7 +52,7 @@ def _defaults(given: Any, now: datetime) -> dict[str, Any]:
 
 
 def _evaluate(case: Any, defaults: dict[str, Any], number: int) -> dict[str, Any]:
-    _refuse_unknown(case, _CASE_FIELDS | _NOTES, f"/cases/{number}")
+    _refuse_unknown(case, _CASE_FIELDS | _NOTES, "cases", number)
     given = defaults | {name: case[name] for name in _CASE_FIELDS if not absent(case.get(name))}
     agreements = given.get("agreements", [])
     if not isinstance(agreements, list):
@@ -71,8 +71,9 @@ def _evaluate(case: Any, defaults: dict[str, Any], number: int) -> dict[str, Any
         raise fault.under("cases", number) from None
 
 
-def _refuse_unknown(given: Any, known: frozenset[str], pointer: str) -> None:
+def _refuse_unknown(given: Any, known: frozenset[str], *where: str | int) -> None:
     if not isinstance(given, Mapping):
-        raise MalformedCase(pointer, "must be an object")
-    if unknown := sorted(set(given) - known):
-        raise MalformedCase(pointer, f"has a field that is not known here: {unknown[0][:40]}")
+        raise MalformedCase("", "must be an object").under(*where)
+    for name in given:
+        if name not in known:
+            raise unknown_field(name).under(*where)

@@ -1,12 +1,12 @@
 """What a sharing decision is made on, as frozen values that are read strictly: a mistake is an error, never a permit.
 
-Our own organisation is always written OWN here, as party, originator and in lists; whoever calls translates its code.
+Our own organisation is always written OWN here, as party, originator and in lists (`seen_from`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -35,6 +35,10 @@ MalformedCase = Malformed
 RANKS = {level.value: level.rank for level in Tlp} | {"WHITE": Tlp.CLEAR.rank}
 _CEILINGS = {"WHITE": "CLEAR"} | {level.value: level.value for level in Tlp}
 _PAP = {"WHITE": "CLEAR"} | {level.value: level.value for level in Pap}
+
+
+def _as_own(party: str, own: str) -> str:
+    return OWN if party == own else party
 
 
 def _label(value: Any) -> str | None:
@@ -129,6 +133,17 @@ class Item(Shape):
             info_category=info_category, originator=originator, exercise=exercise, consents=tuple(consents), **written
         )
 
+    def seen_from(self, own: str) -> Self:
+        """The same item with our organisation's code `own` written OWN wherever a party is named."""
+        return replace(
+            self,
+            originator=_as_own(self.originator, own),
+            rel_to=None if self.rel_to is None else frozenset(_as_own(party, own) for party in self.rel_to),
+            not_rel_to=frozenset(_as_own(party, own) for party in self.not_rel_to),
+            embargo_set=frozenset(_as_own(party, own) for party in self.embargo_set),
+            consents=tuple(replace(consent, to=_as_own(consent.to, own)) for consent in self.consents),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Channel(Shape):
@@ -166,6 +181,10 @@ class Recipient(Shape):
         "client_of_own": flag(False),
         "poc_fresh": flag(True),
     }
+
+    def seen_from(self, own: str) -> Self:
+        """The same recipient with our organisation's code `own` written OWN."""
+        return replace(self, party=_as_own(self.party, own))
 
 
 @dataclass(frozen=True, slots=True)

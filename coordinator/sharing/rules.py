@@ -1,7 +1,7 @@
 """May this item go to that recipient for that purpose now? One pure function, and every rule runs every time.
 
-A deny cannot be overridden: only what it was decided on can change, on record. Where a rule below and somebody's memory
-of it differ, `docs/sharing.md` and the table of cases in the tests decide, not the memory.
+A deny cannot be overridden: only what it was decided on can change, on record. The tables in the tests hold a case for
+and a case against every rule.
 """
 
 from __future__ import annotations

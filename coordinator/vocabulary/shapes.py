@@ -201,7 +201,7 @@ class Shape:
             if name not in cls.READERS:
                 if key in cls.IGNORED:
                     continue
-                raise Malformed("", _unknown(key))
+                raise unknown_field(key)
             if name in values:
                 raise Malformed(f"/{name}", "is given twice, under two names")
             if value is not None:
@@ -230,11 +230,11 @@ def _value_when_absent(read: Reader) -> Any:
         return _NEVER_ABSENT
 
 
-def _unknown(key: object) -> str:
-    # A known-looking name helps the sender; anything else could be content that slipped into a key.
-    if isinstance(key, str) and re.fullmatch(r"[a-z0-9_@-]{1,40}", key):
-        return f"has a field that is not known here: {key}"
-    return "has a field that is not known here"
+def unknown_field(name: object) -> Malformed:
+    """The refusal of a field that is not known, by name where it looks like one: anything else could be content."""
+    if isinstance(name, str) and re.fullmatch(r"[a-z0-9_@-]{1,40}", name):
+        return Malformed("", f"has a field that is not known here: {name}")
+    return Malformed("", "has a field that is not known here")
 
 
 def _plain(value: Any) -> Any:

@@ -170,6 +170,7 @@ def test_an_id_that_could_be_mistaken_for_more_is_malformed(message_id: str) -> 
 
 def test_headers_are_bounded() -> None:
     assert accepted(headers(signature=" ".join([*["v1,AAAA"] * 15, SIGNATURE]))) == 0
+    assert accepted(headers(signature=SIGNATURE.ljust(2048))) == 0
     for signature in (" ".join([*["v1,AAAA"] * 16, SIGNATURE]), "v1," + "A" * 2048, " " * 2049):
         with pytest.raises(MalformedHeaders):
             accepted(headers(signature=signature))

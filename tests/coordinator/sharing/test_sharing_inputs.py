@@ -244,6 +244,22 @@ def test_an_item_takes_everything_from_a_marking() -> None:
     assert item.to_json() == marking.to_json() | {"info_category": "request", "originator": "CC", "exercise": "EX1"}
 
 
+def test_the_code_of_our_own_organisation_is_written_own_wherever_a_party_stands() -> None:
+    item = Item(
+        info_category="request", originator="EE",
+        rel_to=["EE", "BB"], not_rel_to=["EE", "CC"], embargo_set=["EE", "DD"],
+        consents=[{"to": "EE", "purpose": "*", "valid_until": NOW}, {"to": "BB", "purpose": "*", "valid_until": NOW}],
+    )  # fmt: skip
+    ours = item.seen_from("EE")
+    assert (ours.originator, ours.rel_to, ours.not_rel_to, ours.embargo_set) == (
+        "OWN", frozenset({"OWN", "BB"}), frozenset({"OWN", "CC"}), frozenset({"OWN", "DD"}),
+    )  # fmt: skip
+    assert [consent.to for consent in ours.consents] == ["OWN", "BB"]
+    assert Item(info_category="request", originator="BB").seen_from("EE").rel_to is None
+    recipient = Recipient.from_json(CASE["recipient"])
+    assert recipient.seen_from("BB").party == "OWN" and recipient.seen_from("EE") == recipient
+
+
 def test_an_agreement_is_read_under_the_names_of_the_register() -> None:
     register = {
         "agreement_id": "MOU-1",
@@ -338,6 +354,7 @@ def test_remarks_of_the_author_are_passed_over() -> None:
         (document(CASE, changed("/agreements", {})), "/cases/1/agreements"),
         (document(changed("/now", "today")), "/cases/0/now"),
         (document(CASE | {"aprovals": ["u2"]}), "/cases/0"),
+        (document(CASE, []), "/cases/1"),
         (document(CASE, defaults=[]), "/defaults"),
         (document(CASE, defaults={"now": "today"}), "/defaults/now"),
         (document(CASE, defaults={"approvals": [1]}), "/defaults/approvals/0"),
