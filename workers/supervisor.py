@@ -140,7 +140,7 @@ class Tree:
 
     def kill(self, name: str) -> None:
         """SIGKILL to the process group of that child, which is then restarted. For drills and tests."""
-        next(child for child in self._children if child.spec.name == name).signal_group(signal.SIGKILL)
+        {child.spec.name: child for child in self._children}[name].signal_group(signal.SIGKILL)
 
     def pids(self) -> dict[str, int]:
         """Process id of each child that runs now, by name."""
