@@ -1,0 +1,167 @@
+"""What is due by time, and the sweeper: deadlines of tasks, the clock, checkpoints, expiries, rows that are stuck.
+
+`task_due` and `read_report_again` are jobs (relay.py), the rest is the periodic work of app.PERIODIC.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, exists, func, select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.models import SignInLink, UserSession
+from coordinator.incidents.models import Draft, Report, ReportBody
+from coordinator.runs.models import Timer
+from coordinator.store import Store
+from coordinator.tasks import reminders
+from coordinator.timeline import verify
+from coordinator.timeline.models import Heartbeat, Pending
+from workers.heartbeat import beat as write_beat
+
+SWEEPER, CLOCK, ROWS = "sweeper", "clock", "rows"
+RECORDED_STEP = 5.0  # seconds by which the clock may jump or differ before it is put on record
+STUCK = timedelta(minutes=5)
+SILENT = timedelta(hours=1)  # heartbeats of processes that are gone for good
+KEPT_LINKS = timedelta(days=30)
+KEPT_DRAFTS = timedelta(days=30)
+KEPT_REFUSED = timedelta(days=30)  # bodies of reports that were not valid
+
+log = logging.getLogger("coordinator.sweeper")
+
+
+# ---------------------------------------------------------------- jobs
+
+
+def task_due(tx: Session, task_id: int) -> None:
+    """A rung of a task's ladder or its deadline is reached."""
+    reminders.look_at_times(tx, task_id)
+
+
+def read_report_again(tx: Session, report_id: int) -> None:
+    """A report whose raw bytes are safe but which was not read: the process that took it was killed in between."""
+    from coordinator import interchange
+    from coordinator.incidents import intake
+
+    interchange.install()
+    disposition = tx.execute(select(Report.disposition).where(Report.id == report_id)).scalar_one_or_none()
+    if disposition == "received":
+        intake.read_report(tx, report_id)
+
+
+# ---------------------------------------------------------------- periodic work
+
+
+def beat(store: Store) -> None:
+    """The sweeper's sign of life: pages say since when clocks are not watched."""
+    write_beat(store, name=SWEEPER, kind=SWEEPER, detail={"pid": os.getpid()})
+
+
+class _Watch:
+    """What the clock showed at the last look of this process."""
+
+    def __init__(self) -> None:
+        self.wall: datetime | None = None
+        self.steady = 0.0
+        self.apart = False
+
+
+_watch = _Watch()
+
+
+def watch_clock(store: Store) -> None:
+    """Put on record when this machine's clock jumps, or differs from the database's, by more than five seconds."""
+    wall, steady = clock.now(), time.monotonic()
+    step = 0.0
+    if _watch.wall is not None:
+        step = (wall - _watch.wall).total_seconds() - (steady - _watch.steady)
+    _watch.wall, _watch.steady = wall, steady
+    skew = _skew(store)
+    apart = abs(skew) > RECORDED_STEP
+    write_beat(store, name=f"{CLOCK}@{os.uname().nodename}"[:120], kind=CLOCK,
+               detail={"skew_seconds": round(skew, 3), "step_seconds": round(step, 3)})  # fmt: skip
+    if abs(step) > RECORDED_STEP:
+        _record(store, "clock.stepped", "This machine's clock jumped.", {"seconds": round(step, 3)})
+    if apart and not _watch.apart:
+        _record(store, "clock.skewed", "This machine's clock differs from the database's.", {"seconds": round(skew, 3)})
+    _watch.apart = apart
+
+
+def _skew(store: Store) -> float:
+    """How far our clock is ahead of the database's, in seconds; nothing to compare with on one machine."""
+    if store.one_machine:
+        return 0.0
+    with store.read() as tx:
+        before = clock.now()
+        theirs: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
+        ours = before + (clock.now() - before) / 2
+    return (ours - theirs).total_seconds()
+
+
+def find_stuck(store: Store) -> None:
+    """Count what waits too long, for doctor and metrics, and give timers that lost their row a new one."""
+    now = clock.now()
+    with store.unit_of_work() as tx:
+        waiting = select(func.count(), func.min(Pending.ready_at)).where(
+            Pending.dead.is_(False), Pending.ready_at < now - STUCK
+        )
+        stuck, oldest = tx.execute(waiting).one()
+        dead = tx.execute(select(func.count()).where(Pending.dead.is_(True))).scalar_one()
+        mended = _mend_timers(tx, now)
+    detail: dict[str, Any] = {"stuck": stuck, "dead": dead, "mended": mended}
+    detail["oldest_ready_at"] = clock.rfc3339(oldest) if oldest else None
+    write_beat(store, name=ROWS, kind=ROWS, detail=detail)
+    if stuck:
+        log.warning("%s pending rows have been ready for more than five minutes", stuck)
+
+
+def _mend_timers(tx: Session, now: datetime) -> int:
+    wakes = exists().where(Pending.kind == "timer", Pending.object_id == Timer.id)
+    lost = select(Timer).where(
+        Timer.due_at < now - STUCK, Timer.fired_at.is_(None), Timer.cancelled_at.is_(None), ~wakes
+    )
+    timers = list(tx.execute(lost.limit(100)).scalars())
+    for timer in timers:
+        timeline.pending(tx, "timer", timer.id, exercise=timer.exercise)
+    return len(timers)
+
+
+def checkpoint(store: Store) -> None:
+    """Sign the state of the record; the newest checkpoint leaves the database for the sink file, if one is set."""
+    with store.unit_of_work() as tx:
+        row = verify.checkpoint(tx)
+        document = verify.document_of(row) if row is not None else None
+    if document is not None and store.settings.checkpoint_sink:
+        write_sink(Path(store.settings.checkpoint_sink), document)
+
+
+def write_sink(sink: Path, document: dict[str, Any]) -> None:
+    """Replace the file as a whole: `record verify --against` reads it as it is."""
+    new = sink.with_name(f"{sink.name}.{os.getpid()}.new")
+    new.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    new.replace(sink)
+
+
+def expire(store: Store) -> None:
+    """Take away what has had its time: links, sessions, drafts, bodies of invalid reports, heartbeats of the gone."""
+    now = clock.now()
+    refused = select(Report.id).where(Report.disposition == "invalid", Report.received_at < now - KEPT_REFUSED)
+    with store.unit_of_work() as tx:
+        tx.execute(delete(SignInLink).where(SignInLink.expires_at < now - KEPT_LINKS))
+        tx.execute(delete(UserSession).where(UserSession.expires_at < now - KEPT_LINKS))
+        tx.execute(delete(Draft).where(Draft.updated_at < now - KEPT_DRAFTS))
+        tx.execute(delete(ReportBody).where(ReportBody.report_id.in_(refused.scalar_subquery())))
+        gone = ("web", "worker", "relay")
+        tx.execute(delete(Heartbeat).where(Heartbeat.kind.in_(gone), Heartbeat.at < now - SILENT))
+
+
+def _record(store: Store, kind: str, text: str, values: dict[str, Any]) -> None:
+    with store.unit_of_work() as tx:
+        timeline.append(tx, kind, text, actor="system", values=values)

@@ -26,7 +26,7 @@ _WATCHED = _STOPS | {signal.SIGCHLD}
 
 @dataclass(frozen=True)
 class Part:
-    """One process to keep running. `run` is called in it and its result is the exit code; lower `stop_order` goes first."""
+    """One process to keep running: `run` is called in it and gives the exit code. Lower `stop_order` goes first."""
 
     name: str
     run: Callable[[], int]
@@ -34,7 +34,7 @@ class Part:
 
 
 class Forks:
-    """Keeps its parts running until SIGTERM, SIGINT or SIGHUP, then ends them in order; a second signal kills at once."""
+    """Keeps its parts running until SIGTERM, SIGINT or SIGHUP, then ends them in order; a second one kills at once."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = {part.name: part for part in parts}

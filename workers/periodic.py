@@ -57,7 +57,7 @@ class Rounds(threading.Thread):
             return
         self._next[work.name] = time.monotonic() + work.seconds
         try:
-            if is_mine(self._store, work):
+            if work.everywhere or is_mine(self._store, work):
                 handler_of(work.handler)(self._store)
         except Exception as fault:
             log.warning("%s: %s", work.name, where(fault))

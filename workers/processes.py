@@ -1,4 +1,8 @@
-"""What the `worker` and `relay` processes are made of. Each opens its store itself, after any fork."""
+"""What the processes are made of: web, worker, relay, and several of them forked from one.
+
+Each opens its store itself, after any fork. `python -m workers.processes web BIND` and `… jobs` are the children of
+`coordinator up`; they read their settings from the environment.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,47 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 
+from coordinator import config, logs
 from coordinator.store import Store
 from workers import app, jobs
 from workers.children import die_with_parent
 from workers.heartbeat import Beat
 from workers.jobs import Job
-from workers.periodic import Rounds
 
 THREADS = 4
+WORKERS = 2
+#: Loaded before the fork, so that the processes share them: whatever jobs and Celery import when they are first used.
+PRELOADED = (
+    "celery.app.amqp", "celery.app.log", "celery.apps.worker", "celery.bin.base", "celery.concurrency.thread",
+    "celery.events.state", "celery.fixups", "celery.loaders.default", "celery.worker.consumer", "celery.worker.loops",
+    "celery.worker.strategy", "kombu.transport.redis", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite",
+    "coordinator.interchange", "coordinator.runs.queries", "workers.advance", "workers.deliver", "workers.due",
+    "workers.periodic", "workers.relay", "workers.tell",
+)  # fmt: skip
 
 
 def set_up_logging(level: str) -> None:
-    """Plain lines on stderr. Messages are ours and hold no content; libraries speak from warnings on."""
+    """Lines on stderr without content. Libraries speak from warnings on."""
+    logs.configure(level)
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s", force=True
     )
     logging.getLogger("coordinator").setLevel(level)
+    logging.getLogger("celery.redirected").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*superuser privileges.*")
+
+
+def preload() -> None:
+    """Load what every process will need, and let the mappers be made once."""
+    from sqlalchemy.orm import configure_mappers
+
+    for name in PRELOADED:
+        import_module(name)
+    configure_mappers()
 
 
 def run_worker(
@@ -52,6 +79,7 @@ def run_worker(
 
 def run_relay(store: Store, subscribers: Mapping[str, Sequence[Job]] | None = None) -> int:
     """Relay pending rows and do the periodic work until SIGTERM or SIGINT."""
+    from workers.periodic import Rounds
     from workers.relay import SUBSCRIBERS, Relay
 
     die_with_parent()
@@ -67,3 +95,51 @@ def run_relay(store: Store, subscribers: Mapping[str, Sequence[Job]] | None = No
     rounds.stop()
     beat.stop()
     return 0
+
+
+def worker_process(queues: Sequence[str] = app.QUEUES, threads: int = THREADS) -> int:
+    """One worker over all our jobs, with a store of its own."""
+    from workers.relay import JOBS
+
+    return run_worker(app.store(), JOBS, queues=queues, threads=threads)
+
+
+def relay_process() -> int:
+    """One relay over all our jobs, with a store of its own."""
+    return run_relay(app.store())
+
+
+def run_workers(count: int, *, queues: Sequence[str] = app.QUEUES, threads: int = THREADS, relay: bool = False) -> int:
+    """Several workers out of one process, with a relay if wanted; those that die are forked again."""
+    from workers.forks import Forks, Part
+
+    preload()
+    parts = [Part(f"worker-{number + 1}", lambda: worker_process(queues, threads)) for number in range(count)]
+    if relay:
+        parts.append(Part("relay", relay_process, stop_order=1))
+    return Forks(parts).run()
+
+
+def run_web(bind: str) -> int:
+    """The pages and the API until SIGTERM; gunicorn ends the process."""
+    from workers.web_server import WebServer
+
+    settings = config.load()
+    for name in ("coordinator.app", "coordinator.web", "coordinator.api"):
+        import_module(name)
+    gc.collect()
+    gc.freeze()
+    WebServer(bind, proxies=settings.trusted_proxies).run()
+    return 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """`web BIND` or `jobs`."""
+    set_up_logging(config.load().log_level)
+    if argv[1] == "web":
+        return run_web(argv[2])
+    return run_workers(WORKERS, relay=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -57,6 +57,11 @@ TELL_TASK = _job("tell-task", "workers.tell:task_opened", queue=ALERTS)
 TELL_CLEARANCE = _job("tell-clearance", "workers.tell:clearance_wanted", queue=ALERTS)
 TELL_QUARANTINE = _job("tell-quarantine", "workers.tell:report_quarantined", queue=ALERTS)
 TELL_ALERT_FAILED = _job("tell-alert-failed", "workers.tell:alert_failed", queue=ALERTS)
+TELL_LIFE = _job("tell-life-at-risk", "workers.tell:life_at_risk", queue=ALERTS)
+TELL_REMINDED = _job("tell-task-reminded", "workers.tell:task_reminded", queue=ALERTS)
+TELL_OVERDUE = _job("tell-task-overdue", "workers.tell:task_overdue", queue=ALERTS)
+TELL_ESCALATED = _job("tell-task-escalated", "workers.tell:task_escalated", queue=ALERTS)
+FINISH_CALL = _job("finish-call", "workers.deliver:finish_call", queue=ALERTS)
 TELL_DEAD = _job("tell-dead-job", "workers.tell:job_dead", queue=ALERTS)
 TELL_RUN = _job("tell-run-attention", "workers.tell:run_needs_attention", queue=ALERTS)
 
@@ -67,6 +72,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "report.updated": (REPORT_UPDATED,),
     "report.quarantined": (TELL_QUARANTINE,),
     "incident.opened": (START_INTERNAL, TELL_INCIDENT),
+    "incident.life-at-risk": (TELL_LIFE,),
     "incident.reported": (STATUS_CHANGED,),
     "incident.triage": (STATUS_CHANGED,),
     "incident.active": (START_EXTERNAL, STATUS_CHANGED),
@@ -77,8 +83,11 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "incident.duplicate": (INCIDENT_OVER,),
     "incident.changed": (FACTS_CHANGED,),
     "task.opened": (TELL_TASK,),
-    "task.completed": (TASK_FINISHED,),
-    "task.cancelled": (TASK_FINISHED,),
+    "task.completed": (TASK_FINISHED, FINISH_CALL),
+    "task.cancelled": (TASK_FINISHED, FINISH_CALL),
+    "task.reminded": (TELL_REMINDED,),
+    "task.overdue": (TELL_OVERDUE,),
+    "task.escalated": (TELL_ESCALATED,),
     "task.due": (TASK_DUE,),
     "decision.referred": (TELL_CLEARANCE,),
     "decision.approved": (RAISE_APPROVED, CLEARANCE_ANSWERED),
@@ -90,6 +99,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "run.advance": (RUN_ADVANCE,),
     "run.ended": (RUN_ENDED,),
     "run.needs-attention": (TELL_RUN,),
+    "run.notice": (TELL_RUN,),
     "timer": (TIMER,),
     jobs.DEAD: (TELL_DEAD,),
 }

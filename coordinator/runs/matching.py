@@ -34,7 +34,8 @@ def start_matching(tx: Session, incident: Incident, *, internal: bool, started_b
     """
     facts = queries.facts(tx, incident)
     known = active_playbooks(tx, internal=internal)
-    chosen = [(each, reasons) for each in known for met, reasons in [matches(each.playbook.options.trigger, facts)] if met]
+    judged = [(each, *matches(each.playbook.options.trigger, facts)) for each in known]
+    chosen = [(each, reasons) for each, met, reasons in judged if met]
     started = None
     for at, (available, reasons) in enumerate(chosen):
         try:
@@ -53,7 +54,7 @@ def start_matching(tx: Session, incident: Incident, *, internal: bool, started_b
 
 
 def offer_new_matches(tx: Session, incident: Incident) -> None:
-    """The facts changed: offer playbooks that match now and were never started nor offered. They never start by this."""
+    """The facts changed: offer playbooks that match now and were neither started nor offered. None starts by this."""
     facts = queries.facts(tx, incident)
     met = [each for each in active_playbooks(tx, internal=False) if matches(each.playbook.options.trigger, facts)[0]]
     offer(tx, incident, met, because="The facts changed and choose them now.")

@@ -59,9 +59,8 @@ def playbooks(tx: Session) -> list[dict[str, Any]]:
 def _view(tx: Session, run: Run) -> dict[str, Any]:
     playbook = document_of(tx, run.playbook_version_id)
     seen = {row.step: row for row in tx.execute(select(StepState).where(StepState.run_id == run.id)).scalars()}
-    attempts: dict[str, StepAttempt] = {}
-    for attempt in tx.execute(select(StepAttempt).where(StepAttempt.run_id == run.id).order_by(StepAttempt.id)).scalars():
-        attempts[attempt.step] = attempt
+    tried = select(StepAttempt).where(StepAttempt.run_id == run.id).order_by(StepAttempt.id)
+    attempts = {attempt.step: attempt for attempt in tx.execute(tried).scalars()}
     steps = []
     for step in playbook.steps.values():
         state, attempt = seen.get(step.id), attempts.get(step.id)

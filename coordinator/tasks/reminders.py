@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -9,6 +10,14 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.tasks import rules
 from coordinator.tasks.service import lock, look_again, record
+
+
+def keep_apart(tx: Session, task_ids: Sequence[int]) -> None:
+    """Separation of duties: whoever does one of these tasks may not do another of them."""
+    for task_id in task_ids:
+        task, _incident = lock(tx, task_id)
+        if task is not None:
+            task.not_by = [*(task.not_by or ()), *(f"task:{other}" for other in task_ids if other != task_id)]
 
 
 def change_due(tx: Session, task_id: int, due_at: datetime | None, *, actor: str, reason: str) -> None:

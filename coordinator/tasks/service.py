@@ -56,7 +56,8 @@ def open_task(
     whoever does that one. A role that resolves to nobody gives way to the fallback role, then to the duty role.
     `incident` must be locked by this transaction.
     """
-    given_to, passed_over = _resolve(tx, role, fallback_role, assignee_id)
+    stands_in = assignee_id is None and kind != rules.Kind.APPROVAL  # nobody approves in another role's stead
+    given_to, passed_over = _resolve(tx, role, fallback_role) if stands_in else (role, [])
     form = rules.form_of(
         rules.Kind(kind), fields or {}, options=options, title=title, variable=variable, rationale=rationale
     )
@@ -197,11 +198,9 @@ def _check_open(task: Task) -> None:
         raise Refused(f"The task is {task.state} already.")
 
 
-def _resolve(tx: Session, role: str, fallback_role: str, assignee_id: int | None) -> tuple[str, list[str]]:
+def _resolve(tx: Session, role: str, fallback_role: str) -> tuple[str, list[str]]:
     """The first of role, fallback and duty role that somebody active has, and the roles passed over."""
     wanted = [each for each in dict.fromkeys((role, fallback_role, duty_role(tx))) if each]
-    if assignee_id is not None:
-        return wanted[0], []
     held = select(User.role).where(User.role.in_(wanted), User.state == "active").distinct()
     somebody = set(tx.execute(held).scalars())
     for index, each in enumerate(wanted):

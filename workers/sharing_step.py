@@ -1,0 +1,86 @@
+"""The share step: for each category of information and each recipient a sharing decision, and sending where it permits.
+
+A step waits while a person is still asked; when the last referred decision is answered, the result is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from coordinator.alerts import service as alerts
+from coordinator.errors import Refused
+from coordinator.incidents import queries as incidents
+from coordinator.incidents.items import read_item
+from coordinator.incidents.models import ItemVersion
+from coordinator.markings import Marking, Tlp
+from coordinator.runs.arms import Begun
+from coordinator.runs.models import StepAttempt
+from coordinator.sharing.models import ShareDecision
+from playbooks.events import Event, WorkFinished
+from workers.audiences import audience_of
+from workers.texts import LONGEST_TITLE
+
+CLEAR = Marking(tlp=Tlp.CLEAR)
+LONGEST_BODY = 10_000
+PART = "share"
+
+
+def begin(tx: Session, work: Begun, part_of: Callable[..., StepAttempt]) -> Sequence[Event]:
+    """Release what the incident holds of each category. Where it holds nothing of them, nothing is shared."""
+    if work.incident is None:
+        raise Refused("This run belongs to no incident.")
+    title = incidents.title_of(tx, work.incident)[:LONGEST_TITLE]
+    for category in work.spec["items"]:
+        versions = newest_of(tx, work.incident.id, category)
+        if not versions:
+            continue
+        body = "\n\n".join(str(read_item(tx, version)) for version in versions)[:LONGEST_BODY]
+        told = alerts.tell(
+            tx, incident=work.incident, kind="update", title=title, body=body, purpose=work.spec["purpose"],
+            info_category=category, requested_by=work.run.started_by, audience=audience_of(tx, work), items=versions,
+            originator_id=versions[0].originator_id, tlp_max=work.spec.get("tlp_max") or "", ack="", ladder=(),
+        )  # fmt: skip
+        part = part_of(tx, work.attempt, f"{PART}/{category}", kind=PART, values={"category": category})
+        part.release_id = told.release.id
+    tx.flush()
+    return [result_of(tx, work.attempt)]
+
+
+def newest_of(tx: Session, incident_id: int, category: str) -> list[ItemVersion]:
+    """The newest version of each of an incident's items of this category."""
+    newest = (
+        select(func.max(ItemVersion.id))
+        .where(ItemVersion.incident_id == incident_id, ItemVersion.info_category == category,
+               ItemVersion.kind.not_in(("alert-title", "alert-body", "task-result", "attachment")))
+        .group_by(ItemVersion.item)
+    )  # fmt: skip
+    return list(tx.execute(select(ItemVersion).where(ItemVersion.id.in_(newest)).order_by(ItemVersion.id)).scalars())
+
+
+def result_of(tx: Session, attempt: StepAttempt) -> WorkFinished:
+    """refer while a person is asked, permit if anybody may have it, else deny; and how many."""
+    parts = select(StepAttempt.release_id).where(
+        StepAttempt.run_id == attempt.run_id, StepAttempt.key.startswith(f"{attempt.key}/{PART}/", autoescape=True),
+        StepAttempt.release_id.is_not(None),
+    )  # fmt: skip
+    results = newest_results(tx, [release_id for release_id in tx.execute(parts).scalars() if release_id is not None])
+    permitted, waiting = results.count("permit"), results.count("refer")
+    said = "refer" if waiting else "permit" if permitted else "deny"
+    maps_result = "result" in ((attempt.spec.get("extension") or {}).get("out") or {})
+    if said == "deny" and not results and not maps_result:
+        said = "permit"  # nothing was refused to anybody: there was nothing to share
+    values = {"result": said, "permitted_count": permitted, "refused_count": results.count("deny")}
+    return WorkFinished(attempt.key, "successful", values)
+
+
+def newest_results(tx: Session, release_ids: Iterable[int]) -> list[str]:
+    """The newest decision for each recipient of each release."""
+    query = (
+        select(ShareDecision.release_id, ShareDecision.recipient, ShareDecision.result)
+        .where(ShareDecision.release_id.in_(list(release_ids)))
+        .order_by(ShareDecision.id)
+    )
+    return list({(row.release_id, row.recipient): row.result for row in tx.execute(query)}.values())

@@ -1,0 +1,92 @@
+"""Telling our own people that something waits for them: fixed notices without case content. Every function is a job."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from coordinator.alerts import service as alerts
+from coordinator.alerts.models import Alert
+from coordinator.incidents.models import Incident
+from coordinator.partners.queries import duty_role
+from coordinator.runs.models import Run
+from coordinator.tasks import rules
+from coordinator.tasks.models import Task
+from coordinator.timeline.models import Pending
+
+COORDINATOR = "coordinator"
+
+
+def incident_opened(tx: Session, incident_id: int) -> None:
+    alerts.tell_own(tx, key="new-incident", role=duty_role(tx), incident=tx.get_one(Incident, incident_id))
+
+
+def life_at_risk(tx: Session, incident_id: int) -> None:
+    """Before any rule on release is looked at (R29)."""
+    alerts.tell_own(tx, key="life-at-risk", role=duty_role(tx), incident=tx.get_one(Incident, incident_id))
+
+
+def report_quarantined(tx: Session, report_id: int) -> None:
+    alerts.tell_own(tx, key="quarantine", role=duty_role(tx))
+
+
+def task_opened(tx: Session, task_id: int) -> None:
+    _tell_of_task(tx, task_id, "task")
+
+
+def task_reminded(tx: Session, task_id: int) -> None:
+    _tell_of_task(tx, task_id, "reminder")
+
+
+def task_overdue(tx: Session, task_id: int) -> None:
+    """Whoever has it, and a coordinator."""
+    _tell_of_task(tx, task_id, "overdue", also=COORDINATOR)
+
+
+def task_escalated(tx: Session, task_id: int) -> None:
+    """The role brought in last."""
+    task = tx.get_one(Task, task_id)
+    brought_in = [rung["to_role"] for rung in task.ladder if rung.get("done") and rung.get("to_role")]
+    role = brought_in[-1] if brought_in else task.fallback_role
+    if task.state == rules.State.OPEN and role:
+        alerts.tell_own(tx, key="overdue", role=role, incident=_incident(tx, task.incident_id), exercise=task.exercise)
+
+
+def clearance_wanted(tx: Session, decision_id: int) -> None:
+    alerts.tell_approvers(tx, decision_id)
+
+
+def alert_failed(tx: Session, alert_id: int) -> None:
+    alert = tx.get_one(Alert, alert_id)
+    if alert.user_id is not None:  # a notice to one of us: another notice would fail the same way
+        return
+    alerts.tell_own(tx, key="dead-letter", role=COORDINATOR, incident=_incident(tx, alert.incident_id),
+                    exercise=alert.exercise)  # fmt: skip
+
+
+def job_dead(tx: Session, pending_id: int) -> None:
+    row = tx.get(Pending, pending_id)
+    if row is not None and row.dead:
+        alerts.tell_own(tx, key="job-dead", role=duty_role(tx), exercise=row.exercise)
+
+
+def run_needs_attention(tx: Session, run_id: int) -> None:
+    run = tx.get_one(Run, run_id)
+    alerts.tell_own(tx, key="run-stopped", role=COORDINATOR, incident=_incident(tx, run.incident_id),
+                    exercise=run.exercise)  # fmt: skip
+
+
+def _tell_of_task(tx: Session, task_id: int, key: str, *, also: str = "") -> None:
+    task = tx.get_one(Task, task_id)
+    if task.state != rules.State.OPEN:
+        return
+    incident = _incident(tx, task.incident_id)
+    if task.assignee_id is not None:
+        alerts.tell_own(tx, key=key, user_id=task.assignee_id, incident=incident, exercise=task.exercise)
+    else:
+        alerts.tell_own(tx, key=key, role=task.role, incident=incident, exercise=task.exercise)
+    if also and also != task.role:
+        alerts.tell_own(tx, key=key, role=also, incident=incident, exercise=task.exercise)
+
+
+def _incident(tx: Session, incident_id: int | None) -> Incident | None:
+    return tx.get(Incident, incident_id) if incident_id is not None else None
