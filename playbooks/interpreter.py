@@ -246,6 +246,7 @@ def _on_resume(machine: Machine, event: Resume) -> str:
     if not machine.state.paused:
         return "the run is not paused"
     machine.state.paused = False
+    moves.run_ready(machine)  # what came in during the pause counts before what fell due in it
     held, machine.state.held = machine.state.held, []
     for key in held:
         on_timer(machine, TimerFired(key))
