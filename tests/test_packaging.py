@@ -1,12 +1,17 @@
 """What is built for the image is the whole program: every template, playbook and migration, and nothing else."""
 
+import ast
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("coordinator", "workers", "playbooks")
@@ -44,3 +49,28 @@ def test_the_commands_and_the_licence_are_declared(wheel: zipfile.ZipFile) -> No
     assert "coordinator = coordinator.cli:main" in entries
     assert "[coordinator.commands]\nworkers = workers.commands:register" in entries
     assert "Apache License" in wheel.read(f"{info}/licenses/LICENSE").decode()
+
+
+def test_what_is_imported_is_asked_for_by_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    providers = packages_distributions()
+    missing = {
+        name
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for name in imported(path)
+        if not asked & {canonicalize_name(provider) for provider in providers.get(name, [])}
+    }
+    assert missing == set()
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of what a module imports that is neither ours nor Python's."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - set(PACKAGES)
