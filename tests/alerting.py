@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
+from coordinator.agreements.service import record_agreement
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking
@@ -23,7 +24,7 @@ from coordinator.sharing.addressees import Addressee, to_contact
 from coordinator.store import Store
 from coordinator.timeline.keys import new_key
 from coordinator.timeline.models import Pending
-from tests.factories import PARTNER
+from tests.factories import OWN, PARTNER
 
 COMMUNITY = "cyber-defence"
 
@@ -53,6 +54,18 @@ def put_contact(tx: Session, *channels: dict[str, Any], code: str = "fi-duty", o
     }  # fmt: skip
     partners.put_contact(tx, fields, actor="cli:test")
     return tx.execute(select(Contact).where(Contact.code == code)).scalar_one()
+
+
+def agreement(tx: Session, *, ceiling: str = "AMBER", expires_on: datetime | None = None, code: str = PARTNER) -> None:
+    """An agreement with a partner on telling each other of incidents, in force since last year; or its next version."""
+    terms = {
+        "agreement_id": "MOU", "title": "Arrangement", "kind": "cert-cert", "legal_status": "operational",
+        "parties": [{"party": each, "role": "both", "signed_on": "2025-01-10"} for each in (OWN, code)],
+        "info_categories_allowed": ["incident-notification"], "tlp_ceiling": ceiling, "personal_data": "none",
+        "permitted_purposes": ["network-defence", "incident-response"], "onward_sharing": "own-organisation",
+        "effective_from": "2025-01-15T00:00:00Z", "expires_on": clock.rfc3339(expires_on) if expires_on else None,
+    }  # fmt: skip
+    record_agreement(tx, {name: value for name, value in terms.items() if value is not None}, actor="cli:test")
 
 
 def webhook(endpoint: str = "fi-out") -> dict[str, Any]:

@@ -14,10 +14,11 @@ from coordinator import clock, timeline
 from coordinator.accounts import rules as rights
 from coordinator.accounts.principal import Principal
 from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused
+from coordinator.incidents.holds import lock_incident_row, settle_hold
 from coordinator.incidents.models import Incident
 from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.sharing.rules import Result
-from coordinator.sharing.service import check_text, redecide, settle_release
+from coordinator.sharing.service import CLEARANCE, check_text, redecide, settle_release
 
 #: How long an approval lasts unless its giver says otherwise, and the longest that may be said.
 DEFAULT_LIFE, LONGEST_LIFE = timedelta(hours=72), timedelta(days=30)
@@ -67,13 +68,39 @@ def refuse(tx: Session, decision_id: int, *, principal: Principal, reason: str) 
     return decision
 
 
+def withdraw_release(tx: Session, release_id: int, *, principal: Principal, reason: str) -> Release:
+    """Ask no longer: what waits for a clearance is not answered any more. What was sent is withdrawn alert by alert.
+
+    Raises NotFound, Invalid without a reason, Refused where nothing waits.
+    """
+    if not reason.strip() or len(reason) > 2000:
+        raise Invalid([Fault("/reason", "Say why, in at most 2000 characters.")])
+    if tx.get(Release, release_id) is None:
+        raise NotFound()
+    release = _held(tx, release_id)
+    if release.state != "awaiting-approval":
+        raise Refused("Nothing of this release waits for a clearance.")
+    release.state = "withdrawn"
+    tx.flush()
+    waiting = select(ShareDecision.id).where(ShareDecision.release_id == release.id, ShareDecision.result == "refer")
+    for decision_id in tx.execute(waiting).scalars().all():
+        settle_hold(tx, kind=CLEARANCE, object_id=decision_id)
+    timeline.append(
+        tx, "release.withdrawn", "A release was withdrawn before it was cleared.", actor=principal.actor,
+        incident=_incident(tx, release), values={"reason": reason.strip()}, about=("release", release.id),
+        exercise=release.exercise,
+    )  # fmt: skip
+    return release
+
+
 def _open_decision(tx: Session, decision_id: int, principal: Principal) -> tuple[ShareDecision, Release]:
     """The decision and its release, with everything asked that lets this person answer it now."""
     decision = tx.get(ShareDecision, decision_id)
     if decision is None:
         raise NotFound()
-    # Two answers at once wait here for each other.
-    release = tx.execute(select(Release).where(Release.id == decision.release_id).with_for_update()).scalar_one()
+    release = _held(tx, decision.release_id)
+    if release.state == "withdrawn":
+        raise Refused("This release was withdrawn by whoever asked for it.")
     if decision.result != Result.REFER:
         raise Refused("Only a decision that was referred can be answered.")
     if principal.actor == decision.requested_by:
@@ -101,6 +128,16 @@ def _answer(
         until=until, content_digest=decision.content_digest, exercise=decision.exercise,
     ))  # fmt: skip
     tx.flush()
+    settle_hold(tx, kind=CLEARANCE, object_id=decision.id)
+
+
+def _held(tx: Session, release_id: int) -> Release:
+    """The release, locked (two answers at once wait for each other); its incident first, as everywhere."""
+    incident_id = tx.execute(select(Release.incident_id).where(Release.id == release_id)).scalar_one()
+    if incident_id is not None:
+        lock_incident_row(tx, incident_id)
+    query = select(Release).where(Release.id == release_id).with_for_update()
+    return tx.execute(query, execution_options={"populate_existing": True}).scalar_one()
 
 
 def _incident(tx: Session, release: Release) -> Incident | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -42,7 +40,7 @@ def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime
     own = own_organisation(tx)
     marking = Marking.from_json(release.marking)
     answers = standing_approvals(tx, release, addressee.recipient, person=addressee.person, now=now)
-    found = _agreements(tx, addressee, own=own.code)
+    found = _agreements(tx, addressee, own=own.code, now=now)
     return Inputs(
         items=tuple(_item(tx, whose, marking, release.exercise, own=own) for whose in _parts(tx, release)),
         recipient=_recipient(tx, addressee, marking),
@@ -174,11 +172,11 @@ def _recipient(tx: Session, addressee: Addressee, marking: Marking) -> Recipient
     )
 
 
-def _agreements(tx: Session, addressee: Addressee, *, own: str) -> list[tuple[Agreement, int]]:
+def _agreements(tx: Session, addressee: Addressee, *, own: str, now: datetime) -> list[tuple[Agreement, int]]:
     if addressee.user_id is not None or addressee.recipient == PUBLIC:
         return []
-    found: Iterable[tuple[Any, int]] = decision_agreements(tx, addressee.recipient, own=own)
-    return [(Agreement.from_json(terms) if isinstance(terms, dict) else terms, version) for terms, version in found]
+    found = decision_agreements(tx, addressee.recipient, own=own, now=now)
+    return [(Agreement.from_json(terms), version) for terms, version in found]
 
 
 def _without_contact(decision: ShareDecision, organisation: Organisation | None) -> Addressee:

@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarkingFound
+from coordinator.incidents.holds import lock_incident_row, place_hold
 from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.markings import Marking, combine, find_secrecy, parse_tlp
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.composed import Inputs, judge, valid_until
 from coordinator.sharing.inputs_from_world import addressee_of, digest_of, gather, text_of
-from coordinator.sharing.models import Release, ReleaseItem, ShareDecision
+from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
 from coordinator.sharing.rules import POLICY_VERSION, Result
 from coordinator.vocabulary import INFO_CATEGORIES
 
@@ -28,6 +29,11 @@ from coordinator.vocabulary import INFO_CATEGORIES
 KINDS = ("receipt", "initial", "update", "correction", "closure", "recall", "check", "call-our-desk", "notice")
 #: As in a native report: another coordinator's intake takes what we send (contract, Outbound).
 LONGEST_TITLE, LONGEST_BODY = 120, 10_000
+
+
+#: The hold of a release that waits for a person.
+CLEARANCE = "clearance"
+_NOT_HOLDING = ("receipt", "closure", "notice")
 
 
 class TextChanged(Refused):
@@ -130,10 +136,11 @@ def check_text(tx: Session, release: Release, decision: ShareDecision) -> None:
 
 
 def settle_release(tx: Session, release: Release) -> None:
-    """Work out the state of a release from the newest decision for each recipient."""
-    query = select(ShareDecision.recipient, ShareDecision.result).where(ShareDecision.release_id == release.id)
-    newest = {recipient: result for recipient, result in tx.execute(query.order_by(ShareDecision.id))}
-    results = set(newest.values())
+    """Work out the state of a release from the newest decision for each recipient and what people answered."""
+    refused = select(Approval.id).where(Approval.decision_id == ShareDecision.id, Approval.answer == "refuse").exists()
+    query = select(ShareDecision.recipient, ShareDecision.result, refused.label("refused"))
+    rows = tx.execute(query.where(ShareDecision.release_id == release.id).order_by(ShareDecision.id))
+    results = {row.recipient: Result.DENY if row.refused else row.result for row in rows}.values()
     if Result.REFER in results:
         release.state = "awaiting-approval"
     else:
@@ -170,8 +177,18 @@ def _record(
         about=("decision", row.id), exercise=release.exercise,
     )  # fmt: skip
     if said.result is Result.REFER:
-        timeline.pending(tx, "decision.referred", row.id, exercise=release.exercise)
+        _wait_for_person(tx, release, row)
     return row
+
+
+def _wait_for_person(tx: Session, release: Release, decision: ShareDecision) -> None:
+    """Those who may answer are told; until then the incident is not closed over it."""
+    timeline.pending(tx, "decision.referred", decision.id, exercise=release.exercise)
+    incident = _incident(tx, release)
+    if incident is not None and release.kind not in _NOT_HOLDING:
+        lock_incident_row(tx, incident.id)
+        text = f"A release to {decision.recipient} waits for a clearance"
+        place_hold(tx, incident, kind=CLEARANCE, object_id=decision.id, text=text, blocks="close")
 
 
 _SENTENCES = {
