@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordinator.markings import (
@@ -24,6 +24,8 @@ from coordinator.markings import (
     strictest,
     tlp_of_stix_id,
 )
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_labels_are_ordered_by_strictness_and_not_by_spelling() -> None:
@@ -380,6 +382,7 @@ def test_a_marking_in_the_middle_of_a_text_is_prose() -> None:
     assert find_secrecy("Intrusion", "The file was marked\nSECRET\nand is now public.") is None
 
 
+@unhurried
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_no_text_upsets_the_search(title: str, text: str) -> None:
     found = find_secrecy(title, text)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordinator import vocabulary
 from coordinator.vocabulary import Vocabulary
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LISTS = [
     (name, value) for name, value in sorted(vars(vocabulary).items()) if isinstance(value, Vocabulary)
@@ -132,6 +134,7 @@ def test_a_language_has_a_name() -> None:
     assert vocabulary.language_name("ckb") == "ckb"
 
 
+@unhurried
 @given(st.text(max_size=40))
 def test_no_text_upsets_a_check(text: str) -> None:
     assert vocabulary.valid_language(text) in (True, False)

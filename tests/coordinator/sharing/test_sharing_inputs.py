@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordinator.errors import CoordinatorError
@@ -214,7 +214,7 @@ FIELDS += [f"/recipient/channel/{name}" for name in Channel.READERS]
 FIELDS += [f"/agreements/0/{name}" for name in Agreement.READERS]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FIELDS), junk)
 def test_junk_in_any_field_is_an_error_or_an_ordinary_decision(pointer: str, value: object) -> None:
     try:

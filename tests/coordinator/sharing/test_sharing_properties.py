@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
-from hypothesis import assume, event, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from coordinator.markings import Marking, combine
@@ -155,7 +156,8 @@ def nearly_permitted(draw: st.DrawFn) -> dict[str, Any]:
 
 
 cases = st.one_of(anything, nearly_permitted())
-many = settings(max_examples=150, deadline=None)
+# A machine that is busy with something else is no fault of the rules.
+many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def decided(case: dict[str, Any], **changes: Any) -> Decision:
@@ -169,10 +171,11 @@ def stricter(one: Decision, other: Decision) -> bool:
 
 
 @many
-@given(cases, st.sampled_from(LABELS))
-def test_a_tighter_label_never_gives_a_looser_result(case: dict, label: str) -> None:
-    assume(LABELS.index(label) > LABELS.index(case["item"]["tlp"]))
-    assert stricter(decided(case, with_={"tlp": label}), decided(case))
+@given(cases)
+def test_a_tighter_label_never_gives_a_looser_result(case: dict) -> None:
+    found = [decided(case, with_={"tlp": label}) for label in LABELS]
+    for looser, tighter in pairwise(found):
+        assert stricter(tighter, looser)
 
 
 @many
