@@ -34,6 +34,9 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("--queues", nargs="+", default=[], metavar="QUEUE", help="alerts, main (default: both)")
     command.add_argument("--concurrency", type=int, default=0, metavar="N", help="jobs at once in each process")
     command.add_argument("--processes", type=int, default=1, metavar="N", help="processes, forked from one")
+    command = add("demo", _demo, "the main job on a small fictional world")
+    command.add_argument("--exit", action="store_true", help="stop when the story is over, 0 if it was closed")
+    command.add_argument("--port", type=int, default=0, help="0: a free one")
     add("relay", _relay, "hand what must follow to the workers, and watch the clocks")
 
 
@@ -70,6 +73,12 @@ def _relay(arguments: argparse.Namespace) -> int:
 
     processes.set_up_logging(_settings(arguments, broker=True).log_level)
     return processes.relay_process()
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from workers.demo import command
+
+    return command.run(arguments)
 
 
 def _settings(arguments: argparse.Namespace, *, broker: bool = False) -> config.Settings:

@@ -45,6 +45,8 @@ _SPACED_OUT = re.compile(r"(?:\w ){3,}\w")
 
 def _plain(text: str) -> str:
     """One form for what looks the same: full width, accents, invisible characters, runs of blanks."""
+    if text.isascii():
+        return " ".join(text.split())
     decomposed = unicodedata.normalize("NFKD", text)
     visible = (char for char in decomposed if unicodedata.category(char) not in ("Cf", "Mn"))
     return " ".join("".join(visible).split())
@@ -70,6 +72,9 @@ _NAMES = _ANYWHERE | _CAPITALS | _ALONE
 _NAMES |= {spelling.replace(" ", ""): name for spelling, name in _NAMES.items()}  # from "T O P  S E C R E T"
 _FIND_ANYWHERE = _search(_ANYWHERE, re.IGNORECASE)
 _FIND_CAPITALS = _search(_CAPITALS)
+# Every spelling begins with one of these words: a line that holds none of them need not be searched for all of them.
+_WORD = re.compile(r"\w+")
+_FIRST_WORDS = frozenset(_WORD.search(spelling)[0].casefold() for spelling in [*_ANYWHERE, *_CAPITALS])
 
 
 def find_secrecy(title: str, text: str = "") -> str | None:
@@ -85,11 +90,12 @@ def find_secrecy(title: str, text: str = "") -> str | None:
 
 
 def _in_line(line: str) -> str | None:
-    if hit := _FIND_ANYWHERE.search(line):
-        return _NAMES[re.sub(r"\s?/\s?", "/", hit[0].upper())]
-    if (hit := _FIND_CAPITALS.search(line)) and line != line.upper():
-        return _NAMES[hit[0]]
-    if hit := _BANNER.search(line):
+    if not _FIRST_WORDS.isdisjoint(_WORD.findall(line.casefold())):
+        if hit := _FIND_ANYWHERE.search(line):
+            return _NAMES[re.sub(r"\s?/\s?", "/", hit[0].upper())]
+        if (hit := _FIND_CAPITALS.search(line)) and line != line.upper():
+            return _NAMES[hit[0]]
+    if "//" in line and (hit := _BANNER.search(line)):
         return _ABBREVIATIONS.get(hit[1], hit[1])
     if (hit := _PORTION.match(line)) and not _COPYRIGHT.match(line):
         return _ABBREVIATIONS[hit[1]]
