@@ -1,7 +1,89 @@
-"""(being written)"""
+"""The board: everything that is open, on one page. Filters stand in the address, so that a view can be sent on."""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from coordinator import clock, vocabulary
+from coordinator.accounts.rules import Right
+from coordinator.errors import Invalid
+from coordinator.status import board as status
+from coordinator.status.board import Filters
+from coordinator.web import access, live
+from coordinator.web import pages as page
+from coordinator.web.access import needs
 
 pages = Blueprint("board", __name__)
+
+ROWS = 30
+
+
+@pages.get("/board")
+@needs(Right.READ_INCIDENTS)
+def board() -> Response:
+    principal, filters = access.required(), filters_of(request.args)
+    with access.store().read() as tx:
+        tag = live.board_tag(tx, principal)
+        counted = access.pulse().counts.get(
+            ("board", principal.user_id, filters.exercise),
+            lambda: (
+                status.counts(tx, principal=principal, exercise=filters.exercise),
+                status.due_next(tx, principal=principal, exercise=filters.exercise),
+                status.exercises(tx),
+            ),
+        )
+        try:
+            shown = status.board(
+                tx, principal=principal, filters=filters, cursor=request.args.get("cursor", ""), limit=ROWS
+            )
+        except Invalid:  # a cursor from another time: begin again
+            shown = status.board(tx, principal=principal, filters=filters, limit=ROWS)
+    counts, due, exercises = counted
+    return page.show(
+        "board/board.html", here="board", shown=shown, counts=counts, due=due, filters=filters, tag=tag,
+        args=_kept(), most=status.MOST, exercises=exercises, exercise=filters.exercise, statuses=status.OPEN,
+        severities=vocabulary.SEVERITIES.choices(), sectors=vocabulary.SECTORS.choices(),
+        countries=vocabulary.COUNTRIES.choices(), narrowed=_narrowed(filters),
+    )  # fmt: skip
+
+
+def filters_of(args: Any) -> Filters:
+    """Filters from an address. What is not understood is left out: an old bookmark still opens the board."""
+    statuses = [code for code in args.getlist("status") if code in _STATUSES]
+    severity, owner = args.get("severity", ""), args.get("owner", "")
+    return Filters(
+        statuses=() if "any" in args.getlist("status") else tuple(dict.fromkeys(statuses)),
+        every_status="any" in args.getlist("status"),
+        severity=int(severity) if severity in ("1", "2", "3", "4", "5") else None,
+        owner=access.required().user_id if owner == "me" else 0 if owner == "none" else None,
+        state=_known(args.get("state", ""), vocabulary.COUNTRIES),
+        sector=_known(args.get("sector", ""), vocabulary.SECTORS),
+        q=args.get("q", "").strip()[:200],
+        updated_since=_instant(args.get("updated_since", "")),
+        exercise=args.get("exercise", "")[:80],
+    )
+
+
+_STATUSES = ("reported", "triage", "active", "monitoring", "resolved", "closed", "rejected", "duplicate")
+
+
+def _known(code: str, table: vocabulary.Vocabulary[str]) -> str:
+    return code if code in table else ""
+
+
+def _instant(text: str) -> Any:
+    try:
+        return clock.parse(text) if text else None
+    except ValueError:
+        return None
+
+
+def _kept() -> dict[str, list[str]]:
+    """The filters as they stand in the address, for the links to other pages of the list."""
+    return {name: request.args.getlist(name) for name in request.args if name != "cursor"}
+
+
+def _narrowed(filters: Filters) -> bool:
+    return filters != Filters(exercise=filters.exercise)

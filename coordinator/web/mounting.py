@@ -7,6 +7,7 @@ from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from coordinator.errors import NotParseable
+from coordinator.sharing.wording import explain
 from coordinator.store import Store
 from coordinator.web import (
     account,
@@ -50,7 +51,6 @@ def install(app: Flask, store: Store) -> None:
     app.extensions["pulse"] = Pulse()
     _cookies(app, secure=store.settings.https)
     app.config.setdefault("LIVE_EVERY", EVERY)
-    app.jinja_env.filters["scope_choice"] = lambda code: (code, words.name("scope", code))
     _csrf.init_app(app)
     Babel(app)
     _templates(app)
@@ -97,13 +97,28 @@ def _vary(answer: Response) -> Response:
 def _templates(app: Flask) -> None:
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
-    env.add_extension("jinja2.ext.do")
+    env.filters.update(
+        scope_choice=lambda code: (code, words.name("scope", code)),
+        person_choice=lambda user: (user.id, user.name),
+        spaced=lambda code: (code, code.replace("-", " ").capitalize()),
+        level_choice=lambda pair: (pair[0], f"{pair[0]} {pair[1]}"),
+        label_choice=lambda label: (label, f"TLP:{label}"),
+        tri_choices=lambda table: [(code, name, "") for code, name in table.items()],
+    )
     env.globals.update(
         moment=formats.moment, fidelity_text=formats.fidelity_text, day=formats.day, size=formats.size,
         capped=formats.capped, state_of=words.state, name_of=words.name, severity_name=words.severity, words=words,
-        direction=_direction, language=_language,
+        direction=_direction, language=_language, explain=_explain,
     )  # fmt: skip
     app.context_processor(pages.common)
+
+
+def _explain(code: str) -> str:
+    """A reason in words; a code of another policy version is shown as it is."""
+    try:
+        return explain(code)
+    except KeyError:
+        return code
 
 
 def _language() -> str:

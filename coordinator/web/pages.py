@@ -26,6 +26,7 @@ from coordinator.errors import (
     TooMany,
     UnsupportedType,
 )
+from coordinator.vocabulary import COUNTRIES
 from coordinator.web import access, frame
 from coordinator.web.pulse import LIVE_HEADER
 
@@ -145,3 +146,22 @@ def common() -> dict[str, Any]:
         "pulse_every": current_app.config["LIVE_EVERY"],
         "frame": frame.frame(),
     }
+
+
+def country_codes(text: str) -> list[str]:
+    """Codes for names or codes with commas between: people write "Finland, EE". What is neither stays and is refused."""
+    found = []
+    for part in text.replace(";", ",").replace("\n", ",").split(","):
+        word = part.strip()
+        if word:
+            found.append(_by_name().get(word.casefold(), word.upper() if len(word) == 2 else word))
+    return list(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=1)
+def _by_name() -> dict[str, str]:
+    """Names as they stand, and without commas as the suggestions write them."""
+    names = {}
+    for code, name in COUNTRIES.choices():
+        names[name.casefold()] = names[name.replace(",", "").casefold()] = code
+    return names

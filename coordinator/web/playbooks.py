@@ -1,7 +1,128 @@
-"""(being written)"""
+"""The catalogue of playbooks, one drawn, and runs: started, looked at, paused, ended."""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from coordinator.accounts.rules import Right
+from coordinator.errors import Invalid, NotFound
+from coordinator.incidents.holds import lock_incident
+from coordinator.incidents.queries import described_in_full, facts, get_visible
+from coordinator.runs import catalogue, service
+from coordinator.runs.models import PlaybookVersion
+from coordinator.status import run_view
+from coordinator.web import access
+from coordinator.web import pages as page
+from coordinator.web.access import needs
+from playbooks.coordination import matches
 
 pages = Blueprint("playbooks", __name__)
+
+
+@pages.get("/playbooks")
+@needs(Right.READ_PLAYBOOKS)
+def listed() -> Response:
+    with access.store().read() as tx:
+        rows = tx.execute(select(PlaybookVersion).order_by(PlaybookVersion.name, PlaybookVersion.version.desc()))
+        found = list(rows.scalars())
+    return page.show("playbooks/list.html", here="playbooks", rows=found)
+
+
+@pages.get("/playbooks/<int:version_id>")
+@needs(Right.READ_PLAYBOOKS)
+def one(version_id: int) -> Response:
+    with access.store().read() as tx:
+        row = tx.get(PlaybookVersion, version_id)
+        if row is None:
+            raise NotFound()
+        playbook = catalogue.document_of(tx, version_id)
+        drawing = run_view.picture(playbook, {})
+    return page.show("playbooks/one.html", here="playbooks", row=row, playbook=playbook, drawing=drawing)
+
+
+@pages.get("/playbooks/<int:version_id>/document")
+@needs(Right.READ_PLAYBOOKS)
+def document(version_id: int) -> Response:
+    """The canonical document, as it was checked and is run (RFC 8785)."""
+    with access.store().read() as tx:
+        row = tx.get(PlaybookVersion, version_id)
+        if row is None:
+            raise NotFound()
+        raw = row.document
+    answer = Response(raw, mimetype="application/json")
+    answer.headers["Content-Disposition"] = f'attachment; filename="playbook-{version_id}.json"'
+    return answer
+
+
+@pages.post("/playbooks/<int:version_id>/activate")
+@needs(Right.MANAGE_PLAYBOOKS, fresh=True)
+def activate(version_id: int) -> Any:
+    with access.store().unit_of_work() as tx:
+        catalogue.activate(tx, version_id, actor=access.required().actor)
+    return page.after("playbooks.one", _("New runs use this version now."), version_id=version_id)
+
+
+# ---------------------------------------------------------------- runs
+
+
+@pages.get("/incidents/<reference>/runs/new")
+@needs(Right.MANAGE_RUNS)
+def choose(reference: str) -> Response:
+    with access.store().read() as tx:
+        row = get_visible(tx, reference, principal=access.required())
+        known = facts(tx, row)
+        offered = [
+            (each.id, each.playbook, *matches(each.playbook.options.trigger, known))
+            for each in catalogue.active_playbooks(tx)
+        ]
+        incident = described_in_full(tx, row)
+    offered.sort(key=lambda each: not each[2])
+    return page.show("playbooks/choose.html", here="board", one=incident, offered=offered, exercise=row.exercise)
+
+
+@pages.post("/incidents/<reference>/runs/new")
+@needs(Right.MANAGE_RUNS)
+def start(reference: str) -> Any:
+    version_id = request.form.get("version_id", 0, type=int)
+    with access.store().unit_of_work() as tx:
+        row = get_visible(tx, reference, principal=access.required())
+        run = service.start_run(
+            tx, version_id, incident=lock_incident(tx, row.id), started_by=access.required().actor,
+            once_key=f"asked:{request.form.get('once', '')[:60]}" if request.form.get("once") else "",
+            explanation=[_("Started by hand.")],
+        )  # fmt: skip
+        run_id = run.id
+    return page.after("playbooks.run", _("The playbook was started."), run_id=run_id)
+
+
+@pages.get("/runs/<int:run_id>")
+@needs(Right.READ_INCIDENTS)
+def run(run_id: int) -> Response:
+    return _run_page(run_id, {}, {})
+
+
+@pages.post("/runs/<int:run_id>/<do>")
+@needs(Right.MANAGE_RUNS)
+def ask(run_id: int, do: str) -> Any:
+    given = {name: request.form.get(name, "") for name in ("reason", "token")}
+    try:
+        with access.store().unit_of_work() as tx:
+            service.ask(
+                tx, run_id, do, principal=access.required(), reason=given["reason"], token=given["token"]
+            )
+    except Invalid as error:
+        return _run_page(run_id, given, page.errors_by_field(error), code=422)
+    return page.after("playbooks.run", _("It was asked for; a worker does it now."), run_id=run_id)
+
+
+def _run_page(run_id: int, values: dict[str, str], errors: dict[str, str], *, code: int = 200) -> Response:
+    with access.store().read() as tx:
+        shown = run_view.run_page(tx, run_id, principal=access.required())
+    return page.show(
+        "playbooks/run.html", here="board", run=shown, values=values, errors=errors, code=code,
+        exercise=shown["exercise"],
+    )  # fmt: skip
