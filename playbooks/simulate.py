@@ -341,6 +341,7 @@ def _finish(world: _World) -> tuple[list[dict[str, Any]], int]:
     if world.turns >= MAX_TURNS:
         raise BadScript([("", f"the simulation takes more than {MAX_TURNS} turns")])
     state = world.runs[0].state
-    shown = "waiting" if state.status == "running" else state.status
+    stuck = not state.ended and any(run.state.status == "needs-attention" for run in world.runs)
+    shown = "needs-attention" if stuck else "waiting" if state.status == "running" else state.status
     world.lines.append({"at": at, "what": "run", "state": shown, "variables": dict(state.variables)})
     return world.lines, EXIT_CODES[shown]
