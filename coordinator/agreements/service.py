@@ -75,7 +75,7 @@ def record_consent(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
 
 
 def withdraw_consent(tx: Session, consent_id: int, *, actor: str, reason: str) -> None:
-    """From now on the consent holds no more; what was sent under it stays on record. Raises NotFound."""
+    """From now on the consent holds no more: every send decides again and finds it gone. Raises NotFound."""
     row = tx.get(Consent, consent_id)
     if row is None:
         raise NotFound()
@@ -83,4 +83,3 @@ def withdraw_consent(tx: Session, consent_id: int, *, actor: str, reason: str) -
         row.withdrawn_at = clock.now()
         timeline.append(tx, "consent.withdrawn", "A consent was withdrawn.", actor=actor, values={"reason": reason},
                         about=("consent", consent_id))  # fmt: skip
-        timeline.pending(tx, "consent.withdrawn", consent_id)

@@ -54,7 +54,7 @@ def put_endpoint(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
     wanted = {
         "organisation_id": organisation.id, "direction": fields["direction"], "url": fields.get("url") or "",
         "allow_private": list(fields.get("allow_private") or ()), "exercise": fields.get("exercise") or "",
-        "restricted": bool(fields.get("restricted")),
+        "restricted": bool(fields.get("restricted")), "tlp_max": fields.get("tlp_max") or "",
     }  # fmt: skip
     line = _put(tx, Endpoint, {"slug": fields["id"]}, wanted, noun="endpoint", actor=actor)
     endpoint = tx.execute(select(Endpoint).where(Endpoint.slug == fields["id"])).scalar_one()

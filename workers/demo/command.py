@@ -77,7 +77,9 @@ def _story(base_url: str, tokens: dict[str, str], report: object) -> bool:
     officers = Officers(base_url, tokens, say=lambda line: print(f"          · {line}", flush=True))
     try:
         answer = report()  # type: ignore[operator]
-        print(f"          · FI-CSIRT posts a signed report: {answer.status_code} {answer.json().get('disposition')}")
+        if answer.status_code != 202:
+            raise RuntimeError(f"the report was answered {answer.status_code}: {answer.text[:500]}")
+        print(f"          · FI-CSIRT posts a signed report: 202, {answer.json()['disposition']}", flush=True)
         reference = officers.find_incident()
         with Teller(officers, reference):
             officers.accept_triage(reference)

@@ -60,7 +60,7 @@ def report() -> dict[str, Any]:
         "external_id": "FI-2026-0417",
         "tlp": "GREEN",
         "noticed_at": "2026-11-22T01:10:00Z",
-        "noticed_fidelity": "minute",
+        "noticed_at_fidelity": "minute",
         "classification": "information-content-security/data-loss",
         "severity": 3,
         "sectors": ["health"],
