@@ -250,7 +250,7 @@ class _Child:
         self.due = None
         self.kill_after = time.monotonic() + self.spec.stop_seconds
         if self.process:  # the leader only: it knows in which order its own workers go
-            self.process.send_signal(signal.SIGTERM)
+            os.kill(self.process.pid, signal.SIGTERM)  # not Popen.send_signal, which would reap it unseen
 
     def signal_group(self, signum: int) -> None:
         if self.process:

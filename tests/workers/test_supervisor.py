@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from workers.children import ChildSpec, check_probe, is_ready
-from workers.supervisor import AlreadyRunning, Tree, hold_lock
+from workers.supervisor import AlreadyRunning, Tree, _Child, hold_lock
 
 PATIENCE = 20.0  # seconds until a test gives up; no test measures time
 ROOT = Path(__file__).parents[2]
@@ -242,6 +242,17 @@ def test_a_child_deaf_to_sigterm_is_killed_after_its_time(
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0
     assert not runs(child)
+
+
+def test_a_child_that_ended_unseen_just_before_the_stop_does_no_harm() -> None:
+    child = _Child(sleeper("a"))
+    child.start()
+    assert child.process
+    os.kill(child.process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, child.process.pid, os.WEXITED | os.WNOWAIT)
+    child.ask_to_end()
+    assert child.has_ended()
+    assert "killed by signal 9" in child.how_it_ended
 
 
 def test_a_second_signal_does_not_wait_for_anyone(
