@@ -9,12 +9,15 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as DatabaseTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from coordinator import api, clock, interchange, logs
+from coordinator.api import limits
 from coordinator.api.problems import http_problem, problem
-from coordinator.errors import CoordinatorError
+from coordinator.errors import CoordinatorError, NotReady
 from coordinator.store import Store
 
 ErrorPage = Callable[[Exception], Any]
@@ -56,7 +59,8 @@ def create_app(store: Store, *, pages: bool = True) -> Application:
     app = Application("coordinator", static_folder=None)
     app.extensions["coordinator"] = store
     _configure(app, store)
-    app.register_blueprint(api.blueprint())
+    limits.install(app, store.settings)
+    api.install(app)
     if pages:
         _add_pages(app, store)
     app.register_error_handler(Exception, _refused(app))
@@ -95,7 +99,10 @@ def _refused(app: Application) -> ErrorPage:
     """The one place where errors become answers."""
 
     def answer(error: Exception) -> Any:
-        if not isinstance(error, CoordinatorError | HTTPException):
+        if isinstance(error, OperationalError | DatabaseTimeout):
+            _log.error("database", **logs.where(error), route=_route())
+            error = NotReady("The database did not answer in time: send it again shortly.")
+        elif not isinstance(error, CoordinatorError | HTTPException):
             _log.error("failed", **logs.where(error), route=_route())
             error = CoordinatorError("It was recorded; try again shortly.")
         if app.error_page is not None and not _is_api():
@@ -125,6 +132,8 @@ def _finish(response: Response) -> Response:
     headers.setdefault("Referrer-Policy", "no-referrer" if secret else "same-origin")
     if request.is_secure:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    if request.endpoint in ("health.healthz", "health.readyz", "health.metrics"):
+        return response
     taken = round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None
     by = g.get("actor")
     _log.info("answered", method=request.method, route=_route(), status=response.status_code, ms=taken, by=by)

@@ -121,3 +121,13 @@ class PartnerSystem:
         message_id = message_id or f"msg_{self.count}"
         headers = signed(self.world.secret, body, message_id, content_type=content_type)
         return self.client.post(f"/api/v1/intake/{self.world.endpoint}", data=body, headers=headers)
+
+    def put(self, sha256: str, body: bytes, message_id: str = "") -> Any:
+        """Send a file that was announced."""
+        self.count += 1
+        headers = signed(
+            self.world.secret, body, message_id or f"file_{self.count}", content_type="application/octet-stream"
+        )
+        return self.client.put(
+            f"/api/v1/intake/{self.world.endpoint}/attachments/{sha256}", data=body, headers=headers
+        )

@@ -1,15 +1,17 @@
-"""The JSON door, under /api/v1."""
+"""The JSON door, under /api/v1, and what operators ask for."""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from flask import Blueprint, Flask
 
-from coordinator.api import intake
+from coordinator.api import changes, health, incidents, intake, openapi, work
 
 
-def blueprint() -> Blueprint:
-    """All routes of the API; a new blueprint each time, so that several applications can live in one process."""
-    api = Blueprint("api", __name__, url_prefix="/api/v1")
-    for part in (intake,):
-        api.register_blueprint(part.routes)
-    return api
+def install(app: Flask) -> None:
+    """Mount all routes of the API on `app`."""
+    door = Blueprint("api", __name__, url_prefix="/api/v1")
+    for part in (intake, incidents, changes, work, openapi):
+        door.register_blueprint(part.routes)
+    app.register_blueprint(door)
+    app.register_blueprint(openapi.docs)
+    app.register_blueprint(health.routes)

@@ -5,6 +5,8 @@ Here only bearer tokens and signatures count: no cookies, so nothing a browser s
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
@@ -15,12 +17,15 @@ from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right, Role, Scope, rights_of
 from coordinator.accounts.service import token_principal
-from coordinator.errors import NoRight, NotAuthenticated, NotSignedIn
+from coordinator.errors import NoRight, NotAuthenticated, NotReady, NotSignedIn
+from coordinator.incidents.attachments import announced_size
 from coordinator.partners.queries import IntakeEndpoint, intake_endpoint
 from coordinator.partners.signing import verify
 from coordinator.store import Store
 
 View = Callable[..., Any]
+#: Files held in memory at once in this process, 25 MiB each at most.
+_UPLOADS = threading.BoundedSemaphore(4)
 
 
 def store() -> Store:
@@ -37,7 +42,7 @@ def needs(right: Right) -> Callable[[View], View]:
             g.principal = _with_right(right)
             return view(*args, **kwargs)
 
-        guarded.declares = right  # type: ignore[attr-defined]
+        guarded.access = ("needs", right)  # type: ignore[attr-defined]
         return guarded
 
     return declare
@@ -47,7 +52,7 @@ def open_to(reason: str) -> Callable[[View], View]:
     """The view asks for no account; `reason` says why that is right."""
 
     def declare(view: View) -> View:
-        view.declares = reason  # type: ignore[attr-defined]
+        view.access = ("open", reason)  # type: ignore[attr-defined]
         return view
 
     return declare
@@ -65,8 +70,45 @@ def signed_by_partner(view: View) -> View:
         g.actor = f"endpoint:{found.slug}"
         return view(endpoint=found, key_id=key_id, **kwargs)
 
-    guarded.declares = "a partner system's signature"  # type: ignore[attr-defined]
+    guarded.access = ("signed", "a partner system's signature")  # type: ignore[attr-defined]
     return guarded
+
+
+def signed_file(view: View) -> View:
+    """As `signed_by_partner`, for a file that was announced: up to its announced size, a few at a time.
+
+    What was not announced may be no larger than a report, so that nobody fills our memory without a secret.
+    """
+
+    @wraps(view)
+    def guarded(endpoint: str, sha256: str) -> Any:
+        digest = sha256.lower()
+        limit = _announced(endpoint, digest) or store().settings.max_body_bytes
+        request.max_content_length = max(limit, 1)
+        if not _UPLOADS.acquire(blocking=False):
+            raise NotReady("Several files are coming in: send this one again shortly.")
+        try:
+            found, _ = _verified(endpoint)
+            g.actor = f"endpoint:{found.slug}"
+            return view(endpoint=found, sha256=digest, body=request.get_data())
+        finally:
+            _UPLOADS.release()
+
+    guarded.access = ("signed", "a partner system's signature")  # type: ignore[attr-defined]
+    return guarded
+
+
+def _announced(slug: str, sha256: str) -> int | None:
+    if not re.fullmatch("[0-9a-f]{64}", sha256) or not fit_slug(slug):
+        return None
+    with store().read() as tx:
+        found = intake_endpoint(tx, slug)
+        return announced_size(tx, endpoint_id=found.id, sha256=sha256) if found else None
+
+
+def fit_slug(slug: str) -> bool:
+    """Whether this can be an endpoint's name at all."""
+    return len(slug) <= 80 and "\0" not in slug
 
 
 def principal() -> Principal:
@@ -97,7 +139,7 @@ def _bearer() -> Principal:
 def _verified(slug: str) -> tuple[IntakeEndpoint, int]:
     body = request.get_data(cache=True)
     with store().read() as tx:
-        found = intake_endpoint(tx, slug) if len(slug) <= 80 and "\0" not in slug else None
+        found = intake_endpoint(tx, slug) if fit_slug(slug) else None
     usable = found is not None and found.state == "active"
     secrets = [secret for _, secret in found.keys] if found and usable else []
     which = verify(secrets, request.headers, body, clock.now())

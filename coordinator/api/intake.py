@@ -7,9 +7,10 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from coordinator.accounts.rules import Right
-from coordinator.api.access import needs, open_to, principal, signed_by_partner, store
+from coordinator.api.access import needs, open_to, principal, signed_by_partner, signed_file, store
+from coordinator.api.limits import check_partner
 from coordinator.errors import Fault, Invalid, UnsupportedType
-from coordinator.incidents import intake
+from coordinator.incidents import attachments, intake
 from coordinator.incidents.envelope import READERS
 from coordinator.partners.queries import IntakeEndpoint
 
@@ -21,12 +22,26 @@ routes = Blueprint("intake", __name__)
 def receive(endpoint: IntakeEndpoint, key_id: int) -> Response:
     """A report of a partner system. Durable before it is parsed; answered the same again on a retry."""
     media_type = taken_media_type()
+    check_partner(endpoint.slug)
     with store().unit_of_work() as tx:
         kept = intake.keep_raw(
             tx, via="webhook", media_type=media_type, raw=request.get_data(), endpoint=endpoint,
             message_id=request.headers["webhook-id"], endpoint_key_id=key_id,
         )  # fmt: skip
     return answered(kept)
+
+
+@routes.put("/intake/<endpoint>/attachments/<sha256>")
+@signed_file
+def receive_file(endpoint: IntakeEndpoint, sha256: str, body: bytes) -> Response:
+    """A file that a report announced. Sent again, it is there already."""
+    check_partner(endpoint.slug)
+    with store().unit_of_work() as tx:
+        stored = attachments.store_announced(
+            tx, endpoint_id=endpoint.id, sha256=sha256, body=body, actor=f"endpoint:{endpoint.slug}"
+        )
+        file = stored[0]
+        return jsonify({"sha256": file.sha256, "size": file.size, "state": file.state})
 
 
 @routes.post("/reports")

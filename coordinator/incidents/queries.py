@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
-from coordinator.accounts.rules import Right, Role, Scope, rights_of
+from coordinator.accounts.rules import Right, Role, may
 from coordinator.errors import NotFound
 from coordinator.incidents.holds import open_holds
 from coordinator.incidents.items import read_item
@@ -41,9 +41,8 @@ def visible(principal: Principal) -> ColumnElement[bool]:
 
 
 def sees_restricted(principal: Principal) -> bool:
-    """Whether the role sees restricted incidents without being named in them."""
-    scopes = None if principal.scopes is None else [Scope(scope) for scope in principal.scopes]
-    return Right.SEE_RESTRICTED in rights_of(Role(principal.role), scopes)
+    """Whether the role sees restricted incidents without being named in them. A token's scopes say what may be done."""
+    return may(Role(principal.role), Right.SEE_RESTRICTED)
 
 
 def get_visible(tx: Session, reference: str, *, principal: Principal) -> Incident:
@@ -58,6 +57,12 @@ def get_visible(tx: Session, reference: str, *, principal: Principal) -> Inciden
     return found
 
 
+def check_visible(tx: Session, incident_id: int, *, principal: Principal) -> None:
+    """Raises NotFound unless this person may know of the incident."""
+    if tx.execute(select(Incident.id).where(Incident.id == incident_id, visible(principal))).first() is None:
+        raise NotFound()
+
+
 def note_read(
     tx: Session, incident: Incident, *, principal: Principal, what: str = "incident", of: int | None = None
 ) -> None:
@@ -65,13 +70,23 @@ def note_read(
 
     Once per person, version and quarter of an hour.
     """
-    kind, about = f"{what}.read", ("version", incident.version) if of is None else (what, of)
+    about = ("version", incident.version) if of is None else (what, of)
+    if not was_read(tx, incident, principal=principal, what=what, of=of):
+        timeline.append(
+            tx, f"{what}.read", f"Somebody opened the {what}.", actor=principal.actor, incident=incident, about=about
+        )
+
+
+def was_read(
+    tx: Session, incident: Incident, *, principal: Principal, what: str = "incident", of: int | None = None
+) -> bool:
+    """Whether `note_read` would have nothing new to put on record."""
+    kind, number = ("version", incident.version) if of is None else (what, of)
     seen = select(Entry.id).where(
-        Entry.incident_id == incident.id, Entry.kind == kind, Entry.actor == principal.actor,
-        Entry.object_type == about[0], Entry.object_id == about[1], Entry.at > clock.now() - READ_AGAIN,
+        Entry.incident_id == incident.id, Entry.kind == f"{what}.read", Entry.actor == principal.actor,
+        Entry.object_type == kind, Entry.object_id == number, Entry.at > clock.now() - READ_AGAIN,
     )  # fmt: skip
-    if tx.execute(seen.limit(1)).first() is None:
-        timeline.append(tx, kind, f"Somebody opened the {what}.", actor=principal.actor, incident=incident, about=about)
+    return tx.execute(seen.limit(1)).first() is not None
 
 
 def title_of(tx: Session, incident: Incident) -> str:

@@ -1,0 +1,152 @@
+"""Reading incidents: the list, one, and everything that belongs to one. Need-to-know is asked before anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.accounts.rules import Right
+from coordinator.api.access import needs, principal, store
+from coordinator.api.bodies import (
+    answer,
+    etag,
+    instant_argument,
+    page_limit,
+    text_argument,
+    whole_argument,
+    words_argument,
+)
+from coordinator.errors import Fault, Invalid
+from coordinator.incidents import attachments, queries
+from coordinator.incidents.models import Incident
+from coordinator.incidents.rules import Status
+from coordinator.status import board, incident_page, outgoing, run_view
+from coordinator.status.paging import from_cursor, to_cursor
+from coordinator.tasks.queries import incident_tasks
+from coordinator.timeline import queries as record
+
+routes = Blueprint("incidents", __name__)
+
+#: Lists of one incident that are not paged end here; the record is paged.
+MOST = 1000
+
+
+@routes.get("/incidents")
+@needs(Right.READ_INCIDENTS)
+def listed() -> Response:
+    """Incidents this person may know of, last changed first."""
+    limit = page_limit()
+    before = _seen_last()
+    with store().read() as tx:
+        rows = queries.find_incidents(
+            tx, principal=principal(), statuses=_statuses(), severities=_severities(), before=before, limit=limit + 1,
+            updated_since=instant_argument("updated_since"), q=text_argument("q"), exercise=text_argument("exercise"),
+        )  # fmt: skip
+        page = rows[:limit]
+        more = to_cursor(clock.rfc3339(page[-1].updated_at), page[-1].id) if len(rows) > limit else None
+        return answer({"items": board.described(tx, page), "next": more})
+
+
+@routes.get("/incidents/<reference>")
+@needs(Right.READ_INCIDENTS)
+def one(reference: str) -> Response:
+    """One incident in full, with its ETag. That it was opened goes on record."""
+    with store().read() as tx:
+        incident = queries.get_visible(tx, reference, principal=principal())
+        if request.if_none_match.contains_weak(etag(incident.version)):
+            return answer_unchanged(incident)
+        data = queries.described_in_full(tx, incident)
+        noted = queries.was_read(tx, incident, principal=principal())
+    if not noted:
+        with store().unit_of_work() as tx:
+            queries.note_read(tx, incident, principal=principal())
+    return answer(data, version=incident.version)
+
+
+def answer_unchanged(incident: Incident) -> Response:
+    response = Response(status=304)
+    response.set_etag(etag(incident.version))
+    return response
+
+
+@routes.get("/incidents/<reference>/timeline")
+@needs(Right.READ_INCIDENTS)
+def timeline(reference: str) -> Response:
+    """The record of the incident, oldest first; ?until= as it stood then."""
+    limit, after = page_limit(), from_cursor(request.args.get("cursor", ""), int)
+    with store().read() as tx:
+        incident = queries.get_visible(tx, reference, principal=principal())
+        rows = record.entries(
+            tx, incident_id=incident.id, after=after[0] if after else 0, limit=limit + 1,
+            until=instant_argument("until"),
+        )  # fmt: skip
+        more = to_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
+        return answer({"items": rows[:limit], "next": more})
+
+
+def _list(name: str, read: Callable[[Session, Incident], list[dict[str, Any]]]) -> None:
+    """A list of things of one incident, under its name."""
+
+    @needs(Right.READ_INCIDENTS)
+    def view(reference: str) -> Response:
+        with store().read() as tx:
+            incident = queries.get_visible(tx, reference, principal=principal())
+            rows = read(tx, incident)
+        start, limit = whole_argument("cursor", 0, least=0, most=MOST), page_limit()
+        more = str(start + limit) if len(rows) > start + limit else None
+        return answer({"items": rows[start : start + limit], "next": more})
+
+    view.__doc__ = f"The {name} of the incident."
+    routes.add_url_rule(f"/incidents/<reference>/{name}", endpoint=name, view_func=view, methods=["GET"])
+
+
+_list("tasks", lambda tx, incident: incident_tasks(tx, incident.id, principal=principal()))
+_list("alerts", lambda tx, incident: outgoing.alerts(tx, incident.id, limit=MOST))
+_list("decisions", lambda tx, incident: outgoing.decisions(tx, incident.id, limit=MOST))
+_list("runs", lambda tx, incident: run_view.runs(tx, incident.id, limit=MOST))
+_list("reports", lambda tx, incident: incident_page.reports(tx, incident.id, limit=MOST))
+_list("items", lambda tx, incident: incident_page.items(tx, incident.id, limit=MOST))
+_list("links", lambda tx, incident: incident_page.links(tx, incident, principal=principal()))
+_list("attachments", lambda tx, incident: attachments.attachments_of(tx, incident.id))
+
+
+@routes.get("/attachments/<int:number>")
+@needs(Right.READ_INCIDENTS)
+def download(number: int) -> Response:
+    """A file, to be saved and never shown; that it was taken goes on record."""
+    with store().unit_of_work() as tx:
+        found, parts = attachments.open_file(tx, min(number, 2**53), principal=principal())
+        body = b"".join(parts)
+    response = Response(body, content_type="application/octet-stream")
+    response.headers.set("Content-Disposition", "attachment", filename=found.name)
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _statuses() -> list[str]:
+    asked = words_argument("status")
+    if unknown := [status for status in asked if status not in list(Status)]:
+        raise Invalid([Fault("/status", f"Choose from: {', '.join(Status)}.") for _ in unknown[:1]])
+    return asked
+
+
+def _severities() -> list[int]:
+    asked = words_argument("severity")
+    if any(level not in ("0", "1", "2", "3", "4", "5") for level in asked):
+        raise Invalid([Fault("/severity", "Send a whole number from 0 to 5.")])
+    return [int(level) for level in asked]
+
+
+def _seen_last() -> Any:
+    parts = from_cursor(request.args.get("cursor", ""), str, int)
+    if parts is None:
+        return None
+    try:
+        return clock.parse(parts[0]), parts[1]
+    except ValueError:
+        raise Invalid([Fault("/cursor", "Use the cursor of the answer before, or leave it out.")]) from None

@@ -1,0 +1,182 @@
+"""What the API answers, as shapes for the OpenAPI document. More may be there: clients ignore what they do not know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+
+def _many(shape: type[Schema]) -> type[Schema]:
+    """The page of a list of these."""
+    name = shape.__name__.removesuffix("Schema")
+    return type(f"{name}ListSchema", (Schema,), {
+        "items": fields.List(fields.Nested(shape), required=True),
+        "next": fields.String(required=True, allow_none=True, metadata={"description": "Send it as ?cursor=."}),
+    })  # fmt: skip
+
+
+def _text(*, none: bool = False, **metadata: Any) -> fields.String:
+    return fields.String(required=True, allow_none=none, metadata=metadata)
+
+
+def _at(*, none: bool = False) -> fields.DateTime:
+    return fields.DateTime(required=True, allow_none=none)
+
+
+def _number(*, none: bool = False) -> fields.Integer:
+    return fields.Integer(required=True, allow_none=none)
+
+
+class FaultSchema(Schema):
+    pointer = _text(description="RFC 6901 JSON pointer into what was sent.")
+    detail = _text()
+
+
+class BlockerSchema(Schema):
+    kind = _text()
+    id = _text()
+    text = _text()
+
+
+class ProblemSchema(Schema):
+    """RFC 9457."""
+
+    type = _text()
+    title = _text()
+    status = _number()
+    detail = _text()
+    errors = fields.List(fields.Nested(FaultSchema))
+    blocked_by = fields.List(fields.Nested(BlockerSchema))
+
+
+class AcceptedSchema(Schema):
+    report = _text()
+    disposition = fields.String(
+        required=True, metadata={"enum": ["accepted", "update", "duplicate", "quarantined"]}
+    )
+    incident = _text(none=True)
+    status_url = _text(format="uri")
+
+
+class ReportStatusSchema(Schema):
+    report = _text()
+    disposition = _text()
+
+
+class IncidentSchema(Schema):
+    reference = _text()
+    title = _text()
+    status = _text()
+    severity = _number(none=True)
+    classification = _text()
+    tlp = _text()
+    owner = _number(none=True)
+    outlook = _text(none=True)
+    created_at = _at()
+    updated_at = _at()
+    restricted = fields.Boolean(required=True)
+    exercise = _text()
+
+
+class EntrySchema(Schema):
+    seq = _number()
+    at = _at()
+    actor = _text()
+    kind = _text()
+    text = _text()
+    hash = _text()
+
+
+class TaskSchema(Schema):
+    id = _number()
+    title = _text()
+    role = _text()
+    assignee = _number(none=True)
+    state = fields.String(required=True, metadata={"enum": ["open", "done", "cancelled"]})
+    outcome = _text(none=True)
+    due_at = _at(none=True)
+    blocking = _text(none=True)
+    fields_ = fields.List(fields.Dict(), required=True, data_key="fields")
+
+
+class AlertSchema(Schema):
+    id = _number()
+    kind = _text()
+    recipient = _text()
+    state = _text()
+    decision = _number()
+    attempts = fields.List(fields.Dict(), required=True)
+    acknowledged = fields.Dict(required=True, allow_none=True)
+
+
+class DecisionSchema(Schema):
+    id = _number()
+    result = fields.String(required=True, metadata={"enum": ["permit", "refer", "deny"]})
+    reasons = fields.List(fields.String(), required=True)
+    obligations = fields.List(fields.String(), required=True)
+    agreement = _text(none=True)
+    effective_tlp = _text()
+    valid_until = _at()
+    requested_by = _text()
+    approvals = fields.List(fields.Dict(), required=True)
+
+
+class RunSchema(Schema):
+    id = _number()
+    playbook = _text()
+    version = _text()
+    state = _text()
+    steps = fields.List(fields.Dict(), required=True)
+
+
+class ReportSchema(Schema):
+    id = _text()
+    received_at = _at()
+    via = _text()
+    disposition = _text()
+
+
+class FileSchema(Schema):
+    sha256 = _text()
+    size = _number()
+    state = _text()
+
+
+class NoteAnswerSchema(Schema):
+    id = _number()
+    item = _text()
+    version = _number()
+    at = _at()
+    author = _text()
+
+
+class ReleaseSchema(Schema):
+    release = _number()
+    state = _text()
+    decisions = fields.List(fields.Nested(DecisionSchema), required=True)
+    alerts = fields.List(fields.Nested(AlertSchema), required=True)
+    unreachable = fields.List(fields.Dict(), required=True)
+
+
+class AnswerSchema(Schema):
+    alert = _text()
+    answer = _text()
+    kind = _text()
+    assurance = _text()
+    at = _at()
+
+
+class PersonSchema(Schema):
+    id = _number()
+    name = _text()
+    role = _text()
+
+
+class ThingSchema(Schema):
+    """Something of an incident, with an id or a reference."""
+
+
+IncidentListSchema, EntryListSchema, TaskListSchema = _many(IncidentSchema), _many(EntrySchema), _many(TaskSchema)
+AlertListSchema, DecisionListSchema, RunListSchema = _many(AlertSchema), _many(DecisionSchema), _many(RunSchema)
+ReportListSchema, ThingListSchema = _many(ReportSchema), _many(ThingSchema)

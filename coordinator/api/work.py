@@ -1,0 +1,177 @@
+"""Tasks, decisions that wait for a second person, and answers to alerts."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+from sqlalchemy.orm import Session
+
+from coordinator.accounts.rules import Right
+from coordinator.alerts import service as alerts
+from coordinator.alerts.acknowledge import ANSWERS, KINDS
+from coordinator.api.access import needs, open_to, principal, store
+from coordinator.api.bodies import answer, json_body, page_limit, text_argument
+from coordinator.errors import NotFound
+from coordinator.incidents import queries
+from coordinator.outside.faults import Shape, load
+from coordinator.outside.fields import Choice, Instant, Text
+from coordinator.sharing import approvals
+from coordinator.sharing.models import ShareDecision
+from coordinator.status import outgoing, task_lists
+from coordinator.tasks import queries as task_queries
+from coordinator.tasks import schema as task_schema
+from coordinator.tasks import service as tasks
+
+routes = Blueprint("work", __name__)
+
+LARGEST_ID = 2**53 - 1
+
+
+class ApprovalSchema(Shape):
+    """`POST /decisions/{id}/approve`. Absent: 72 hours."""
+
+    until = Instant()
+
+
+class RefusalSchema(Shape):
+    """`POST /decisions/{id}/refuse`."""
+
+    reason = Text(2000, lines=True, required=True)
+
+
+class AcknowledgementSchema(Shape):
+    """`POST /acknowledgements/{token}`: who answers, and what."""
+
+    kind = Choice(KINDS, required=True)
+    by = Text(200, required=True)
+    answer = Choice(ANSWERS, required=True)
+    note = Text(4000, lines=True)
+
+
+_APPROVAL, _REFUSAL, _ACKNOWLEDGEMENT = ApprovalSchema(), RefusalSchema(), AcknowledgementSchema()
+
+
+@routes.get("/me")
+@needs(Right.COMPLETE_TASK)
+def me() -> Response:
+    """Who this token speaks for."""
+    one = principal()
+    return answer({
+        "id": one.user_id, "name": one.name, "role": one.role, "organisation": one.organisation_id,
+        "scopes": sorted(one.scopes or ()),
+    })  # fmt: skip
+
+
+@routes.get("/tasks")
+@needs(Right.READ_INCIDENTS)
+def my_tasks() -> Response:
+    """Open tasks of this person, or of their role and nobody yet; soonest due first."""
+    with store().read() as tx:
+        return answer(task_lists.my_tasks(
+            tx, principal=principal(), cursor=text_argument("cursor", longest=400), limit=page_limit()
+        ))  # fmt: skip
+
+
+@routes.get("/tasks/<int:number>")
+@needs(Right.READ_INCIDENTS)
+def one_task(number: int) -> Response:
+    """One task."""
+    with store().read() as tx:
+        return answer(task_queries.task_view(tx, _fits(number), principal=principal()))
+
+
+@routes.post("/tasks/<int:number>/complete")
+@needs(Right.COMPLETE_TASK)
+def complete(number: int) -> Response:
+    """Finish a task; what waits for it goes on."""
+    wanted = task_schema.load_completion(json_body())
+    with store().unit_of_work() as tx:
+        tasks.complete_task(
+            tx, _fits(number), principal=principal(), outcome=wanted["outcome"], result=wanted.get("result") or {}
+        )
+        tx.flush()
+        return answer(task_queries.task_view(tx, number, principal=principal()))
+
+
+@routes.post("/tasks/<int:number>/assign")
+@needs(Right.COMPLETE_TASK)
+def assign(number: int) -> Response:
+    """Give a task to one person, or back to its role."""
+    wanted = task_schema.load_assignment(json_body(optional=True))
+    with store().unit_of_work() as tx:
+        tasks.assign_task(tx, _fits(number), assignee_id=wanted.get("assignee"), principal=principal())
+        tx.flush()
+        return answer(task_queries.task_view(tx, number, principal=principal()))
+
+
+@routes.get("/decisions")
+@needs(Right.READ_INCIDENTS)
+def clearances() -> Response:
+    """Decisions that wait for a second person, oldest first."""
+    with store().read() as tx:
+        return answer(task_lists.clearances(
+            tx, principal=principal(), cursor=text_argument("cursor", longest=400), limit=page_limit()
+        ))  # fmt: skip
+
+
+@routes.get("/decisions/<int:number>")
+@needs(Right.READ_INCIDENTS)
+def one_decision(number: int) -> Response:
+    """One decision with its reasons."""
+    with store().read() as tx:
+        _seen(tx, number)
+        return answer(outgoing.decision(tx, number))
+
+
+@routes.post("/decisions/<int:number>/approve")
+@needs(Right.DECIDE)
+def approve(number: int) -> Response:
+    """Approve as the second person; answers the new decision, which may still wait or refuse."""
+    wanted = load(_APPROVAL, json_body(optional=True))
+    with store().unit_of_work() as tx:
+        _seen(tx, number)
+        made = approvals.approve(tx, number, principal=principal(), until=wanted.get("until"))
+        tx.flush()
+        return answer(outgoing.decision(tx, made.id))
+
+
+@routes.post("/decisions/<int:number>/refuse")
+@needs(Right.DECIDE)
+def refuse(number: int) -> Response:
+    """Refuse as the second person."""
+    wanted = load(_REFUSAL, json_body())
+    with store().unit_of_work() as tx:
+        _seen(tx, number)
+        made = approvals.refuse(tx, number, principal=principal(), reason=wanted["reason"])
+        tx.flush()
+        return answer(outgoing.decision(tx, made.id))
+
+
+@routes.post("/acknowledgements/<token>")
+@open_to("the link's unguessable token was sent to the contact; it opens this one alert and nothing else")
+def acknowledge(token: str) -> Response:
+    """Answer an alert; the same answer again gets the same result."""
+    wanted = load(_ACKNOWLEDGEMENT, json_body())
+    with store().unit_of_work() as tx:
+        result = alerts.acknowledge(
+            tx, token=token, kind=wanted["kind"], by=wanted["by"], answer=wanted["answer"], note=wanted.get("note"),
+            assurance="link",
+        )  # fmt: skip
+        return answer({
+            "alert": result.alert, "reference": result.reference, "answer": result.answer, "kind": result.kind,
+            "assurance": result.assurance, "at": result.at,
+        })  # fmt: skip
+
+
+def _fits(number: int) -> int:
+    if not 0 < number <= LARGEST_ID:
+        raise NotFound()
+    return number
+
+
+def _seen(tx: Session, number: int) -> None:
+    """Need-to-know of a decision is that of its incident. Raises NotFound."""
+    decision = tx.get(ShareDecision, _fits(number))
+    if decision is None:
+        raise NotFound()
+    if decision.incident_id is not None:
+        queries.check_visible(tx, decision.incident_id, principal=principal())
