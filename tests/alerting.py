@@ -147,13 +147,20 @@ class MailBox:
         return self.answer
 
 
+class _AnyPort(Controller):
+    """On whatever port the system gives; the library's own look at its server wants to know which."""
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
 @contextmanager
 def mail_server(box: MailBox) -> Iterator[str]:
     """A mail server on a free port; gives its URL."""
-    controller = Controller(box, hostname="127.0.0.1", port=0)
+    controller = _AnyPort(box, hostname="127.0.0.1", port=0)
     controller.start()
     try:
-        port = controller.server.sockets[0].getsockname()[1]
-        yield f"smtp://127.0.0.1:{port}"
+        yield f"smtp://127.0.0.1:{controller.port}"
     finally:
         controller.stop()

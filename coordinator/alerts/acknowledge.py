@@ -71,7 +71,7 @@ def acknowledge_for(
 ) -> AckResult:
     """An officer notes what a partner said by another way (a call, a meeting). Raises NotFound, Refused, Invalid."""
     _check("person", by, answer, note)
-    alert = rungs.locked(tx, alert_id)
+    alert = rungs.locked(tx, alert_id, principal=principal)
     if alert.state == "withdrawn":
         raise Refused("The alert was withdrawn.")
     return note_answer(

@@ -19,7 +19,7 @@ def withdraw(tx: Session, alert_id: int, *, principal: Principal, reason: str) -
     of its own. Asked twice, the second time changes nothing. Raises NotFound, Invalid without a reason."""
     if not reason.strip() or len(reason) > 2000:
         raise Invalid([Fault("/reason", "Say why, in at most 2000 characters.")])
-    alert, now = rungs.locked(tx, alert_id), clock.now()
+    alert, now = rungs.locked(tx, alert_id, principal=principal), clock.now()
     if alert.state == "withdrawn":
         return alert
     before, alert.state, alert.withdrawn_at = alert.state, "withdrawn", now
@@ -41,7 +41,7 @@ def redeliver(tx: Session, delivery_id: int, *, principal: Principal) -> Deliver
     alert_id = tx.execute(select(Delivery.alert_id).where(Delivery.id == delivery_id)).scalar_one_or_none()
     if alert_id is None:
         raise NotFound()
-    alert = rungs.locked(tx, alert_id)
+    alert = rungs.locked(tx, alert_id, principal=principal)
     delivery = tx.get_one(Delivery, delivery_id, populate_existing=True)
     if alert.state in rungs.SETTLED:
         raise Refused("This alert was answered or withdrawn: there is nothing to send.")

@@ -17,9 +17,11 @@ from coordinator.accounts.service import users_with_role
 from coordinator.alerts.models import Alert
 from coordinator.alerts.telling import tell
 from coordinator.alerts.wording import own_notice
+from coordinator.incidents.holds import lock_incident_row
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
-from coordinator.markings import Marking, Tlp
+from coordinator.incidents.service import add_member
+from coordinator.markings import Marking, Tlp, parse_tlp
 from coordinator.partners.queries import duty_role
 from coordinator.sharing.addressees import to_user
 from coordinator.sharing.models import Release, ShareDecision
@@ -70,13 +72,26 @@ def tell_approvers(tx: Session, decision_id: int) -> Sequence[Alert]:
     incident = tx.get_one(Incident, release.incident_id) if release.incident_id is not None else None
     asked = decision.requested_by.removeprefix("user:")
     exclude = {int(asked)} if decision.requested_by.startswith("user:") else set()
+    if incident is not None and incident.restricted:
+        lock_incident_row(tx, incident.id)
     told: list[Alert] = []
     roles = rights.approvers(decision.reasons, decision.effective_tlp, release.info_category)
     for role in sorted(str(role) for role in roles) or [duty_role(tx)]:
+        if incident is not None:
+            _let_know(tx, incident, role, exclude=exclude)
         told += tell_own(
             tx, key="clearance", role=role, incident=incident, exclude=exclude, exercise=release.exercise
         )
     return told
+
+
+def _let_know(tx: Session, incident: Incident, role: str, *, exclude: Collection[int]) -> None:
+    """Whoever is asked to clear something of a restricted incident has to be able to see it. Not so with RED: there the
+    named recipients are the originator's to say, and a person adds whom they allow."""
+    if incident.restricted and parse_tlp(incident.tlp) < Tlp.RED:
+        for user in users_with_role(tx, role):
+            if user.id not in exclude:
+                add_member(tx, incident, user.id, actor=SYSTEM)
 
 
 def _first_to_wait(tx: Session, decision: ShareDecision) -> bool:

@@ -12,12 +12,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
+from coordinator.accounts.principal import Principal
 from coordinator.alerts.audience import system_of, usable, ways_to
 from coordinator.alerts.ladder import Way, entry_due, next_way
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.errors import NotFound
 from coordinator.incidents.holds import lock_incident_row, settle_hold
 from coordinator.incidents.models import Incident
+from coordinator.incidents.queries import check_visible
 from coordinator.markings import Marking
 from coordinator.partners.models import Channel, Contact, Organisation
 from coordinator.sharing.addressees import Addressee, to_contact
@@ -134,11 +136,16 @@ def next_rung(tx: Session, alert_id: int, *, to: str = "next", reason: str = "")
     return None
 
 
-def locked(tx: Session, alert_id: int) -> Alert:
-    """The alert, held for this transaction; its incident is held first, always in that order. Raises NotFound."""
+def locked(tx: Session, alert_id: int, *, principal: Principal | None = None) -> Alert:
+    """The alert, held for this transaction; its incident is held first, always in that order.
+
+    Raises NotFound, also where `principal` may not know of the incident.
+    """
     found = tx.execute(select(Alert.incident_id).where(Alert.id == alert_id)).one_or_none()
     if found is None:
         raise NotFound()
+    if found.incident_id is not None and principal is not None:
+        check_visible(tx, found.incident_id, principal=principal)
     if found.incident_id is not None:
         lock_incident_row(tx, found.incident_id)
     query = select(Alert).where(Alert.id == alert_id).with_for_update()

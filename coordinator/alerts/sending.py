@@ -31,8 +31,8 @@ from coordinator.sharing.service import TextChanged, redecide
 from coordinator.store import store_of
 from coordinator.tasks.service import open_task
 
-#: How long a worker may hold a delivery: longer than the longest send.
-LEASE = timedelta(seconds=60)
+#: How long a worker may hold a delivery: longer than the longest send. A mail server may think before each word.
+LEASES = {"webhook": timedelta(seconds=60), "email": timedelta(minutes=5), "voice": timedelta(seconds=60)}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime 
     decision = _decide_again(tx, alert, delivery, now=now)
     if decision is None:
         return None
-    delivery.decision_id, delivery.fence, delivery.lease_until = decision.id, delivery.fence + 1, now + LEASE
+    delivery.decision_id, delivery.fence = decision.id, delivery.fence + 1
+    delivery.lease_until = now + LEASES[delivery.kind]
     tx.flush()
     if delivery.kind == "voice":
         calls.open_call(tx, alert, delivery)

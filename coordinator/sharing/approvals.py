@@ -16,6 +16,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused
 from coordinator.incidents.holds import lock_incident_row, settle_hold
 from coordinator.incidents.models import Incident
+from coordinator.incidents.queries import check_visible
 from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import CLEARANCE, check_text, redecide, settle_release
@@ -77,7 +78,7 @@ def withdraw_release(tx: Session, release_id: int, *, principal: Principal, reas
         raise Invalid([Fault("/reason", "Say why, in at most 2000 characters.")])
     if tx.get(Release, release_id) is None:
         raise NotFound()
-    release = _held(tx, release_id)
+    release = _held(tx, release_id, principal)
     if release.state != "awaiting-approval":
         raise Refused("Nothing of this release waits for a clearance.")
     release.state = "withdrawn"
@@ -98,7 +99,7 @@ def _open_decision(tx: Session, decision_id: int, principal: Principal) -> tuple
     decision = tx.get(ShareDecision, decision_id)
     if decision is None:
         raise NotFound()
-    release = _held(tx, decision.release_id)
+    release = _held(tx, decision.release_id, principal)
     if release.state == "withdrawn":
         raise Refused("This release was withdrawn by whoever asked for it.")
     if decision.result != Result.REFER:
@@ -131,10 +132,14 @@ def _answer(
     settle_hold(tx, kind=CLEARANCE, object_id=decision.id)
 
 
-def _held(tx: Session, release_id: int) -> Release:
-    """The release, locked (two answers at once wait for each other); its incident first, as everywhere."""
+def _held(tx: Session, release_id: int, principal: Principal) -> Release:
+    """The release, locked (two answers at once wait for each other); its incident first, as everywhere.
+
+    Raises NotFound where this person may not know of the incident.
+    """
     incident_id = tx.execute(select(Release.incident_id).where(Release.id == release_id)).scalar_one()
     if incident_id is not None:
+        check_visible(tx, incident_id, principal=principal)
         lock_incident_row(tx, incident_id)
     query = select(Release).where(Release.id == release_id).with_for_update()
     return tx.execute(query, execution_options={"populate_existing": True}).scalar_one()

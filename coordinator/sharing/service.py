@@ -17,6 +17,7 @@ from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarking
 from coordinator.incidents.holds import lock_incident_row, place_hold
 from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.incidents.queries import originator_claimed
 from coordinator.markings import Marking, combine, find_secrecy, parse_tlp
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.composed import Inputs, judge, valid_until
@@ -205,9 +206,7 @@ def _incident(tx: Session, release: Release) -> Incident | None:
 def _as_the_incident(incident: Incident) -> tuple[Marking, int | None, int | None]:
     """The marking, originator and unconfirmed teller that bind whatever is said of an incident."""
     marking = combine([Marking.from_json(incident.marking), Marking(tlp=parse_tlp(incident.tlp))])
-    claimed = incident.originator_id is not None and not incident.originator_confirmed_by
-    source_id = incident.source_id if claimed and incident.source_id != incident.originator_id else None
-    return marking, incident.originator_id, source_id
+    return marking, incident.originator_id, incident.source_id if originator_claimed(incident) else None
 
 
 def _item_version(tx: Session, given: int | ItemVersion, exercise: str) -> ItemVersion:

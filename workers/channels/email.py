@@ -10,7 +10,7 @@ import smtplib
 import ssl
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -18,7 +18,8 @@ from coordinator import clock
 from coordinator.alerts.sending import MailParcel, Outcome
 from coordinator.config import Settings
 
-SECONDS = 15.0
+#: For each word of the server; the lease of a mail (sending.LEASES) is longer than a whole conversation of them.
+SECONDS = 30.0
 
 
 def send(settings: Settings, parcel: MailParcel) -> Outcome:
@@ -28,7 +29,7 @@ def send(settings: Settings, parcel: MailParcel) -> Outcome:
     message = message_for(settings, parcel)
     try:
         with _connect(urlsplit(settings.smtp_url)) as server:
-            server.send_message(message)
+            _hand_over(server, message)
     except smtplib.SMTPRecipientsRefused as fault:
         codes = [code for code, _ in fault.recipients.values()]
         return _refusal(max(codes, default=450))
@@ -37,7 +38,7 @@ def send(settings: Settings, parcel: MailParcel) -> Outcome:
     except smtplib.SMTPResponseException as fault:
         return _refusal(fault.smtp_code)
     except smtplib.SMTPNotSupportedError:
-        return Outcome("retry", "the mail server offers no TLS")
+        return Outcome("retry", "the mail server does not offer what is needed (TLS, or addresses of any script)")
     except ssl.SSLError:
         return Outcome("retry", "the mail server's certificate could not be verified")
     except (OSError, smtplib.SMTPException) as fault:
@@ -60,6 +61,16 @@ def message_for(settings: Settings, parcel: MailParcel) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers to this
     message.set_content(parcel.letter.body)
     return message
+
+
+def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:
+    """As `send_message`, which would write ">From" where a line of the text begins with "From"."""
+    sender, receiver = str(message["From"].addresses[0].addr_spec), str(message["To"].addresses[0].addr_spec)
+    if (sender + receiver).isascii():
+        server.sendmail(sender, [receiver], message.as_bytes(policy=SMTP))
+    else:
+        options = ("SMTPUTF8", "BODY=8BITMIME")
+        server.sendmail(sender, [receiver], message.as_bytes(policy=SMTPUTF8), mail_options=options)
 
 
 def _refusal(code: int) -> Outcome:
