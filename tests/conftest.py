@@ -1,4 +1,4 @@
-"""Stores to test on: SQLite always, PostgreSQL where its binaries are. Each test has a database of its own."""
+"""Stores to test on: SQLite always, PostgreSQL where its binaries are. Each test begins with an empty one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from coordinator import config, migrations
@@ -49,6 +50,12 @@ def postgres_template(postgres_server: PostgresServer, tmp_path_factory: pytest.
     return database
 
 
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: PostgresServer, postgres_template: Database) -> Database:
+    """The one the tests of a session use in turn, emptied after each: making one costs half a second."""
+    return postgres_server.new_database(template=postgres_template.name)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> config.Settings:
     """Settings of a one-machine installation in a temporary folder, without a broker."""
@@ -70,13 +77,30 @@ def store(request: pytest.FixtureRequest, settings: config.Settings) -> Iterator
     if request.param == "sqlite":
         yield request.getfixturevalue("sqlite_store")
         return
-    server = request.getfixturevalue("postgres_server")
-    database = server.new_database(template=request.getfixturevalue("postgres_template").name)
+    database: Database = request.getfixturevalue("postgres_database")
     settings = replace(settings, database_url=database.app_url, owner_database_url=database.owner_url)
     made = Store(settings, vault=open_master_key(settings.master_key_file, create=True))
     yield made
     made.close()
-    server.drop_database(database)
+    empty(request.getfixturevalue("postgres_server"), database)
+
+
+def empty(server: PostgresServer, database: Database) -> None:
+    """Take every row away, as superuser: the record's triggers refuse it to everybody else. Ids begin at 1 again."""
+    url = server.superuser_url.replace("/postgres?", f"/{database.name}?")
+    with psycopg.connect(url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("SET lock_timeout = '10s'")
+        connection.execute("""
+            DO $$ DECLARE name text; BEGIN
+              FOR name IN SELECT tablename FROM pg_tables
+                          WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+                EXECUTE format('DELETE FROM %I', name);
+              END LOOP;
+              FOR name IN SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL LOOP
+                EXECUTE format('ALTER SEQUENCE %I RESTART', name);
+              END LOOP;
+            END $$""")
 
 
 @pytest.fixture
