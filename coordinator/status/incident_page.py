@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from coordinator.accounts.principal import Principal
+from coordinator.errors import NotFound
 from coordinator.incidents import queries as incidents
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import (
@@ -183,3 +184,26 @@ def links(tx: Session, incident: Incident, *, principal: Principal) -> list[dict
         for kind, other_id, way in dict.fromkeys(found)
         if other_id in seen
     ]  # fmt: skip
+
+
+def receipt(tx: Session, report: str, *, user_id: int) -> dict[str, Any]:
+    """What became of a report one filed oneself: {report, disposition, reference, tlp, received_at, files}.
+
+    Raises NotFound for anybody else's.
+    """
+    query = (
+        select(Report, Incident)
+        .outerjoin(Incident, Incident.id == Report.incident_id)
+        .where(Report.public_id == report, Report.user_id == user_id)
+    )
+    found = tx.execute(query).one_or_none()
+    if found is None:
+        raise NotFound()
+    files = select(Attachment).where(Attachment.report_id == found.Report.id).order_by(Attachment.id)
+    return {
+        "report": report, "disposition": found.Report.disposition, "received_at": found.Report.received_at,
+        "reference": reference_of(found.Incident) if found.Incident else None, "tlp": found.Report.tlp,
+        "restricted": bool(found.Incident and found.Incident.restricted), "digest": found.Report.raw_digest,
+        "files": [{"name": row.name, "sha256": row.sha256, "state": row.state, "size": row.size}
+                  for row in tx.execute(files).scalars()],
+    }  # fmt: skip

@@ -1,8 +1,83 @@
-"""(being written)"""
+"""The page behind the link in an alert: for contacts abroad who have no account. Opening it changes nothing.
+
+The link is the key: it was sent to one contact, for one alert. Text above GREEN is shown only to one who signed in.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import Any
 
-pages = Blueprint("acknowledge", __name__)
-WITHOUT_SESSION: frozenset[str] = frozenset()
+from flask import Blueprint, Response, redirect, request
+from flask_babel import gettext as _
+
+from coordinator.alerts import acknowledge as answers
+from coordinator.alerts.service import acknowledge
+from coordinator.errors import Gone, Invalid, NotFound
+from coordinator.status import outgoing
+from coordinator.web import access
+from coordinator.web import pages as page
+from coordinator.web.access import open_to
+
+pages = Blueprint("acknowledge", __name__, url_prefix="/a")
+
+#: The token in the address is what a forged form would have to know; there is no session to misuse, and readers of mail
+#: often refuse cookies: these forms carry no token of a session.
+WITHOUT_SESSION = frozenset({"acknowledge.answer"})
+
+
+@pages.get("/<token>")
+@open_to("the holder of the link in an alert; looking changes nothing and shows only what the label allows")
+def show(token: str) -> Response:
+    return _page(token, {}, {})
+
+
+@pages.post("/<token>")
+@open_to("the holder of the link in an alert")
+def answer(token: str) -> Any:
+    given = {name: request.form.get(name, "").strip()[:5000] for name in ("answer", "by", "note")}
+    if given["answer"] == "question" and not given["note"]:
+        return _page(token, given, {"note": _("Write your question.")}, code=422)
+    if given["answer"] not in answers.ANSWERS:
+        return _page(token, given, {"answer": _("Choose one of the three answers.")}, code=422)
+    try:
+        with access.store().unit_of_work() as tx:
+            acknowledge(
+                tx, token=token, kind="person", by=given["by"], answer=given["answer"], note=given["note"] or None,
+                assurance="session" if _reader_signed_in(tx, token) else "link",
+            )  # fmt: skip
+    except Invalid as error:
+        return _page(token, given, page.errors_by_field(error), code=422)
+    except (Gone, NotFound) as error:
+        return _gone(error)
+    return _private(redirect(f"/a/{token}?thanks={given['answer']}", code=303))
+
+
+def _page(token: str, values: dict[str, str], errors: dict[str, str], *, code: int = 200) -> Response:
+    with access.store().read() as tx:
+        try:
+            shown = outgoing.behind_link(tx, token)
+        except (Gone, NotFound) as error:
+            return _gone(error)
+        readable = shown["open"] or _reader_signed_in(tx, token)
+        text = outgoing.text_behind_link(tx, token) if readable else None
+    thanks = request.args.get("thanks", "") if request.method == "GET" else ""
+    return _private(page.show(
+        "acknowledge/alert.html", alert=shown, text=text, values=values, errors=errors, code=code,
+        thanks=thanks if any(one["answer"] == thanks for one in shown["answers"]) else "", exercise=shown["exercise"],
+    ))  # fmt: skip
+
+
+def _reader_signed_in(tx: Any, token: str) -> bool:
+    """Whether who looks is signed in here as somebody of the organisation that was told."""
+    principal = access.current()
+    return principal is not None and outgoing.is_reader(tx, token, organisation_id=principal.organisation_id)
+
+
+def _gone(error: Gone | NotFound) -> Response:
+    return _private(page.show("acknowledge/gone.html", error=error, code=error.status))
+
+
+def _private(answer: Any) -> Any:
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer

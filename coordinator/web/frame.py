@@ -24,7 +24,8 @@ def frame() -> dict[str, Any]:
     pulse = access.pulse()
     principal = access.current()
     return {
-        "own": pulse.watch.get("own", _own_name),
+        "own": pulse.watch.get("own", _own)[0],
+        "own_code": pulse.watch.get("own", _own)[1],
         "unwatched": pulse.watch.get("unwatched", unwatched),
         "counts": pulse.counts.get(principal.user_id, lambda: _counts(principal)) if principal else {},
     }
@@ -39,10 +40,11 @@ def unwatched() -> dict[str, datetime | None] | None:
     return {"since": newest}
 
 
-def _own_name() -> str:
+def _own() -> tuple[str, str]:
     with access.store().read() as tx:
-        query = select(Organisation.name).where(Organisation.is_own).order_by(Organisation.id).limit(1)
-        return tx.execute(query).scalar() or ""
+        query = select(Organisation.name, Organisation.code).where(Organisation.is_own)
+        found = tx.execute(query.order_by(Organisation.id).limit(1)).one_or_none()
+        return (found.name, found.code) if found else ("", "")
 
 
 def _counts(principal: Principal) -> dict[str, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask, Response, request, session
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, get_locale, gettext
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from coordinator.errors import NotParseable
@@ -55,8 +57,8 @@ def install(app: Flask, store: Store) -> None:
     Babel(app)
     _templates(app)
     for blueprint in BLUEPRINTS:
-        blueprint.before_request(_protect_form)
         app.register_blueprint(blueprint)
+        app.before_request_funcs.setdefault(blueprint.name, []).insert(0, _protect_form)
     app.register_error_handler(CSRFError, _form_expired)
     app.after_request(_vary)
 
@@ -103,6 +105,10 @@ def _templates(app: Flask) -> None:
         spaced=lambda code: (code, code.replace("-", " ").capitalize()),
         level_choice=lambda pair: (pair[0], f"{pair[0]} {pair[1]}"),
         label_choice=lambda label: (label, f"TLP:{label}"),
+        alert_kind_choice=lambda code: (code, words.name("alert-kind", code)),
+        organisation_choice=lambda row: (row.code, f"{row.name} ({row.code})"),
+        item_choice=_item_choice,
+        same=lambda code: (code, code),
         tri_choices=lambda table: [(code, name, "") for code, name in table.items()],
     )
     env.globals.update(
@@ -111,6 +117,13 @@ def _templates(app: Flask) -> None:
         direction=_direction, language=_language, explain=_explain,
     )  # fmt: skip
     app.context_processor(pages.common)
+
+
+def _item_choice(item: dict[str, Any]) -> tuple[str, str]:
+    """An item as something to tick: what it is, its label, whose it is, and how it begins."""
+    begins = item["content"] if isinstance(item["content"], str) else ""
+    whose = item["originator"] or gettext("ours")
+    return str(item["id"]), f"{words.name('item-kind', item['kind'])}, TLP:{item['tlp']}, {whose}: {begins[:80]}"
 
 
 def _explain(code: str) -> str:

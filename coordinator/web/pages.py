@@ -149,7 +149,7 @@ def common() -> dict[str, Any]:
 
 
 def country_codes(text: str) -> list[str]:
-    """Codes for names or codes with commas between: people write "Finland, EE". What is neither stays and is refused."""
+    """Codes for names or codes with commas between ("Finland, EE"). What is neither stays as it is, and is refused."""
     found = []
     for part in text.replace(";", ",").replace("\n", ",").split(","):
         word = part.strip()

@@ -120,6 +120,16 @@ STEP_KIND = {
     "playbook": _("Playbook"),
     "set": _("Automatic"),
 }
+STEP_TYPE = {
+    "action": _("Step"),
+    "if-condition": _("If"),
+    "while-condition": _("While"),
+    "switch-condition": _("Depending on"),
+    "parallel": _("All of these"),
+    "playbook-action": _("Playbook"),
+    "start": _("Start"),
+    "end": _("End"),
+}
 AGREEMENT_STATUS = {
     "in-force": (_("In force"), "good"),
     "provisional": (_("Provisionally in force"), "good"),
@@ -132,7 +142,7 @@ AGREEMENT_STATUS = {
 }
 TRI_STATE = {"yes": _("Yes"), "no": _("No"), "unknown": _("Not known")}
 VIA = {
-    "web-form": _("our form"),
+    "form": _("our form"),
     "webhook": _("signed webhook"),
     "email": _("e-mail"),
     "voice": _("voice, entered by an officer"),
@@ -202,6 +212,7 @@ _NAMES: dict[str, dict[str, object]] = {
     "attempt": ATTEMPT,
     "assurance": ASSURANCE,
     "step-kind": STEP_KIND,
+    "step-type": STEP_TYPE,
     "tri-state": TRI_STATE,
     "via": VIA,
     "item-kind": ITEM_KIND,

@@ -33,6 +33,7 @@ function countLeft(field) {
   let spoken = 0;
   const update = () => {
     const left = most - [...field.value].length;
+    line.hidden = most > 500 && left > most / 5;
     line.textContent = left >= 0 ? `${left} characters left` : `${-left} characters too many`;
     line.classList.toggle("over", left < 0);
     clearTimeout(spoken);
