@@ -275,7 +275,8 @@ def _refuse_dangling(step: Step, steps: Mapping[str, Step]) -> None:
         try:
             conditions.parse(step.condition)
         except conditions.ConditionFault as fault:
-            raise DocumentFault(f"/workflow/{escape(step.id)}/condition", f"the condition cannot be read: {fault}") from None
+            sentence = f"the condition cannot be read: {fault}"
+            raise DocumentFault(f"/workflow/{escape(step.id)}/condition", sentence) from None
 
 
 def _commands(body: Mapping[str, Any], pointer: str) -> tuple[Mapping[str, Any], ...]:

@@ -56,7 +56,7 @@ Events (events.py)
 Failure travels outward: the step's on_failure; else its branch has failed, and when the other branches have finished
 the block around it fails and follows its own on_failure, and so on; else workflow_exception, once; else the run needs
 attention. The failed tokens stay, so that a person can have the very step done again (Retry) or passed over (Skip),
-also while other branches still run.
+also while other branches still run; blocks that had failed around it are then recorded as waiting again.
 """
 
 from collections.abc import Mapping

@@ -43,6 +43,7 @@ def _reopen_around(machine: Machine, token: Token) -> None:
     for each in machine.lineage(token):
         if each is not token and each.status in ("failed", "stopped"):
             each.status, each.reason = "block", ""
+            machine.record(each, "waiting", reason="it is open again")
 
 
 def reckon_again(machine: Machine, token: Token, due_at: datetime | None) -> None:

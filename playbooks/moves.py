@@ -256,7 +256,6 @@ def _child_over(machine: Machine, token: Token) -> None:
         for child in children:
             if child.status not in ("ended", "failed"):
                 call_off(machine, child, "another branch failed")
-        token.children = [child.id for child in children if child.id in machine.state.tokens]
         fail(machine, token, Outcome("failed", reason=_branch_reasons(machine, failed)))
 
 
@@ -340,7 +339,6 @@ def stop_work(machine: Machine, token: Token, reason: str) -> None:
     for child in list(token.children):
         if machine.state.tokens[child].status not in ("ended", "failed"):
             call_off(machine, machine.state.tokens[child], reason)
-            token.children.remove(child)
 
 
 def call_off(machine: Machine, token: Token, reason: str) -> None:
@@ -353,3 +351,6 @@ def call_off(machine: Machine, token: Token, reason: str) -> None:
         machine.effects.append(CancelWork(token.key, reason))
     machine.cancel_timers(token)
     machine.state.tokens.pop(token.id, None)
+    parent = machine.state.tokens.get(token.parent or "")
+    if parent is not None and token.id in parent.children:
+        parent.children.remove(token.id)

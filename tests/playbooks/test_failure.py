@@ -25,7 +25,7 @@ from playbooks.events import (
 )
 from tests.playbooks.documents import Desk, action, block, document, end, line, sid, two_branches
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+HOUR = timedelta(hours=1)
 TEXT = {"type": "string", "value": ""}
 
 

@@ -1,6 +1,5 @@
 """The way through a playbook: steps, branches, joins, loops, and events that come late or twice."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +23,6 @@ from playbooks.events import (
 )
 from tests.playbooks.documents import Desk, action, block, document, end, line, two_branches
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 TEXT = {"type": "string", "value": ""}
 
 

@@ -21,7 +21,7 @@ from playbooks.events import (
 )
 from tests.playbooks.documents import Desk, action, document, end, sid
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+HOUR = timedelta(hours=1)
 TEXT = {"type": "string", "value": ""}
 
 
