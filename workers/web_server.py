@@ -1,7 +1,9 @@
-"""gunicorn as our web server: modules loaded once before the fork, store and application opened in each process."""
+"""gunicorn as our web server: the application is made once before the fork, connections are opened after it."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import socket
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from workers.heartbeat import Beat
 PROCESSES, THREADS = 2, 8
 BACKLOG = 512
 TIMEOUT = 60
+WARM = ("/healthz", "/readyz", "/sign-in", "/")
 
 
 class WebServer(BaseApplication):
@@ -30,7 +33,8 @@ class WebServer(BaseApplication):
         settings: dict[str, Any] = {
             "bind": self._bind, "workers": self._processes, "worker_class": "gthread", "threads": self._threads,
             "backlog": BACKLOG, "timeout": TIMEOUT, "graceful_timeout": 8, "keepalive": 15, "worker_tmp_dir": _memory(),
-            "post_fork": _post_fork, "worker_exit": _worker_exit, "loglevel": "warning", "accesslog": None,
+            "post_fork": self._post_fork, "worker_exit": self._worker_exit, "preload_app": True, "accesslog": None,
+            "loglevel": "warning",
             "control_socket_disable": True, "forwarded_allow_ips": "*" if self._proxies else "127.0.0.1,::1",
             "limit_request_line": 4094, "limit_request_fields": 60, "limit_request_field_size": 8190,
             "proc_name": "coordinator-web",
@@ -40,32 +44,30 @@ class WebServer(BaseApplication):
                 self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
-        """In each process, after the fork."""
+        """Once, before the fork: what it loads is shared by the processes. It leaves no connection open.
+
+        A few requests are answered for nobody, because what templates and mappers build at first use would otherwise be
+        built in every process (18 MB each).
+        """
         from coordinator.app import create_app
 
-        return create_app(_store())
+        self._store = Store(config.load())
+        application = create_app(self._store)
+        with contextlib.suppress(Exception):  # a database that is away now may be there for the first visitor
+            for path in WARM:
+                application.test_client().get(path)
+        self._store.close()
+        gc.collect()
+        gc.freeze()
+        return application
 
+    def _post_fork(self, server: Any, worker: Any) -> None:
+        die_with_parent()
+        self._beat = Beat(self._store, "web")
+        self._beat.start()
 
-_opened: list[Store] = []
-_beats: list[Beat] = []
-
-
-def _store() -> Store:
-    if not _opened:
-        _opened.append(Store(config.load()))
-    return _opened[0]
-
-
-def _post_fork(server: Any, worker: Any) -> None:
-    die_with_parent()
-    beat = Beat(_store(), "web")
-    beat.start()
-    _beats.append(beat)
-
-
-def _worker_exit(server: Any, worker: Any) -> None:
-    for beat in _beats:
-        beat.stop()
+    def _worker_exit(self, server: Any, worker: Any) -> None:
+        self._beat.stop()
 
 
 def _memory() -> str | None:
