@@ -87,6 +87,7 @@ OWN_NOTICES = {
     "quarantine": ("A report is in quarantine", "A report was put into quarantine and waits for a decision."),
     "endpoint-disabled": ("A partner's endpoint was disabled", "A partner's system answered that it is gone."),
     "run-stopped": ("A playbook needs you", "A playbook run has stopped and needs a decision{reference}."),
+    "job-dead": ("A job was given up", "Something failed again and again and waits for a person to send it again."),
     "flood": ("Many reports at once", "Reports arrive faster than they are handled; they are grouped."),
 }
 

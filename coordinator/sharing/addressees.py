@@ -18,7 +18,7 @@ from coordinator.markings import Tlp
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
 from coordinator.store import store_of
 
-#: A contact that nobody verified for this long is stale (points-of-contact practice: a check every half year).
+#: A contact that nobody verified for this long is stale: two of the half-yearly checks went by.
 STALE_AFTER = timedelta(days=365)
 PUBLIC = "PUBLIC"
 

@@ -136,12 +136,16 @@ class _Guard(IPFilterAdapter):
         watch_connections(self.poolmanager)
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-        host, pool = requests.adapters.HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
+        host: dict[str, Any]
+        pool: dict[str, Any]
+        host, pool = requests.adapters.HTTPAdapter.build_connection_pool_key_attributes(  # type: ignore[assignment]
+            self, request, verify, cert
+        )
         name, port = host["host"], host["port"]
         written = f"[{name}]" if ":" in name else name
         request.headers["Host"] = f"{written}:{port}" if port is not None else written
         if self._is_https_proto:
-            pool = {**pool, "assert_hostname": name, "server_hostname": name}  # the certificate is for the name
+            pool["assert_hostname"] = pool["server_hostname"] = name  # the certificate is for the name
         address = checked_address(name, port or (443 if self._is_https_proto else 80), self._allowed)
         host["host"] = f"[{address}]" if address.version == 6 else str(address)
         return host, pool
