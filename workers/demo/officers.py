@@ -14,8 +14,6 @@ import requests
 
 #: Who does the work of a role that nobody in the demo holds.
 STAND_INS = ("coordinator", "duty-officer", "release-authority", "legal-adviser", "analyst", "liaison-officer")
-#: Answers to decisions, by a word in the option; else the first option.
-PREFERRED = ("undetermined", "no", "not")
 
 
 class Officers:
@@ -149,8 +147,7 @@ def _result(task: dict[str, Any]) -> dict[str, Any]:
     for field in task.get("fields") or ():
         options, kind = field.get("options") or [], field.get("type", "string")
         if options:
-            preferred = [option for option in options if any(word in option for word in PREFERRED)]
-            value = (preferred or options)[0]
+            value = options[0]
         elif kind == "bool":
             value = "false"
         elif kind in ("integer", "long", "float"):
