@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +20,7 @@ FIRST_LINK = timedelta(minutes=15)
 FIRST_ADMINISTRATOR = "administrator@localhost"
 LINK_FILE = "first-administrator-link"
 DEFAULT_PORT = 8080
+BACKLOG = 512
 
 
 def register(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -114,10 +116,8 @@ def one_machine(settings: config.Settings, *, host: str, port: int) -> tuple[lis
 
     Also the text for when it is ready. The caller holds the lock of the folder. Raises Misconfigured, BrokerNotFound.
     """
-    from workers.web_server import listen
-
     try:
-        door = listen(host, port)
+        door = _listen(host, port)
     except OSError as fault:
         raise Misconfigured(f"Cannot listen on {host} port {port}: {fault.strerror}") from None
     address = _address(host, door.getsockname()[1])
@@ -178,6 +178,23 @@ def _first_administrator(store: Store, base_url: str) -> list[str]:
     with open(file, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
         out.write(link + "\n")
     return [f"First administrator: the one-time link is in {file} (15 minutes)."]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, open before anything is started: a taken port is known at once, port 0 becomes a number.
+
+    Raises OSError.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _address(host: str, port: int) -> str:

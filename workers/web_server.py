@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -73,20 +72,3 @@ class WebServer(BaseApplication):
 def _memory() -> str | None:
     """gunicorn's own signs of life go to memory where there is some, so that a slow disk kills no worker."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, open before anything is started: a taken port is known at once, port 0 becomes a number.
-
-    Raises OSError.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.runs.models import PlaybookVersion
-from playbooks.checks import check
 from playbooks.document import DocumentFault, Playbook, load
 from playbooks.library import shipped
 
@@ -131,6 +130,8 @@ _documents: dict[str, Playbook] = {}  # by digest; documents never change, so th
 
 
 def _checked(raw: bytes) -> Playbook:
+    from playbooks.checks import check  # brings JSON schemas, which only an import needs
+
     faults = [fault for fault in check(raw) if fault.severity == "fault"]
     if faults:
         raise Invalid([Fault(fault.pointer, fault.sentence) for fault in faults])
