@@ -18,6 +18,7 @@ from coordinator.web import (
     alerts,
     board,
     clearances,
+    endpoints,
     formats,
     incidents,
     live,
@@ -36,7 +37,8 @@ from coordinator.web.pulse import EVERY, Pulse
 
 BLUEPRINTS = (
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
-    clearances.pages, partners.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
+    clearances.pages, partners.pages,
+    endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages,
 )  # fmt: skip
 SESSION_SECONDS = 12 * 3600

@@ -131,14 +131,14 @@ STEP_TYPE = {
     "end": _("End"),
 }
 AGREEMENT_STATUS = {
-    "in-force": (_("In force"), "good"),
+    "draft": (_("Not signed"), "warn"),
+    "signed": (_("Signed, not yet in force"), "new"),
     "provisional": (_("Provisionally in force"), "good"),
-    "not-signed": (_("Not signed"), "warn"),
-    "not-yet": (_("Not yet in force"), "new"),
+    "in-force": (_("In force"), "good"),
     "suspended": (_("Suspended"), "warn"),
-    "notice-given": (_("Ending, notice given"), "warn"),
     "expired": (_("Expired"), "bad"),
     "terminated": (_("Terminated"), "bad"),
+    "superseded": (_("Superseded"), "plain"),
 }
 TRI_STATE = {"yes": _("Yes"), "no": _("No"), "unknown": _("Not known")}
 VIA = {

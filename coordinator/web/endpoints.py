@@ -1,0 +1,116 @@
+"""Endpoints of partner systems and their secrets: made here, shown once, rotated with overlap, revoked at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from coordinator.accounts.rules import Right
+from coordinator.errors import Invalid, NotFound
+from coordinator.markings import Tlp
+from coordinator.outside.faults import load
+from coordinator.partners import queries, service
+from coordinator.partners.models import Endpoint, EndpointKey, Organisation
+from coordinator.partners.schema import EndpointSchema
+from coordinator.partners.signing import generate_secret
+from coordinator.web import access
+from coordinator.web import pages as page
+from coordinator.web.access import needs
+
+pages = Blueprint("endpoints", __name__)
+
+_ENDPOINT = EndpointSchema()
+
+
+@pages.get("/partners/<code>/endpoints/new")
+@needs(Right.MANAGE_ENDPOINTS, fresh=True)
+def new(code: str) -> Response:
+    return _form(code, {"direction": "in"}, {})
+
+
+@pages.post("/partners/<code>/endpoints/new")
+@needs(Right.MANAGE_ENDPOINTS, fresh=True)
+def make(code: str) -> Any:
+    """The secret is shown in this one answer: there is nothing to redirect to."""
+    given = {name: request.form.get(name, "").strip() for name in ("id", "direction", "url", "tlp_max")}
+    secret = generate_secret()
+    data = given | {"organisation": code, "secret": secret, "restricted": bool(request.form.get("restricted"))}
+    try:
+        wanted = load(_ENDPOINT, data)
+        with access.store().unit_of_work() as tx:
+            if _by_slug(tx, wanted["id"]) is not None:
+                return _form(code, given, {"id": _("There is an endpoint with this name: choose another.")}, status=422)
+            service.put_endpoint(tx, wanted, actor=access.required().actor)
+    except Invalid as error:
+        return _form(code, given, page.errors_by_field(error), status=422)
+    return _secret_page(code, wanted["id"], secret, rotated=False)
+
+
+@pages.post("/endpoints/<int:endpoint_id>/rotate")
+@needs(Right.MANAGE_ENDPOINTS, fresh=True)
+def rotate(endpoint_id: int) -> Any:
+    secret = generate_secret()
+    with access.store().unit_of_work() as tx:
+        row = _endpoint(tx, endpoint_id)
+        code = tx.get_one(Organisation, row.organisation_id).code
+        service.add_secret(tx, endpoint_id, secret, actor=access.required().actor)
+        slug = row.slug
+    return _secret_page(code, slug, secret, rotated=True)
+
+
+@pages.post("/endpoints/<int:endpoint_id>/keys/<int:key_id>/revoke")
+@needs(Right.MANAGE_ENDPOINTS, fresh=True)
+def revoke(endpoint_id: int, key_id: int) -> Any:
+    with access.store().unit_of_work() as tx:
+        row = _endpoint(tx, endpoint_id)
+        key = tx.get(EndpointKey, key_id)
+        if key is None or key.endpoint_id != endpoint_id:
+            raise NotFound()
+        service.revoke_key(tx, key_id, actor=access.required().actor, reason=_reason())
+        code = tx.get_one(Organisation, row.organisation_id).code
+    return page.after("partners.one", _("The key is revoked: nothing signed with it is taken any more."), code=code)
+
+
+@pages.post("/endpoints/<int:endpoint_id>/disable")
+@needs(Right.MANAGE_ENDPOINTS, fresh=True)
+def disable(endpoint_id: int) -> Any:
+    with access.store().unit_of_work() as tx:
+        row = _endpoint(tx, endpoint_id)
+        service.disable_endpoint(tx, endpoint_id, actor=access.required().actor, reason=_reason())
+        code = tx.get_one(Organisation, row.organisation_id).code
+    return page.after("partners.one", _("The endpoint is no longer used."), code=code)
+
+
+def _secret_page(code: str, slug: str, secret: str, *, rotated: bool) -> Response:
+    return page.show(
+        "partners/secret.html", here="partners", org_code=code, slug=slug, secret=secret, rotated=rotated
+    )
+
+
+def _reason() -> str:
+    return request.form.get("reason", "").strip()[:500] or _("by hand")
+
+
+def _endpoint(tx: Session, endpoint_id: int) -> Endpoint:
+    row = tx.get(Endpoint, endpoint_id)
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _by_slug(tx: Session, slug: str) -> Endpoint | None:
+    return next((row for row in queries.endpoints(tx) if row.slug == slug), None)
+
+
+def _form(code: str, values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
+    with access.store().read() as tx:
+        row = queries.organisation_by_code(tx, code)
+        if row is None:
+            raise NotFound()
+    return page.show(
+        "partners/endpoint.html", here="partners", org=row, values=values, errors=errors, code=status,
+        labels_tlp=[label.value for label in Tlp],
+    )  # fmt: skip
