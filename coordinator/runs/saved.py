@@ -26,7 +26,8 @@ def save_state(tx: Session, run: Run, state: State) -> None:
     plain = state.to_dict()
     tokens: dict[str, Any] = plain.pop("tokens")
     run.scope, run.state, run.version = plain, state.status, run.version + 1
-    known = dict(tx.execute(select(RunToken.token, RunToken.data).where(RunToken.run_id == run.id)).tuples().all())
+    rows = tx.execute(select(RunToken.token, RunToken.data).where(RunToken.run_id == run.id))
+    known = {row.token: row.data for row in rows}
     gone = [token for token in known if token not in tokens]
     if gone:
         tx.execute(delete(RunToken).where(RunToken.run_id == run.id, RunToken.token.in_(gone)))
