@@ -22,7 +22,7 @@ from coordinator.incidents.items import read_item, write_item
 from coordinator.incidents.models import ItemVersion
 from coordinator.markings import Marking
 from coordinator.partners.models import Contact
-from coordinator.partners.service import mark_suspect
+from coordinator.partners.service import mark_suspect, verify_contact
 from coordinator.sharing.models import Release
 from coordinator.tasks.service import open_task
 from coordinator.vault import token_hash
@@ -128,6 +128,8 @@ def note_answer(
         about=("alert", alert.id), exercise=alert.exercise,
     )  # fmt: skip
     timeline.pending(tx, "alert.acknowledged", alert.id, exercise=alert.exercise)
+    if enough and alert.kind == "check" and delivery is not None and delivery.contact_id is not None:
+        verify_contact(tx, delivery.contact_id, actor=actor, how="ping")
     if answer == "question":
         _ask_somebody(tx, alert)
     if answer == "not-for-me":
