@@ -24,8 +24,8 @@ from coordinator.interchange.world import load_world
 from coordinator.store import Store
 from coordinator.timeline.models import Pending
 from workers.children import ChildSpec, is_ready
-from workers.commands import one_machine
 from workers.demo import world as fiction
+from workers.one_machine import one_machine
 
 PATIENCE = 90.0
 

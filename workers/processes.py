@@ -124,16 +124,6 @@ def run_relay(store: Store, subscribers: Mapping[str, Sequence[Job]] | None = No
     return 0
 
 
-def _warm_celery(store: Store) -> None:
-    celery = app.make_celery(store.settings.redis_url)
-
-    @celery.task(name=app.JOB, shared=False)
-    def nothing() -> None:
-        """Only so that Celery builds what it builds for a task."""
-
-    celery.Worker(pool="solo", loglevel="WARNING", quiet=True)
-
-
 def worker_process(queues: Sequence[str] = app.QUEUES, threads: int = THREADS) -> int:
     """One worker over all our jobs, with a store of its own."""
     from workers.relay import JOBS
@@ -151,7 +141,7 @@ def run_workers(count: int, *, queues: Sequence[str] = app.QUEUES, threads: int 
     from workers.forks import Forks, Part
 
     preload()
-    warm_up(config.load(), _warm_celery)
+    warm_up(config.load())
     parts = [Part(f"worker-{number + 1}", lambda: worker_process(queues, threads)) for number in range(count)]
     if relay:
         parts.append(Part("relay", relay_process, stop_order=1))

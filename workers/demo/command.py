@@ -28,6 +28,7 @@ from workers.demo import world as fiction
 from workers.demo.officers import Officers
 from workers.demo.partner import StandIn, send_report
 from workers.demo.story import Teller
+from workers.one_machine import one_machine
 from workers.supervisor import AlreadyRunning, Tree, hold_lock
 
 #: The whole story has to be over within this many seconds with `--exit`.
@@ -138,8 +139,6 @@ def _keep_serving(store: Store, base_url: str, tree: Tree) -> int:
 
 @contextmanager
 def _running(home: Path, mail_port: int, port: int) -> Iterator[tuple[Tree, str, Store]]:
-    from workers.commands import one_machine
-
     os.environ.update({
         "COORDINATOR_DATA_DIR": str(home), "COORDINATOR_OUTBOUND_ALLOW_PRIVATE": "yes",
         "COORDINATOR_SMTP_URL": f"smtp://127.0.0.1:{mail_port}", "COORDINATOR_MAIL_FROM": "desk@ee.example",
