@@ -82,6 +82,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "incident.rejected": (INCIDENT_OVER,),
     "incident.duplicate": (INCIDENT_OVER,),
     "incident.changed": (FACTS_CHANGED,),
+    "note.added": (),  # nobody is told: open pages were nudged with the commit
     "task.opened": (TELL_TASK,),
     "task.completed": (TASK_FINISHED, FINISH_CALL),
     "task.cancelled": (TASK_FINISHED, FINISH_CALL),
