@@ -49,6 +49,8 @@ class Beat(threading.Thread):
 
     def stop(self) -> None:
         self._over.set()
+        if not self.ident:  # it never began
+            return
         self.join(timeout=5)
         try:
             with self._store.unit_of_work() as tx:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from celery import signals
 from sqlalchemy import select
 from sqlalchemy.orm import configure_mappers
 
@@ -93,7 +94,7 @@ def run_worker(
         jobs.run(store, pending_id, lease, jobs_by_name)
 
     beat = Beat(store, "worker", {"queues": list(queues), "threads": threads})
-    beat.start()
+    signals.worker_ready.connect(lambda **_: beat.start(), weak=False)  # not before it takes work, and ends in order
     worker = celery.Worker(
         pool="threads", concurrency=threads, queues=list(queues), loglevel="WARNING", without_gossip=True,
         without_mingle=True, without_heartbeat=True, hostname=f"worker-{os.getpid()}@%h", quiet=True,

@@ -1,4 +1,4 @@
-"""Doing in this process what relay and worker would do: every row that is due, until none is. No broker, the same code."""
+"""Doing here what relay and worker would do: every row that is due, until none is. No broker, the same code."""
 
 from __future__ import annotations
 

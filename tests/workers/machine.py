@@ -26,6 +26,7 @@ TABLE: Mapping[str, tuple[Job, ...]] = {
     "test.write": (Job("write", "tests.workers.machine:write"),),
     "test.pair": (Job("first", "tests.workers.machine:write"), Job("second", "tests.workers.machine:write_other")),
     "test.hang-once": (Job("hang-once", "tests.workers.machine:hang_once"),),
+    "test.slow": (Job("slow", "tests.workers.machine:slow"),),
     "test.outside": (Job("outside", "tests.workers.machine:outside", "alerts", True),),
     "test.fail": (Job("fail", "tests.workers.machine:fail"),),
     "test.nothing": (),
@@ -92,8 +93,8 @@ class Machine:
 
     def effects(self, what: str = "write") -> list[int]:
         with self.store.read() as tx:
-            rows = tx.execute(text("SELECT object_id FROM effects WHERE what = :what ORDER BY object_id"), {"what": what})
-            return list(rows.scalars())
+            query = text("SELECT object_id FROM effects WHERE what = :what ORDER BY object_id")
+            return list(tx.execute(query, {"what": what}).scalars())
 
     def waiting(self) -> int:
         with self.store.read() as tx:
@@ -157,6 +158,11 @@ def hang_once(tx, object_id):
         time.sleep(600)
 
 
+def slow(tx, object_id):
+    _effect(tx, "write", object_id)
+    time.sleep(0.05)
+
+
 def outside(store, object_id):
     with store.unit_of_work() as tx:
         _effect(tx, "outside", object_id)
@@ -172,10 +178,25 @@ def main(part: str) -> int:
 
     store = Store(config.load())
     processes.set_up_logging("INFO")
+    jobs = {job.name: job for followers in TABLE.values() for job in followers}
     if part == "worker":
-        jobs = {job.name: job for followers in TABLE.values() for job in followers}
         return processes.run_worker(store, jobs)
+    if part == "forks":
+        return _forks(store.settings, jobs)
     return processes.run_relay(store, TABLE)
+
+
+def _forks(settings: config.Settings, jobs: Mapping[str, Job]) -> int:
+    from workers import processes
+    from workers.forks import Forks, Part
+
+    def worker() -> int:
+        return processes.run_worker(Store(settings), jobs)
+
+    def relay() -> int:
+        return processes.run_relay(Store(settings), TABLE)
+
+    return Forks([Part("one", worker), Part("two", worker), Part("relay", relay, stop_order=1)]).run()
 
 
 if __name__ == "__main__":
