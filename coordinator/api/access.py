@@ -48,6 +48,19 @@ def needs(right: Right) -> Callable[[View], View]:
     return declare
 
 
+def signed_in(view: View) -> View:
+    """The view is for anybody with a token that holds: it says nothing but who that is."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        g.principal = _bearer()
+        g.actor = g.principal.actor
+        return view(*args, **kwargs)
+
+    guarded.access = ("signed-in", "any account")  # type: ignore[attr-defined]
+    return guarded
+
+
 def open_to(reason: str) -> Callable[[View], View]:
     """The view asks for no account; `reason` says why that is right."""
 

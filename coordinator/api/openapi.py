@@ -116,7 +116,7 @@ def _add(spec: APISpec, rule: Rule, operation: Operation) -> None:
         "summary": (view.__doc__ or "").strip().partition("\n")[0],
         "parameters": _parameters(rule, operation, signed=kind == "signed"),
         "responses": _responses(operation),
-        "security": [{"token": []}] if kind == "needs" else [],
+        "security": [{"token": []}] if kind in ("needs", "signed-in") else [],
     }
     if kind == "needs":
         described["description"] = f"Needs the right `{what.value}`."

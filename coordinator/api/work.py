@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from coordinator.accounts.rules import Right
 from coordinator.alerts import service as alerts
 from coordinator.alerts.acknowledge import ANSWERS, KINDS
-from coordinator.api.access import needs, open_to, principal, store
+from coordinator.api.access import needs, open_to, principal, signed_in, store
 from coordinator.api.bodies import answer, json_body, page_limit, text_argument
 from coordinator.errors import NotFound
 from coordinator.incidents import queries
@@ -51,7 +51,7 @@ _APPROVAL, _REFUSAL, _ACKNOWLEDGEMENT = ApprovalSchema(), RefusalSchema(), Ackno
 
 
 @routes.get("/me")
-@needs(Right.COMPLETE_TASK)
+@signed_in
 def me() -> Response:
     """Who this token speaks for."""
     one = principal()

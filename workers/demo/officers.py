@@ -14,6 +14,8 @@ import requests
 
 #: Who does the work of a role that nobody in the demo holds.
 STAND_INS = ("coordinator", "duty-officer", "release-authority", "legal-adviser", "analyst", "liaison-officer")
+#: States of an alert that reached the other side.
+ARRIVED = ("delivered", "handed-over", "acknowledged")
 
 
 class Officers:
@@ -34,6 +36,10 @@ class Officers:
         return self._sessions[role].request(
             method, f"{self.base_url}/api/v1{path}", json=body, headers=headers, timeout=20
         )
+
+    def names(self) -> dict[str, str]:
+        """Actor as the record writes it -> the role that person plays here."""
+        return {f"user:{self.get(role, '/me')['id']}": role for role in self._sessions}
 
     def find_incident(self, *, seconds: float = 20.0) -> str:
         """The reference of the newest incident, as soon as there is one."""
@@ -73,12 +79,24 @@ class Officers:
             )  # fmt: skip
             if answer.ok:
                 self.say("coordinator closes the incident")
+                self._see_everyone_told(reference, seconds=seconds)
                 return
             if answer.status_code != 409:
                 answer.raise_for_status()
             self._do_tasks(reference)
             self._clear(reference)
         raise TimeoutError(f"closing stayed refused: {answer.text[:500]}")
+
+    def _see_everyone_told(self, reference: str, *, seconds: float) -> None:
+        """Wait until every partner that was told of the incident has been told that it is closed."""
+        for _ in _until(seconds):
+            self._clear(reference)
+            alerts = self.get("coordinator", f"/incidents/{reference}/alerts", limit=100)["items"]
+            told = {alert["recipient"] for alert in alerts if alert["kind"] in ("initial", "update")}
+            over = {alert["recipient"] for alert in alerts if alert["kind"] == "closure" and alert["state"] in ARRIVED}
+            if told <= over:
+                return
+        raise TimeoutError("not every partner was told of the closure")
 
     def _do_tasks(self, reference: str) -> int:
         done = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
+from typing import Any
 
 import requests
 
@@ -16,6 +17,7 @@ class Teller:
     def __init__(self, officers: Officers, reference: str) -> None:
         self._officers = officers
         self._path = f"/incidents/{reference}/timeline"
+        self._names = officers.names()
         self._seen = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -45,10 +47,20 @@ class Teller:
                 for entry in page["items"]:
                     if entry["seq"] > self._seen:
                         self._seen = entry["seq"]
-                        print(f"{entry['at'][11:23]:<12} {entry['kind']:<20} {entry['actor']:<18} {entry['text']}",
-                              flush=True)  # fmt: skip
+                        if _worth_telling(entry):
+                            who = self._names.get(entry["actor"], entry["actor"].partition(":")[0])
+                            print(f"{entry['at'][11:23]} {entry['kind']:<20} {who:<18} {entry['text']}", flush=True)
                 cursor = page.get("next")
                 if not cursor:
                     return
         except requests.RequestException:
             return
+
+
+def _worth_telling(entry: dict[str, Any]) -> bool:
+    """Steps of a run pass several states and some have no name: the story tells when named ones are reached and
+    done."""
+    if entry["kind"] != "run.step":
+        return True
+    text = entry["text"]
+    return not text.startswith(("start--", "end--")) and text.endswith((": waiting.", ": succeeded.", ": failed."))
