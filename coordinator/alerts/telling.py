@@ -23,7 +23,7 @@ from coordinator.errors import Fault, Invalid, Refused
 from coordinator.incidents.holds import lock_incident_row, place_hold
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.references import new_public_id, partner_reference, reference_of
-from coordinator.markings import Marking, Tlp, parse_tlp
+from coordinator.markings import Marking, parse_tlp
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.inputs_from_world import addressee_of
 from coordinator.sharing.models import Release, ShareDecision
@@ -94,7 +94,6 @@ def tell(
     label = Marking.from_json(release.marking).effective
     if tlp_max and label > parse_tlp(tlp_max):
         raise Refused(f"The text is {label.label}, and at most TLP:{tlp_max} may be told here.")
-    release.facts = {**_facts(incident, release, label), **release.facts}
     found, unreachable = list(addressees or ()), tuple[Unreachable, ...]()
     if audience is not None:
         resolved = find(tx, audience, incident=incident, exercise=release.exercise, tlp=label)
@@ -165,14 +164,6 @@ def raise_approved(tx: Session, decision_id: int) -> Alert | None:
         return None
     rungs.requeue(tx, alert, delivery)
     return alert
-
-
-def _facts(incident: Incident | None, release: Release, label: Tlp) -> dict[str, Any]:
-    """What goes along beside the text: the incident's own facts only where the text is at least as strict as it."""
-    noticed, states = release.created_at, []
-    if incident is not None and not incident.restricted and label >= parse_tlp(incident.tlp):
-        noticed, states = incident.noticed_at or incident.detected_at or noticed, list(incident.states_affected)
-    return {"noticed_at": clock.rfc3339(noticed), "states_affected": states}
 
 
 def _reference(tx: Session, incident: Incident | None, addressee: Addressee) -> str:

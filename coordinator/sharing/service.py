@@ -20,7 +20,7 @@ from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import originator_claimed
 from coordinator.markings import Marking, combine, find_secrecy, parse_tlp
 from coordinator.sharing.addressees import Addressee
-from coordinator.sharing.composed import Inputs, judge, valid_until
+from coordinator.sharing.composed import Inputs, content_digest, judge, valid_until
 from coordinator.sharing.inputs_from_world import addressee_of, digest_of, gather, text_of
 from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
 from coordinator.sharing.rules import POLICY_VERSION, Result
@@ -68,7 +68,7 @@ def prepare_release(
 
     `items`: the item versions it was composed from. `marking` and `originator_id` are what the author declares; where
     neither marking nor items are given, the text is taken for whatever the incident is, and for its originator's. The
-    marking is never looser than any part. `facts` go along in the envelope: noticed_at (RFC 3339), states_affected.
+    marking is never looser than any part. `facts`: what else goes along in the envelope.
     """
     _check(kind, title, body, info_category)
     exercise = incident.exercise if incident is not None else exercise
@@ -85,18 +85,21 @@ def prepare_release(
         )
         for name, text in (("title", title), ("body", body))
     }  # fmt: skip
+    digest = content_digest(
+        kind=kind, title=title, body=body, marking=whole, purpose=purpose, language=language, exercise=exercise,
+        reply_by=clock.rfc3339(reply_by) if reply_by else None, items=[f"{part.item}@{part.version}" for part in parts],
+    )  # fmt: skip
+    now = clock.now()
     release = Release(
         incident_id=incident.id if incident is not None else None, kind=kind, purpose=purpose, language=language,
         info_category=info_category, title_version_id=written["title"].id, body_version_id=written["body"].id,
-        marking=whole.to_json(), originator_id=originator_id, content_digest="0" * 64, reply_by=reply_by,
-        in_reply_to_id=in_reply_to.id if in_reply_to else None, ack=ack, ladder=list(ladder), facts=facts or {},
-        requested_by=requested_by, created_at=clock.now(), exercise=exercise,
+        marking=whole.to_json(), originator_id=originator_id, content_digest=digest, reply_by=reply_by, ack=ack,
+        in_reply_to_id=in_reply_to.id if in_reply_to else None, ladder=list(ladder), requested_by=requested_by,
+        facts={**_facts(incident, whole, now), **(facts or {})}, created_at=now, exercise=exercise,
     )  # fmt: skip
     tx.add(release)
     tx.flush()
     tx.add_all(ReleaseItem(release_id=release.id, item_version_id=part.id, exercise=exercise) for part in parts)
-    tx.flush()
-    release.content_digest = digest_of(tx, release, title=title, body=body)
     tx.flush()
     return release
 
@@ -207,6 +210,15 @@ def _as_the_incident(incident: Incident) -> tuple[Marking, int | None, int | Non
     """The marking, originator and unconfirmed teller that bind whatever is said of an incident."""
     marking = combine([Marking.from_json(incident.marking), Marking(tlp=parse_tlp(incident.tlp))])
     return marking, incident.originator_id, incident.source_id if originator_claimed(incident) else None
+
+
+def _facts(incident: Incident | None, marking: Marking, now: datetime) -> dict[str, Any]:
+    """noticed_at (RFC 3339) and states_affected for the envelope, fixed now: every attempt sends the same. The
+    incident's own facts go along only with a text at least as strict as the incident."""
+    noticed, states = now, list[str]()
+    if incident is not None and not incident.restricted and marking.effective >= parse_tlp(incident.tlp):
+        noticed, states = incident.noticed_at or incident.detected_at or now, list(incident.states_affected)
+    return {"noticed_at": clock.rfc3339(noticed), "states_affected": states}
 
 
 def _item_version(tx: Session, given: int | ItemVersion, exercise: str) -> ItemVersion:
