@@ -10,22 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, text, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.models import User
-from coordinator.incidents import rules
+from coordinator.incidents import rules, statements
 from coordinator.incidents.changes import close_off
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound, incident_values, items_of
 from coordinator.incidents.items import marking_of_report, write_items
 from coordinator.incidents.models import (
     Attachment,
-    ExternalReference,
     Incident,
     IncidentMember,
-    PartnerReference,
     Report,
 )
 from coordinator.incidents.references import new_partner_reference, partner_reference, reference_of
@@ -71,10 +69,10 @@ def file_report(tx: Session, inbound: Inbound, received: Received, *, released: 
     originator, reason = _originator(tx, inbound, received)
     reason = _odd(tx, inbound, received) or reason
     same, known = _look_around(tx, inbound, received)
-    if reason and not released:
-        return Filed(disposition="quarantined", reason=_quarantine(tx, inbound, received, reason), **said)
     if same is not None:
         return Filed(**said, **_duplicate(tx, inbound, same))
+    if reason and not released:
+        return Filed(disposition="quarantined", reason=_quarantine(tx, inbound, received, reason), **said)
     if known is not None:
         return Filed(**said, **_attach(tx, inbound, received, known, originator))
     if received.kind == "receipt":
@@ -124,37 +122,11 @@ def _look_around(tx: Session, inbound: Inbound, received: Received) -> tuple[int
     """(an earlier report with the same bytes, the incident this belongs to), each once for all processes at once."""
     external_id = received.report.get("external_id")
     _one_at_a_time(tx, inbound, external_id)
-    same = (
-        select(func.min(Report.id))
-        .where(
-            Report.organisation_id == inbound.organisation_id, Report.raw_digest == inbound.raw_digest,
-            Report.exercise == inbound.exercise, Report.id != inbound.id,
-            Report.disposition.in_(("accepted", "update", "quarantined")),
-        )
-        .scalar_subquery()
-    )  # fmt: skip
-    known = (
-        select(func.min(ExternalReference.incident_id))
-        .where(
-            ExternalReference.organisation_id == inbound.organisation_id,
-            ExternalReference.external_id == external_id, ExternalReference.exercise == inbound.exercise,
-        )
-        .scalar_subquery()
-    )  # fmt: skip
-    reply_to = received.alert.get("in_reply_to")
-    replied = (
-        select(func.min(PartnerReference.incident_id))
-        .where(
-            PartnerReference.organisation_id == inbound.organisation_id, PartnerReference.reference == reply_to,
-            PartnerReference.exercise == inbound.exercise,
-        )
-        .scalar_subquery()
-    )  # fmt: skip
-    asked = [same]
-    asked += [known] if external_id else []
-    asked += [replied] if reply_to else []
-    first, *others = tx.execute(select(*asked)).one()
-    return first, next((one for one in others if one is not None), None)
+    first, known, replied = tx.execute(statements.LOOK_AROUND, {
+        "organisation_id": inbound.organisation_id, "raw_digest": inbound.raw_digest, "exercise": inbound.exercise,
+        "report_id": inbound.id, "external_id": external_id, "in_reply_to": received.alert.get("in_reply_to"),
+    }).one()  # fmt: skip
+    return first, known if known is not None else replied
 
 
 def _one_at_a_time(tx: Session, inbound: Inbound, external_id: str | None) -> None:
@@ -164,10 +136,9 @@ def _one_at_a_time(tx: Session, inbound: Inbound, external_id: str | None) -> No
     """
     if tx.get_bind().dialect.name != "postgresql":
         return
-    names = sorted([f"same/{inbound.organisation_id}/{inbound.raw_digest}"]
-                   + ([f"external/{inbound.organisation_id}/{external_id}"] if external_id else []))  # fmt: skip
-    for name in names:
-        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+    one = f"same/{inbound.organisation_id}/{inbound.raw_digest}"
+    two = f"external/{inbound.organisation_id}/{external_id}" if external_id else one
+    tx.execute(statements.TAKE_TURNS, {"one": min(one, two), "two": max(one, two)})
 
 
 # ---------------------------------------------------------------- the four ways
@@ -246,7 +217,7 @@ def _safer(incident: Incident, inbound: Inbound, report: dict[str, Any]) -> dict
 def _open(tx: Session, inbound: Inbound, received: Received, originator: int | None) -> dict[str, Any]:
     report, now = received.report, clock.now()
     values = incident_values(inbound, report, originator, now)
-    incident_id = tx.execute(insert(Incident).values(**values).returning(Incident.id)).scalar_one()
+    incident_id = tx.execute(statements.OPEN_INCIDENT, values).scalar_one()
     incident = _Opened(incident_id, inbound.exercise, inbound.data_key_id, now)
     if values["restricted"]:
         _add_members(tx, incident_id, inbound, report)
@@ -256,10 +227,10 @@ def _open(tx: Session, inbound: Inbound, received: Received, originator: int | N
     )  # fmt: skip
     _announce(tx, inbound, received, incident_id=incident_id, data_key_id=inbound.data_key_id)
     if "external_id" in report:
-        tx.execute(insert(ExternalReference).values(
-            organisation_id=inbound.organisation_id, external_id=report["external_id"], incident_id=incident_id,
-            exercise=inbound.exercise,
-        ))  # fmt: skip
+        tx.execute(statements.NAME_EXTERNALLY, {
+            "organisation_id": inbound.organisation_id, "external_id": report["external_id"],
+            "incident_id": incident_id, "exercise": inbound.exercise,
+        })  # fmt: skip
     timeline.append_all(tx, [
         Event("report.received", f"A report came in by {inbound.via}.",
               {"report": inbound.public_id, "sender": inbound.organisation, "digest": inbound.raw_digest,
@@ -332,8 +303,9 @@ def _first_reference(tx: Session, inbound: Inbound, incident: _Opened) -> str:
     """Nobody else can know the incident yet: the partner's reference is written without looking first."""
     if inbound.endpoint_id is None:
         return reference_of(incident)
-    tx.execute(insert(PartnerReference).values(
-        incident_id=incident.id, organisation_id=inbound.organisation_id, reference=(made := new_partner_reference()),
-        exercise=incident.exercise,
-    ))  # fmt: skip
+    made = new_partner_reference()
+    tx.execute(statements.NAME_FOR_PARTNER, {
+        "incident_id": incident.id, "organisation_id": inbound.organisation_id, "reference": made,
+        "exercise": incident.exercise,
+    })  # fmt: skip
     return made

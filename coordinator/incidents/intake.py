@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
-from coordinator.db import insert_or_ignore
 from coordinator.errors import (
     CoordinatorError,
     Fault,
@@ -28,16 +27,15 @@ from coordinator.errors import (
     TooLarge,
     UnsupportedType,
 )
-from coordinator.incidents import filing
+from coordinator.incidents import filing, statements
 from coordinator.incidents.envelope import read_body
 from coordinator.incidents.facts import Inbound
 from coordinator.incidents.models import Incident, PartnerReference, Report, ReportBody
 from coordinator.incidents.references import new_public_id, reference_of
-from coordinator.partners.models import Endpoint, Organisation
 from coordinator.partners.queries import IntakeEndpoint, own_organisation
 from coordinator.store import store_of
 from coordinator.timeline.keys import destroy, new_key, seal, unseal
-from coordinator.timeline.models import DataKey, Pending
+from coordinator.timeline.models import DataKey
 from coordinator.vault import token_hash
 
 #: A report is read by whoever kept it; after this a worker looks whether that one was killed.
@@ -90,19 +88,18 @@ def keep_raw(
     digest, exercise = hashlib.sha256(raw).hexdigest(), endpoint.exercise if endpoint else ""
     sender = endpoint.organisation_id if endpoint else _organisation_of(tx, principal)
     key, public_id, now = new_key(tx), new_public_id("rep"), clock.now()
-    row = insert_or_ignore(tx, Report).values(
-        public_id=public_id, received_at=now, via=via, organisation_id=sender,
-        endpoint_id=endpoint.id if endpoint else None, endpoint_key_id=endpoint_key_id,
-        user_id=principal.user_id if principal else None, message_id=message_id, raw_digest=digest, raw_size=len(raw),
-        media_type=media_type[:120], data_key_id=key, status_hash=token_hash(status_token(tx, public_id)),
-        exercise=exercise,
-    )  # fmt: skip
-    report_id = tx.execute(row.returning(Report.id)).scalar_one_or_none()
+    report_id = statements.keep_report(tx, {
+        "public_id": public_id, "received_at": now, "via": via, "organisation_id": sender,
+        "endpoint_id": endpoint.id if endpoint else None, "endpoint_key_id": endpoint_key_id,
+        "user_id": principal.user_id if principal else None, "message_id": message_id, "raw_digest": digest,
+        "raw_size": len(raw), "media_type": media_type[:120], "data_key_id": key,
+        "status_hash": token_hash(status_token(tx, public_id)), "exercise": exercise,
+    })  # fmt: skip
     if report_id is None:
         tx.execute(delete(DataKey).where(DataKey.id == key))
         return _kept_before(tx, message_id, digest, endpoint=endpoint, principal=principal)
     sealed = seal(tx, key, raw, about=f"report/{public_id}")
-    tx.execute(insert(ReportBody).values(report_id=report_id, sealed=sealed))
+    tx.execute(statements.KEEP_BODY, {"report_id": report_id, "sealed": sealed, "erase_after": None})
     timeline.pending(tx, "report.received", report_id, ready_at=now + READ_BY, exercise=exercise)
     return Kept(report_id)
 
@@ -167,22 +164,7 @@ def _kept_before(
 
 def _load(tx: Session, report_id: int) -> Inbound:
     """The report with its body and sender, locked for this transaction; its data key comes along in the same query."""
-    query = (
-        select(
-            Report.id, Report.public_id, Report.received_at, Report.via, Report.organisation_id, Report.endpoint_id,
-            Report.user_id, Report.raw_digest, Report.media_type, Report.data_key_id, Report.exercise,
-            Report.disposition, ReportBody.sealed, DataKey.wrapped, Endpoint.slug.label("endpoint"),
-            Endpoint.restricted, Endpoint.source, Organisation.active, Organisation.is_own,
-            Organisation.code.label("organisation"),
-        )
-        .outerjoin(ReportBody, ReportBody.report_id == Report.id)
-        .outerjoin(DataKey, DataKey.id == Report.data_key_id)
-        .outerjoin(Endpoint, Endpoint.id == Report.endpoint_id)
-        .outerjoin(Organisation, Organisation.id == Report.organisation_id)
-        .where(Report.id == report_id)
-        .with_for_update(of=Report)
-    )  # fmt: skip
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(statements.LOAD_REPORT, {"report_id": report_id}).one_or_none()
     if row is None:
         raise NotFound()
     values = dict(row._mapping)
@@ -193,10 +175,11 @@ def _load(tx: Session, report_id: int) -> Inbound:
 
 
 def _answered(tx: Session, inbound: Inbound, filed: filing.Filed) -> Answer:
-    tx.execute(update(Report).where(Report.id == inbound.id).values(
-        disposition=filed.disposition, reason=filed.reason, format=filed.format, tlp=filed.tlp,
-        external_id=filed.external_id, flags=filed.flags or None, incident_id=filed.incident_id,
-    ))  # fmt: skip
+    tx.execute(statements.SETTLE_REPORT, {
+        "report_id": inbound.id, "new_disposition": filed.disposition, "new_reason": filed.reason,
+        "new_format": filed.format, "new_tlp": filed.tlp, "new_external_id": filed.external_id,
+        "new_flags": filed.flags or None, "new_incident_id": filed.incident_id,
+    })  # fmt: skip
     _read_now(tx, inbound)
     return Answer(inbound.public_id, filed.disposition, filed.reference, status_token(tx, inbound.public_id))
 
@@ -232,7 +215,7 @@ def _record_refusal(tx: Session, inbound: Inbound, error: CoordinatorError, *, d
 
 
 def _read_now(tx: Session, inbound: Inbound) -> None:
-    tx.execute(delete(Pending).where(Pending.kind == "report.received", Pending.object_id == inbound.id))
+    tx.execute(statements.NOT_PENDING, {"report_id": inbound.id})
 
 
 def _answer(tx: Session, report_id: int) -> Answer:

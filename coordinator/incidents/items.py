@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.errors import NotFound, Refused, Stale
+from coordinator.incidents import statements
 from coordinator.incidents.models import ItemVersion
 from coordinator.incidents.references import new_public_id
 from coordinator.markings import Marking, parse_pap, parse_tlp
@@ -96,7 +97,7 @@ def write_items(
         )
         for one in said
     ]  # fmt: skip
-    tx.execute(insert(ItemVersion), rows)
+    tx.execute(statements.WRITE_ITEMS, rows)
 
 
 def read_item(tx: Session, version: ItemVersion) -> Content:
