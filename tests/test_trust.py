@@ -1,0 +1,176 @@
+"""What trust rests on where no feature owns it: doors, keys at rest, the record on its way out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from coordinator import config, timeline
+from coordinator.app import create_app
+from coordinator.config import Settings
+from coordinator.errors import Misconfigured
+from coordinator.incidents.models import Report
+from coordinator.partners.models import EndpointKey
+from coordinator.store import Store
+from coordinator.timeline.models import DataKey
+from coordinator.timeline.verify import verify
+from coordinator.upkeep import doctor
+from tests.factories import PartnerSystem, World, add_secret, native, small_world, token_for
+from workers import due
+from workers.app import make_celery
+
+
+@pytest.fixture
+def https_store(sqlite_store: Store) -> Store:
+    """A store behind a proxy that ends TLS."""
+    sqlite_store.settings = replace(sqlite_store.settings, base_url="https://coordinator.example", trusted_proxies=1)
+    return sqlite_store
+
+
+# ---------------------------------------------------------------- doors
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.10", "coordinator.example"])
+@pytest.mark.parametrize(
+    "said", [{}, {"base_url": "https://coordinator.example"}, {"trusted_proxies": 1},
+             {"base_url": "http://coordinator.example", "trusted_proxies": 1}],
+)  # fmt: skip
+def test_listening_beyond_this_machine_needs_https_and_a_proxy(
+    settings: Settings, host: str, said: dict[str, Any]
+) -> None:
+    with pytest.raises(Misconfigured):
+        config.check_bind(replace(settings, **said), host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_listening_on_this_machine_needs_nothing(settings: Settings, host: str) -> None:
+    config.check_bind(settings, host)
+
+
+def test_behind_https_the_cookie_is_the_hosts_own_and_the_browser_stays_with_https(https_store: Store) -> None:
+    small_world(https_store)
+    client = create_app(https_store).test_client()
+    answer = client.get("/sign-in", headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"})
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-")
+    assert {"Secure", "HttpOnly", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    assert "Domain" not in cookie
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+
+
+@pytest.mark.parametrize("path", ["/a/unknown-token", "/sign-in/unknown-token", "/api/v1/report-status/unknown-token"])
+def test_answers_with_a_token_in_their_address_are_not_kept_and_send_no_referrer(
+    sqlite_store: Store, path: str
+) -> None:
+    small_world(sqlite_store)
+    answer = create_app(sqlite_store).test_client().get(path)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_each_report_keeps_the_id_of_the_key_that_verified_it(store: Store, client: Any, world: World) -> None:
+    with store.unit_of_work() as tx:
+        newer = add_secret(tx, world.endpoint_id)
+    for secret in (world.secret, newer):
+        system = PartnerSystem(client, replace(world, secret=secret))
+        assert system.post(native(title=secret[-8:-2]), secret[-8:-2]).status_code == 202
+    with store.read() as tx:
+        kept = list(tx.execute(select(Report.endpoint_key_id).order_by(Report.id)).scalars())
+        known = list(tx.execute(select(EndpointKey.id).order_by(EndpointKey.id)).scalars())
+    assert kept == known and len(set(kept)) == 2
+
+
+# ---------------------------------------------------------------- the record
+
+
+def test_an_incidents_record_can_be_read_as_it_stood(store: Store, client: Any, partner: PartnerSystem) -> None:
+    partner.post(native())
+    headers = {"Authorization": f"Bearer {token_for(store)}"}
+    (incident,) = client.get("/api/v1/incidents", headers=headers).json["items"]
+    path = f"/api/v1/incidents/{incident['reference']}"
+    before = client.get(f"{path}/timeline", headers=headers).json["items"]
+    client.post(f"{path}/notes", json={"text": "Later."}, headers=headers)
+    now = client.get(f"{path}/timeline", headers=headers).json["items"]
+    then = client.get(f"{path}/timeline?until={before[-1]['at']}", headers=headers).json["items"]
+    assert [entry["kind"] for entry in now[len(before):]] == ["note.added"]
+    assert then == before
+
+
+def test_the_newest_checkpoint_is_in_the_sink_file_and_holds(sqlite_store: Store, tmp_path: Path) -> None:
+    sink = tmp_path / "elsewhere.json"
+    sqlite_store.settings = replace(sqlite_store.settings, checkpoint_sink=str(sink))
+    for number in (1, 2):
+        with sqlite_store.unit_of_work() as tx:
+            timeline.append(tx, "note.added", "Something happened.", actor="system")
+        due.checkpoint(sqlite_store)
+        assert json.loads(sink.read_bytes())["number"] == number
+    with sqlite_store.read() as tx:
+        verdict = verify(tx, against=sink.read_bytes())
+    assert verdict.broken == "" and "Holds against checkpoint 2" in " ".join(verdict.notes)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE mine (id int)", "TRUNCATE entries", "TRUNCATE item_versions CASCADE", "DROP TABLE pending",
+     "ALTER TABLE entries DISABLE TRIGGER ALL", "DROP TRIGGER entries_no_update ON entries",
+     "ALTER TABLE entries OWNER TO CURRENT_USER", "DROP FUNCTION coordinator_refuse() CASCADE",
+     "UPDATE entries SET kind = kind", "DELETE FROM share_decisions", "UPDATE alembic_version SET version_num = '0'",
+     "SET session_replication_role = replica"],
+)  # fmt: skip
+def test_on_postgresql_the_application_has_rows_and_no_structure(
+    request: pytest.FixtureRequest, settings: Settings, statement: str
+) -> None:
+    server = request.getfixturevalue("postgres_server")
+    database = server.new_database(template=request.getfixturevalue("postgres_template").name)
+    store = Store(replace(settings, database_url=database.app_url), vault=_vault(settings))
+    with pytest.raises(DBAPIError) as refused, store.unit_of_work() as tx:
+        tx.execute(text(statement))
+    assert "permission denied" in str(refused.value) or "must be owner" in str(refused.value)
+    store.close()
+    server.drop_database(database)
+
+
+def _vault(settings: Settings) -> Any:
+    from coordinator.vault import open_master_key
+
+    return open_master_key(settings.master_key_file, create=True)
+
+
+# ---------------------------------------------------------------- keys at rest
+
+
+def test_the_master_key_has_a_file_of_its_own_for_its_owner_and_is_not_in_the_database(sqlite_store: Store) -> None:
+    with sqlite_store.unit_of_work() as tx:
+        timeline.append(tx, "note.added", "Something happened.", actor="system")
+    file = sqlite_store.settings.master_key_file
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    key = file.read_bytes().strip()
+    for part in sqlite_store.settings.data_dir.glob("coordinator.db*"):
+        assert key not in part.read_bytes() and base64.b64decode(key) not in part.read_bytes()
+    with sqlite_store.read() as tx:
+        assert tx.execute(select(DataKey.master_key_id)).scalars().first() == sqlite_store.vault.key_id
+
+
+def test_doctor_warns_while_the_key_shares_the_disk_and_refuses_one_that_others_can_read(sqlite_store: Store) -> None:
+    def found() -> doctor.Finding:
+        return next(each for each in doctor.examine(sqlite_store.settings) if each.name == "master key")
+
+    assert found().state == "warn"
+    sqlite_store.settings.master_key_file.chmod(0o644)
+    assert found().state == "wrong"
+
+
+def test_workers_take_and_send_json_only() -> None:
+    settings = make_celery("redis://127.0.0.1:1/0").conf
+    assert (settings.task_serializer, settings.result_serializer) == ("json", "json")
+    assert set(settings.accept_content) == set(settings.result_accept_content) == {"json"}
