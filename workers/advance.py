@@ -21,7 +21,7 @@ from coordinator.runs.saved import load_state
 from coordinator.sharing.models import ShareDecision
 from coordinator.tasks import rules as task_rules
 from coordinator.tasks.models import Task
-from coordinator.timeline.models import Entry
+from coordinator.timeline.models import Entry, Pending
 from playbooks.events import Answered, Event, FactsChanged, Happened, TimerFired, Voted, WorkFinished
 from playbooks.state import ENDED
 from workers import sharing_step
@@ -70,11 +70,22 @@ def incident_over(tx: Session, incident_id: int) -> None:
 
 
 def facts_changed(tx: Session, incident_id: int) -> None:
-    """Deadlines are reckoned anew, and playbooks that match now are offered once triage is accepted."""
+    """Deadlines are reckoned anew, and playbooks that match now are offered once triage is accepted.
+
+    Where the job of the accepted triage is still to come it looks at these facts itself, and starts what they choose.
+    """
     incident = lock_incident(tx, incident_id)
     _tell_runs(tx, incident_id, [FactsChanged(incidents.facts(tx, incident))])
-    if incident.status in ("active", "monitoring"):
+    if incident.status in ("active", "monitoring") and not _start_is_pending(tx, incident_id):
         matching.offer_new_matches(tx, incident)
+
+
+def _start_is_pending(tx: Session, incident_id: int) -> bool:
+    query = select(Pending.id).where(
+        Pending.kind == "incident.active", Pending.object_id == incident_id, Pending.dead.is_(False),
+        Pending.job.in_(("", "start-external-runs")),
+    )  # fmt: skip
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def report_updated(tx: Session, report_id: int) -> None:

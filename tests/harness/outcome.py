@@ -6,18 +6,20 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select, true
 from sqlalchemy.orm import Session
 
 from coordinator.accounts.models import User
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery
 from coordinator.incidents.models import Hold, Incident, Report
 from coordinator.runs.models import PlaybookVersion, Run, RunToken, StepState
+from coordinator.sharing.models import Release, ShareDecision
 from coordinator.tasks.models import Task
 from coordinator.timeline.models import Entry, Pending
 
 #: How often these happen depends on who was killed when; everything else happens as often as in an undisturbed story.
-UNCOUNTED = {"alert.attempted", "incident.read"}
+#: (Alerts and decisions are counted as rows.)
+UNCOUNTED = {"alert.attempted", "alert.raised", "decision.made", "incident.read"}
 #: Rows that wait for an hour that is still to come.
 WAITING = ("timer", "task.due", "alert.rung")
 
@@ -34,6 +36,7 @@ class Outcome:
     tasks: Counter[Any]
     alerts: Counter[Any]
     deliveries: Counter[Any]
+    decisions: Counter[Any]
     answers: Counter[Any]
     holds: Counter[Any]
     entries: Counter[Any]
@@ -52,15 +55,22 @@ class Outcome:
         return found
 
 
-def outcome_of(tx: Session, incident_id: int) -> Outcome:
-    """Everything that is there of one incident."""
+def outcome_of(tx: Session, incident_id: int, *, notices: bool = True) -> Outcome:
+    """Everything that is there of one incident.
+
+    Without `notices` to our own people: nobody is told of a task that was done before they could be told.
+    """
     incident = tx.get_one(Incident, incident_id)
 
     def count(query: Any) -> Counter[Any]:
         return Counter(tuple(row) for row in tx.execute(query))
 
     run_ids = select(Run.id).where(Run.incident_id == incident_id)
-    alert_ids = select(Alert.id).where(Alert.incident_id == incident_id)
+    told = (Alert.incident_id == incident_id) & (true() if notices else Alert.kind != "notice")
+    alert_ids = select(Alert.id).where(told)
+    # An answer may be faster than the sender's note that it was delivered.
+    answered = (Delivery.state == "cancelled") & (Alert.state == "acknowledged")
+    ended = case((answered, "delivered"), else_=Delivery.state)
     recipient = func.coalesce(User.role, Alert.recipient)
     entries = count(select(Entry.kind).where(Entry.incident_id == incident_id))
     return Outcome(
@@ -72,8 +82,12 @@ def outcome_of(tx: Session, incident_id: int) -> Outcome:
                      .where(Run.incident_id == incident_id).group_by(Run.id, Run.state)),
         tasks=count(select(Task.title, Task.role, Task.state, Task.outcome).where(Task.incident_id == incident_id)),
         alerts=count(select(Alert.kind, recipient, Alert.state).outerjoin(User, User.id == Alert.user_id)
-                     .where(Alert.incident_id == incident_id)),
-        deliveries=count(select(Delivery.kind, Delivery.rung, Delivery.state).where(Delivery.alert_id.in_(alert_ids))),
+                     .where(told)),
+        deliveries=count(select(Delivery.kind, Delivery.rung, ended).join(Alert, Alert.id == Delivery.alert_id)
+                         .where(told)),
+        decisions=count(select(Release.kind, ShareDecision.recipient, ShareDecision.result)
+                        .join(Release, Release.id == ShareDecision.release_id)
+                        .where(ShareDecision.incident_id == incident_id, Release.kind != "notice")),
         answers=count(select(Acknowledgement.kind, Acknowledgement.answer)
                       .where(Acknowledgement.alert_id.in_(alert_ids))),
         holds=count(select(Hold.kind, Hold.settled_at.is_(None)).where(Hold.incident_id == incident_id)),

@@ -110,6 +110,7 @@ class Receiver:
     def _acknowledge(self, address: str) -> None:
         """As a partner would: again and again until it is answered."""
         said = {"kind": "person", "by": "Duty desk", "answer": "acknowledged"}
+        self._over.wait(0.05)
         while not self._over.is_set():
             try:
                 if requests.post(address, json=said, timeout=5).status_code in (200, 410):
