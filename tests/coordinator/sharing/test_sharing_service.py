@@ -1,80 +1,33 @@
-"""A release is decided for each recipient, on record; approvals are bound; nothing leaves without a permit."""
+"""A release is decided for each recipient, on record, and again at every send."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import rfc8785
-from sqlalchemy import select, text
-from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import Session
 
 from coordinator import clock
-from coordinator.accounts.principal import Principal
-from coordinator.accounts.service import create_user, users_with_role
+from coordinator.accounts.service import create_user
 from coordinator.agreements.service import record_consent
-from coordinator.alerts.telling import raise_alert
-from coordinator.errors import Invalid, NoRight, NotFound, Refused, SecrecyMarkingFound
-from coordinator.incidents.holds import open_holds
+from coordinator.errors import Invalid, NotFound, SecrecyMarkingFound
 from coordinator.incidents.items import write_item
-from coordinator.incidents.models import Incident
 from coordinator.markings import Marking
-from coordinator.sharing.addressees import Addressee, to_user
-from coordinator.sharing.approvals import approve, refuse, withdraw_release
-from coordinator.sharing.models import Release, ShareDecision
-from coordinator.sharing.service import TextChanged, decide_share, prepare_release, redecide
-from coordinator.store import Store
+from coordinator.sharing.addressees import to_user
+from coordinator.sharing.models import Release
+from coordinator.sharing.service import TextChanged, decide_share, redecide
 from coordinator.timeline import queries as timeline
-from coordinator.timeline.models import Pending
 from tests.alerting import (
-    addressee,
     agreement,
     mailbox,
-    put_contact,
     put_incident,
-    put_organisation,
     put_system,
     webhook,
 )
 from tests.factories import OTHER, PARTNER, World
-
-
-@pytest.fixture
-def tx(store: Store, world: World) -> Iterator[Session]:
-    """A transaction in a world with a partner that has a system and a mailbox."""
-    with store.unit_of_work() as tx:
-        put_organisation(tx, PARTNER)
-        put_organisation(tx, OTHER, kind="ministry")
-        put_system(tx, "https://csirt.fi.example/hook")
-        yield tx
-
-
-def release(tx: Session, incident: Incident | None = None, **more: Any) -> Release:
-    fields = {
-        "kind": "initial", "title": "Ransomware", "body": "What we saw.", "purpose": "network-defence",
-        "info_category": "incident-notification", "requested_by": "user:99", "incident": incident, **more,
-    }  # fmt: skip
-    return prepare_release(tx, **fields)
-
-
-def partner(tx: Session, *channels: dict[str, Any], **more: Any) -> Addressee:
-    return addressee(tx, put_contact(tx, *(channels or (webhook(),)), **more))
-
-
-def referred(tx: Session, world: World) -> ShareDecision:
-    """Something FI told us as GREEN, to go on to LV: permitted but for the second person."""
-    put_organisation(tx, OTHER, kind="ministry")
-    put_system(tx, "https://mfa.lv.example/hook", code=OTHER, slug="lv-out")
-    contact = put_contact(tx, webhook("lv-out"), code="lv-cyber", organisation=OTHER)
-    incident = put_incident(tx, originator_id=world.partner_id, source_id=world.partner_id)
-    decision = decide_share(tx, release(tx, incident), addressee(tx, contact))
-    assert (decision.result, decision.reasons) == ("refer", ["R-TWO-PERSON"])
-    return decision
-
+from tests.releasing import partner, release
 
 # ---------------------------------------------------------------- the release
 
@@ -251,205 +204,3 @@ def test_a_text_that_was_altered_is_not_sent(tx: Session) -> None:
     tx.flush()
     with pytest.raises(TextChanged):
         redecide(tx, decision.id, now=clock.now())
-
-
-# ---------------------------------------------------------------- approvals
-
-
-def test_an_approval_makes_a_new_decision_and_says_so(tx: Session, world: World) -> None:
-    decision = referred(tx, world)
-    second = _principal(tx, "release-authority")
-    answer = approve(tx, decision.id, principal=second)
-    assert (answer.result, answer.previous_id) == ("permit", decision.id)
-    assert answer.inputs["approvals"] == [second.actor]
-    assert tx.get_one(Release, decision.release_id).state == "released"
-    kinds = [entry["kind"] for entry in timeline.entries(tx, incident_id=decision.incident_id)]
-    assert kinds == ["decision.made", "decision.approved", "decision.made"]
-    waiting = tx.execute(select(Pending.kind, Pending.object_id)).all()
-    assert ("decision.approved", answer.id) in waiting and ("decision.referred", decision.id) in waiting
-
-
-def test_nobody_approves_what_they_asked_for(tx: Session, world: World) -> None:
-    decision = referred(tx, world)
-    asked = Principal(99, "Asker", "release-authority")
-    with pytest.raises(Refused):
-        approve(tx, decision.id, principal=asked)
-
-
-@pytest.mark.parametrize("role", ["coordinator", "duty-officer", "administrator", "auditor", "legal-adviser"])
-def test_a_role_that_may_not_clear_this_is_refused(tx: Session, world: World, role: str) -> None:
-    decision = referred(tx, world)
-    with pytest.raises(NoRight):
-        approve(tx, decision.id, principal=_principal(tx, role))
-
-
-def test_an_approval_that_ran_out_counts_no_more(tx: Session, world: World) -> None:
-    decision = referred(tx, world)
-    until = clock.now() + timedelta(minutes=10)
-    answer = approve(tx, decision.id, principal=_principal(tx, "release-authority"), until=until)
-    assert answer.valid_until == until
-    again = redecide(tx, answer.id, now=until)
-    assert (again.result, again.reasons) == ("refer", ["R-TWO-PERSON"])
-
-
-def test_an_approval_lasts_three_days_unless_said_otherwise(tx: Session, world: World) -> None:
-    answer = approve(tx, referred(tx, world).id, principal=_principal(tx, "release-authority"))
-    assert redecide(tx, answer.id, now=clock.now() + timedelta(hours=71)).result == "permit"
-    assert redecide(tx, answer.id, now=clock.now() + timedelta(hours=73)).result == "refer"
-
-
-@pytest.mark.parametrize("days", [-1, 0, 31])
-def test_an_approval_ends_in_the_future_and_within_a_month(tx: Session, world: World, days: int) -> None:
-    decision, until = referred(tx, world), clock.now() + timedelta(days=days)
-    with pytest.raises(Invalid):
-        approve(tx, decision.id, principal=_principal(tx, "release-authority"), until=until)
-
-
-def test_an_approval_does_not_carry_over_to_another_text(tx: Session, world: World) -> None:
-    first = referred(tx, world)
-    approve(tx, first.id, principal=_principal(tx, "release-authority"))
-    incident = tx.get_one(Incident, first.incident_id)
-    contact = addressee(tx, put_contact(tx, webhook("lv-out"), code="lv-cyber", organisation=OTHER))
-    other_text = decide_share(tx, release(tx, incident, body="Something else."), contact)
-    same_text = decide_share(tx, release(tx, incident), contact)
-    assert [other_text.result, same_text.result] == ["refer", "refer"]
-
-
-def test_an_approval_does_not_carry_over_to_another_recipient(tx: Session, world: World) -> None:
-    first = referred(tx, world)
-    approve(tx, first.id, principal=_principal(tx, "release-authority"))
-    put_organisation(tx, "SE-CSIRT")
-    put_system(tx, "https://se.example/hook", code="SE-CSIRT", slug="se-out")
-    contact = put_contact(tx, webhook("se-out"), code="se", organisation="SE-CSIRT")
-    decision = decide_share(tx, tx.get_one(Release, first.release_id), addressee(tx, contact))
-    assert decision.reasons == ["R-TWO-PERSON"]
-
-
-def test_a_text_altered_after_it_was_referred_cannot_be_approved(tx: Session, world: World) -> None:
-    decision = referred(tx, world)
-    tx.get_one(Release, decision.release_id).language = "fr"
-    tx.flush()
-    with pytest.raises(TextChanged):
-        approve(tx, decision.id, principal=_principal(tx, "release-authority"))
-
-
-def test_a_decision_is_answered_once(tx: Session, world: World) -> None:
-    decision = referred(tx, world)
-    approve(tx, decision.id, principal=_principal(tx, "release-authority"))
-    with pytest.raises(Refused):
-        approve(tx, decision.id, principal=_principal(tx, "release-authority"))
-
-
-def test_what_was_refused_stays_refused(tx: Session, world: World) -> None:
-    decision = referred(tx, world)
-    refuse(tx, decision.id, principal=_principal(tx, "release-authority"), reason="Not now.")
-    assert tx.get_one(Release, decision.release_id).state == "refused"
-    with pytest.raises(Refused):
-        approve(tx, decision.id, principal=_principal(tx, "release-authority"))
-
-
-def test_a_deny_cannot_be_approved_and_a_permit_need_not_be(tx: Session) -> None:
-    row = release(tx, marking=Marking(tlp="GREEN"))
-    permit = decide_share(tx, row, partner(tx))
-    deny = decide_share(tx, release(tx, marking=Marking(tlp="AMBER")), partner(tx))
-    assert (permit.result, deny.result) == ("permit", "deny")
-    for decision in (permit, deny):
-        with pytest.raises(Refused):
-            approve(tx, decision.id, principal=_principal(tx, "release-authority"))
-
-
-def test_an_approval_does_not_make_a_stale_contact_fresh(tx: Session) -> None:
-    stale = partner(tx, verified_on=clock.now() - timedelta(days=400))
-    decision = decide_share(tx, release(tx, marking=Marking(tlp="GREEN")), stale)
-    assert decision.reasons == ["R-STALE-POC"]
-    answer = approve(tx, decision.id, principal=_principal(tx, "coordinator"))
-    assert answer.reasons == ["R-STALE-POC"]
-
-
-def test_a_waiting_clearance_keeps_the_incident_from_closing_until_it_is_answered(tx: Session, world: World) -> None:
-    decision = referred(tx, world)
-    [hold] = open_holds(tx, decision.incident_id)
-    assert (hold.kind, hold.id, hold.blocks) == ("clearance", str(decision.id), "close")
-    approve(tx, decision.id, principal=_principal(tx, "release-authority"))
-    assert open_holds(tx, decision.incident_id) == []
-
-
-def test_a_release_that_was_withdrawn_cannot_be_approved_any_more(tx: Session, world: World) -> None:
-    decision = referred(tx, world)
-    row = tx.get_one(Release, decision.release_id)
-    row.state = "awaiting-approval"
-    withdraw_release(tx, row.id, principal=_principal(tx, "coordinator"), reason="Asked by mistake.")
-    assert open_holds(tx, decision.incident_id) == []
-    with pytest.raises(Refused):
-        approve(tx, decision.id, principal=_principal(tx, "release-authority"))
-
-
-# ---------------------------------------------------------------- no alert without a permit
-
-
-def test_the_use_case_refuses_an_alert_without_a_permit(tx: Session, world: World) -> None:
-    decision = referred(tx, world)
-    row = tx.get_one(Release, decision.release_id)
-    contact = addressee(tx, put_contact(tx, webhook("lv-out"), code="lv-cyber", organisation=OTHER))
-    with pytest.raises(Refused):
-        raise_alert(tx, decision, release=row, addressee=contact)
-
-
-def test_the_use_case_refuses_a_permit_for_another_recipient_or_text(tx: Session) -> None:
-    row, other = release(tx, marking=Marking(tlp="GREEN")), release(tx, marking=Marking(tlp="GREEN"), body="Other.")
-    contact = partner(tx)
-    permit = decide_share(tx, row, contact)
-    with pytest.raises(Refused):
-        raise_alert(tx, permit, release=other, addressee=contact)
-    put_system(tx, "https://mfa.lv.example/hook", code=OTHER, slug="lv-out")
-    elsewhere = addressee(tx, put_contact(tx, webhook("lv-out"), code="lv-cyber", organisation=OTHER))
-    with pytest.raises(Refused):
-        raise_alert(tx, permit, release=row, addressee=elsewhere)
-
-
-RAW = text(
-    "INSERT INTO alerts (release_id, kind, recipient, decision_id, decision_result, content_digest, public_id,"
-    " partner_reference, state, ack, rung, ladder_step, created_at, exercise) VALUES (:release, 'initial', :recipient,"
-    " :decision, :result, :digest, 'alr-x', '', 'queued', '', 0, 0, :at, '')"
-)
-
-
-@pytest.mark.parametrize(
-    "case", ["refer as itself", "refer called permit", "another text", "another recipient", "none"]
-)
-def test_the_database_refuses_an_alert_without_a_permit(store: Store, world: World, case: str) -> None:
-    with store.unit_of_work() as tx:
-        put_organisation(tx, PARTNER)
-        put_system(tx, "https://csirt.fi.example/hook")
-        refer, permit = referred(tx, world), decide_share(tx, release(tx, marking=Marking(tlp="GREEN")), partner(tx))
-        good = {"release": permit.release_id, "recipient": PARTNER, "decision": permit.id, "result": "permit",
-                "digest": permit.content_digest, "at": "2026-11-22 00:00:00+00:00"}  # fmt: skip
-        bad = {
-            "refer as itself": {"release": refer.release_id, "recipient": OTHER, "decision": refer.id,
-                                "result": "refer", "digest": refer.content_digest},
-            "refer called permit": {"release": refer.release_id, "recipient": OTHER, "decision": refer.id,
-                                    "digest": refer.content_digest},
-            "another text": {"digest": "0" * 64}, "another recipient": {"recipient": OTHER}, "none": {"decision": 999},
-        }[case]  # fmt: skip
-        assert permit.result == "permit"
-    with pytest.raises(IntegrityError), store.unit_of_work() as tx:
-        tx.execute(RAW, good | bad)
-    with store.unit_of_work() as tx:
-        tx.execute(RAW, good)  # the same statement with the permit it needs
-
-
-def test_a_decision_is_never_changed_into_a_permit(store: Store, world: World) -> None:
-    with store.unit_of_work() as tx:
-        put_organisation(tx, PARTNER)
-        decision_id = referred(tx, world).id
-    with pytest.raises(DatabaseError), store.unit_of_work() as tx:
-        tx.execute(text("UPDATE share_decisions SET result = 'permit' WHERE id = :id"), {"id": decision_id})
-
-
-# ---------------------------------------------------------------- small parts
-
-
-def _principal(tx: Session, role: str) -> Principal:
-    number = len(users_with_role(tx, role))
-    user = create_user(tx, email=f"{role}-{number}@ee.example", name=role, role=role, actor="cli:test")
-    return Principal(user.id, user.name, role)

@@ -1,0 +1,158 @@
+"""A second person's word is bound to the text, the recipient and a time; and nobody answers for themselves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.accounts.principal import Principal
+from coordinator.errors import Invalid, NoRight, Refused
+from coordinator.incidents.holds import open_holds
+from coordinator.incidents.models import Incident
+from coordinator.markings import Marking
+from coordinator.sharing.approvals import approve, refuse, withdraw_release
+from coordinator.sharing.models import Release
+from coordinator.sharing.service import TextChanged, decide_share, redecide
+from coordinator.timeline import queries as timeline
+from coordinator.timeline.models import Pending
+from tests.alerting import (
+    addressee,
+    put_contact,
+    put_organisation,
+    put_system,
+    webhook,
+)
+from tests.factories import OTHER, World
+from tests.releasing import clearing, partner, referred, release
+
+
+def test_an_approval_makes_a_new_decision_and_says_so(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    second = clearing(tx)
+    answer = approve(tx, decision.id, principal=second)
+    assert (answer.result, answer.previous_id) == ("permit", decision.id)
+    assert answer.inputs["approvals"] == [second.actor]
+    assert tx.get_one(Release, decision.release_id).state == "released"
+    kinds = [entry["kind"] for entry in timeline.entries(tx, incident_id=decision.incident_id)]
+    assert kinds == ["decision.made", "decision.approved", "decision.made"]
+    waiting = tx.execute(select(Pending.kind, Pending.object_id)).all()
+    assert ("decision.approved", answer.id) in waiting and ("decision.referred", decision.id) in waiting
+
+
+def test_nobody_approves_what_they_asked_for(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    asked = Principal(99, "Asker", "release-authority")
+    with pytest.raises(Refused):
+        approve(tx, decision.id, principal=asked)
+
+
+@pytest.mark.parametrize("role", ["coordinator", "duty-officer", "administrator", "auditor", "legal-adviser"])
+def test_a_role_that_may_not_clear_this_is_refused(tx: Session, world: World, role: str) -> None:
+    decision = referred(tx, world)
+    with pytest.raises(NoRight):
+        approve(tx, decision.id, principal=clearing(tx, role))
+
+
+def test_an_approval_that_ran_out_counts_no_more(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    until = clock.now() + timedelta(minutes=10)
+    answer = approve(tx, decision.id, principal=clearing(tx), until=until)
+    assert answer.valid_until == until
+    again = redecide(tx, answer.id, now=until)
+    assert (again.result, again.reasons) == ("refer", ["R-TWO-PERSON"])
+
+
+def test_an_approval_lasts_three_days_unless_said_otherwise(tx: Session, world: World) -> None:
+    answer = approve(tx, referred(tx, world).id, principal=clearing(tx))
+    assert redecide(tx, answer.id, now=clock.now() + timedelta(hours=71)).result == "permit"
+    assert redecide(tx, answer.id, now=clock.now() + timedelta(hours=73)).result == "refer"
+
+
+@pytest.mark.parametrize("days", [-1, 0, 31])
+def test_an_approval_ends_in_the_future_and_within_a_month(tx: Session, world: World, days: int) -> None:
+    decision, until = referred(tx, world), clock.now() + timedelta(days=days)
+    with pytest.raises(Invalid):
+        approve(tx, decision.id, principal=clearing(tx), until=until)
+
+
+def test_an_approval_does_not_carry_over_to_another_text(tx: Session, world: World) -> None:
+    first = referred(tx, world)
+    approve(tx, first.id, principal=clearing(tx))
+    incident = tx.get_one(Incident, first.incident_id)
+    contact = addressee(tx, put_contact(tx, webhook("lv-out"), code="lv-cyber", organisation=OTHER))
+    other_text = decide_share(tx, release(tx, incident, body="Something else."), contact)
+    same_text = decide_share(tx, release(tx, incident), contact)
+    assert [other_text.result, same_text.result] == ["refer", "refer"]
+
+
+def test_an_approval_does_not_carry_over_to_another_recipient(tx: Session, world: World) -> None:
+    first = referred(tx, world)
+    approve(tx, first.id, principal=clearing(tx))
+    put_organisation(tx, "SE-CSIRT")
+    put_system(tx, "https://se.example/hook", code="SE-CSIRT", slug="se-out")
+    contact = put_contact(tx, webhook("se-out"), code="se", organisation="SE-CSIRT")
+    decision = decide_share(tx, tx.get_one(Release, first.release_id), addressee(tx, contact))
+    assert decision.reasons == ["R-TWO-PERSON"]
+
+
+def test_a_text_altered_after_it_was_referred_cannot_be_approved(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    tx.get_one(Release, decision.release_id).language = "fr"
+    tx.flush()
+    with pytest.raises(TextChanged):
+        approve(tx, decision.id, principal=clearing(tx))
+
+
+def test_a_decision_is_answered_once(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    approve(tx, decision.id, principal=clearing(tx))
+    with pytest.raises(Refused):
+        approve(tx, decision.id, principal=clearing(tx))
+
+
+def test_what_was_refused_stays_refused(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    refuse(tx, decision.id, principal=clearing(tx), reason="Not now.")
+    assert tx.get_one(Release, decision.release_id).state == "refused"
+    with pytest.raises(Refused):
+        approve(tx, decision.id, principal=clearing(tx))
+
+
+def test_a_deny_cannot_be_approved_and_a_permit_need_not_be(tx: Session) -> None:
+    row = release(tx, marking=Marking(tlp="GREEN"))
+    permit = decide_share(tx, row, partner(tx))
+    deny = decide_share(tx, release(tx, marking=Marking(tlp="AMBER")), partner(tx))
+    assert (permit.result, deny.result) == ("permit", "deny")
+    for decision in (permit, deny):
+        with pytest.raises(Refused):
+            approve(tx, decision.id, principal=clearing(tx))
+
+
+def test_an_approval_does_not_make_a_stale_contact_fresh(tx: Session) -> None:
+    stale = partner(tx, verified_on=clock.now() - timedelta(days=400))
+    decision = decide_share(tx, release(tx, marking=Marking(tlp="GREEN")), stale)
+    assert decision.reasons == ["R-STALE-POC"]
+    answer = approve(tx, decision.id, principal=clearing(tx, "coordinator"))
+    assert answer.reasons == ["R-STALE-POC"]
+
+
+def test_a_waiting_clearance_keeps_the_incident_from_closing_until_it_is_answered(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    [hold] = open_holds(tx, decision.incident_id)
+    assert (hold.kind, hold.id, hold.blocks) == ("clearance", str(decision.id), "close")
+    approve(tx, decision.id, principal=clearing(tx))
+    assert open_holds(tx, decision.incident_id) == []
+
+
+def test_a_release_that_was_withdrawn_cannot_be_approved_any_more(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    row = tx.get_one(Release, decision.release_id)
+    row.state = "awaiting-approval"
+    withdraw_release(tx, row.id, principal=clearing(tx, "coordinator"), reason="Asked by mistake.")
+    assert open_holds(tx, decision.incident_id) == []
+    with pytest.raises(Refused):
+        approve(tx, decision.id, principal=clearing(tx))
