@@ -1,0 +1,110 @@
+"""Who may open what: every page says it, and says no in the same way whether a thing is absent or hidden."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from coordinator.accounts.rules import Right
+from coordinator.web.mounting import BLUEPRINTS
+from tests.coordinator.web.conftest import Desk, visible_text
+
+PAGES = {blueprint.name for blueprint in BLUEPRINTS}
+
+
+def test_every_page_declares_who_it_is_for(desk: Desk) -> None:
+    views = {
+        rule.endpoint: desk.app.view_functions[rule.endpoint]
+        for rule in desk.app.url_map.iter_rules()
+        if rule.endpoint.partition(".")[0] in PAGES
+    }
+    assert len(views) > 60
+    undeclared = [name for name, view in views.items() if not getattr(view, "declares", None)]
+    assert undeclared == []
+    reasons = [view.declares for view in views.values() if not isinstance(view.declares, Right)]  # type: ignore[attr-defined]
+    assert all(len(reason) > 10 for reason in reasons)
+
+
+def test_pages_for_people_with_a_right_send_others_to_sign_in(desk: Desk) -> None:
+    rules = [
+        rule for rule in desk.app.url_map.iter_rules()
+        if rule.endpoint.partition(".")[0] in PAGES and "GET" in (rule.methods or ())
+        and isinstance(getattr(desk.app.view_functions[rule.endpoint], "declares", None), Right)
+    ]  # fmt: skip
+    assert len(rules) > 30
+    visitor = desk.visitor()
+    for rule in rules:
+        path = re.sub(r"<[^>]+>", "1", rule.rule)
+        answer = visitor.get(path)
+        assert answer.status_code == 302 and answer.location.startswith("/sign-in"), (path, answer.status_code)
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "status"),
+    [
+        ("administrator", "/board", 403),
+        ("administrator", "/report", 403),
+        ("administrator", "/users", 200),
+        ("administrator", "/partners", 200),
+        ("liaison-officer", "/users", 403),
+        ("liaison-officer", "/clearances", 403),
+        ("liaison-officer", "/board", 200),
+        ("auditor", "/record", 200),
+        ("auditor", "/board", 200),
+        ("auditor", "/report", 403),
+        ("coordinator", "/record", 403),
+        ("coordinator", "/clearances", 200),
+        ("partner-user", "/board", 403),
+        ("agreement-manager", "/board", 403),
+        ("agreement-manager", "/agreements", 200),
+    ],
+)
+def test_a_role_opens_what_the_table_of_rights_says(desk: Desk, role: str, path: str, status: int) -> None:
+    assert desk.sit(role).get(path).status_code == status
+
+
+def test_acts_that_clear_or_administer_ask_for_a_second_factor_first(desk: Desk) -> None:
+    answer = desk.sit("coordinator", second_factor=False).get("/clearances")
+    assert answer.status_code == 302 and answer.location.startswith("/account/second-factor")
+
+
+def test_a_restricted_incident_is_not_there_for_those_who_need_not_know(
+    desk: Desk, file_report: Callable[..., str]
+) -> None:
+    reference = file_report(
+        desk.sit("liaison-officer"), tlp="RED", title="Only for the ones named", caveats_named_recipients="nobody@x.example"
+    )
+    coordinator, duty = desk.sit("coordinator"), desk.sit("duty-officer")
+    absent = coordinator.get("/incidents/INC-2026-999999")
+    for path in ("", "/timeline", "/edit", "/alerts/new", "/runs/new", "/live", "/status/triage", "/at?date=2026-11-22"):
+        assert coordinator.get(f"/incidents/{reference}{path}").status_code == 404, path
+    hidden = coordinator.get(f"/incidents/{reference}")
+    assert visible_text(hidden.text) == visible_text(absent.text)
+    assert "Only for the ones named" not in coordinator.text("/board")
+    assert "0 new, nobody on it yet" in coordinator.text("/board")
+    assert "Only for the ones named" in duty.text("/board")
+    assert "1 new, nobody on it yet" in duty.text("/board")
+    assert coordinator.text(f"/board?q={reference}").count("Nothing fits") == 1
+
+
+def test_a_form_without_its_token_does_nothing(desk: Desk) -> None:
+    officer = desk.sit("liaison-officer")
+    answer = officer.client.post("/report", data={"title": "x"})
+    assert answer.status_code == 400
+    assert "load the page anew" in visible_text(answer.text)
+
+
+def test_pages_are_not_kept_by_browsers_and_bear_a_strict_policy(desk: Desk) -> None:
+    answer = desk.sit("coordinator").get("/board")
+    policy = answer.headers["Content-Security-Policy"]
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert "<script>" not in answer.text and " style=" not in answer.text and " onclick=" not in answer.text
+
+
+def test_an_unknown_address_is_a_page_of_ours(desk: Desk) -> None:
+    answer = desk.visitor().get("/no/such/page")
+    assert answer.status_code == 404
+    assert "Not found" in visible_text(answer.text)
