@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,10 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from coordinator import config, timeline
+from coordinator.accounts.service import create_link
+from coordinator.alerts import service as alerts
+from coordinator.alerts.letters import event_for
+from coordinator.alerts.rungs import newest_delivery
 from coordinator.app import create_app
 from coordinator.config import Settings
 from coordinator.errors import Misconfigured
@@ -21,9 +26,11 @@ from coordinator.incidents.models import Report
 from coordinator.partners.models import EndpointKey
 from coordinator.store import Store
 from coordinator.timeline.models import DataKey
-from coordinator.timeline.verify import verify
+from coordinator.timeline.verify import newest_checkpoint, verify
 from coordinator.upkeep import doctor
-from tests.factories import PartnerSystem, World, add_secret, native, small_world, token_for
+from coordinator.vault import open_master_key
+from tests.alerting import put_contact, put_incident, put_organisation, put_system, webhook
+from tests.factories import PARTNER, PartnerSystem, World, add_secret, native, person, small_world, token_for
 from workers import due
 from workers.app import make_celery
 
@@ -117,6 +124,26 @@ def test_the_newest_checkpoint_is_in_the_sink_file_and_holds(sqlite_store: Store
     assert verdict.broken == "" and "Holds against checkpoint 2" in " ".join(verdict.notes)
 
 
+def test_the_hash_of_the_newest_checkpoint_leaves_with_every_alert(sqlite_store: Store) -> None:
+    small_world(sqlite_store)
+    with sqlite_store.unit_of_work() as tx:
+        put_organisation(tx, PARTNER)
+        put_system(tx, "https://hooks.csirt.example/coordinator")
+        put_contact(tx, webhook())
+        incident = put_incident(tx, tlp="CLEAR")
+    for _ in range(2):
+        due.checkpoint(sqlite_store)
+        with sqlite_store.unit_of_work() as tx:
+            told = alerts.tell(
+                tx, incident=incident, kind="initial", title="A title", body="A text.", purpose="incident-response",
+                info_category="incident-notification", requested_by="user:1", audience={"organisations": [PARTNER]},
+            )  # fmt: skip
+            (alert,) = told.permitted
+            event = event_for(tx, alert, newest_delivery(tx, alert))
+            newest = newest_checkpoint(tx)
+        assert newest is not None and event.data["checkpoint"] == newest["hash"]
+
+
 @pytest.mark.postgresql
 @pytest.mark.parametrize(
     "statement",
@@ -131,18 +158,13 @@ def test_on_postgresql_the_application_has_rows_and_no_structure(
 ) -> None:
     server = request.getfixturevalue("postgres_server")
     database = server.new_database(template=request.getfixturevalue("postgres_template").name)
-    store = Store(replace(settings, database_url=database.app_url), vault=_vault(settings))
+    vault = open_master_key(settings.master_key_file, create=True)
+    store = Store(replace(settings, database_url=database.app_url), vault=vault)
     with pytest.raises(DBAPIError) as refused, store.unit_of_work() as tx:
         tx.execute(text(statement))
     assert "permission denied" in str(refused.value) or "must be owner" in str(refused.value)
     store.close()
     server.drop_database(database)
-
-
-def _vault(settings: Settings) -> Any:
-    from coordinator.vault import open_master_key
-
-    return open_master_key(settings.master_key_file, create=True)
 
 
 # ---------------------------------------------------------------- keys at rest
@@ -174,3 +196,39 @@ def test_workers_take_and_send_json_only() -> None:
     settings = make_celery("redis://127.0.0.1:1/0").conf
     assert (settings.task_serializer, settings.result_serializer) == ("json", "json")
     assert set(settings.accept_content) == set(settings.result_accept_content) == {"json"}
+
+
+# ---------------------------------------------------------------- pages
+
+
+def officer(store: Store, role: str = "liaison-officer") -> Any:
+    """A browser signed in by a one-time link, as somebody of ours."""
+    user = person(store, role)
+    with store.unit_of_work() as tx:
+        token = create_link(tx, user.user_id, actor="cli:test")
+    client = create_app(store).test_client()
+    page = client.get(f"/sign-in/{token}").text
+    assert client.post(f"/sign-in/{token}", data={"csrf_token": csrf(page)}).status_code == 303
+    return client
+
+
+def csrf(page: str) -> str:
+    found = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_foreign_text_on_a_page_is_text_and_keeps_its_direction_to_itself(sqlite_store: Store) -> None:
+    world = small_world(sqlite_store)
+    title = "<script>alert(1)</script> \u202eevil\u202c"
+    app = create_app(sqlite_store)
+    assert PartnerSystem(app.test_client(), world).post(native(title=title, description=title)).status_code == 202
+    client = officer(sqlite_store)
+    for path in ("/board", "/incidents/INC-2026-000001"):
+        shown = client.get(path).text
+        places = [found.start() for found in re.finditer("&lt;script&gt;alert", shown)]
+        assert places and "<script>alert" not in shown
+        body = shown[shown.index("<main") :]
+        for found in re.finditer("&lt;script&gt;alert", body):
+            opened = re.findall(r"<[a-z][^>]*>", body[: found.start()])[-1]
+            assert opened.startswith("<bdi") or 'dir="auto"' in opened, opened
