@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from typing import Any
 
 from sqlalchemy import select
@@ -30,12 +30,18 @@ def parse_reference(text: str) -> int | None:
 
 def new_public_id(prefix: str) -> str:
     """An opaque id of 100 random bits, like `rep-7F3K…`."""
-    return f"{prefix}-{''.join(secrets.choice(_ALPHABET) for _ in range(20))}"
+    return f"{prefix}-{_random_text(20)}"
 
 
 def new_partner_reference() -> str:
     """Twelve characters in three groups (60 random bits): `REF-7K3M-Q9TD-W25C`."""
-    return "REF-" + "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(3))
+    text = _random_text(12)
+    return f"REF-{text[:4]}-{text[4:8]}-{text[8:]}"
+
+
+def _random_text(length: int) -> str:
+    # The alphabet has 32 characters: the low five bits of a random byte choose one without preference.
+    return "".join(_ALPHABET[byte & 31] for byte in os.urandom(length))
 
 
 def partner_reference(tx: Session, incident: Any, organisation_id: int) -> str:
