@@ -75,9 +75,9 @@ def write_item(
     key = data_key_id or (incident.data_key_id if incident is not None else new_key(tx))
     values = _row(
         tx, said, author=author, incident_id=incident.id if incident is not None else None, report_id=report_id,
-        exercise=incident.exercise if incident is not None else exercise, data_key_id=key,
+        exercise=incident.exercise if incident is not None else exercise, data_key_id=key, item=item,
     )  # fmt: skip
-    row = ItemVersion(**values | {"item": item or values["item"], "version": version})
+    row = ItemVersion(**values | {"version": version})
     tx.add(row)
     try:
         tx.flush()
@@ -129,9 +129,9 @@ def marking_of_report(report: dict[str, Any]) -> Marking:
 
 def _row(
     tx: Session, said: NewItem, *, author: str, incident_id: int | None, report_id: int | None, exercise: str,
-    data_key_id: int,
+    data_key_id: int, item: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    plain, item = rfc8785.dumps(said.content), new_public_id("itm")
+    plain, item = rfc8785.dumps(said.content), item or new_public_id("itm")
     return {
         "item": item, "version": 1, "kind": said.kind, "incident_id": incident_id, "report_id": report_id,
         "tlp": said.marking.tlp.value if said.marking.tlp else None, "marking": said.marking.to_json(),

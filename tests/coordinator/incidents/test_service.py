@@ -207,7 +207,24 @@ def test_a_claimed_originator_is_bound_to_both_until_a_person_confirms_it(store,
     with store.read() as tx:
         assert not queries.originator_claimed(tx.get(Incident, incident.id))
         newest = tx.execute(select(ItemVersion).where(ItemVersion.item == title.item, ItemVersion.version == 2))
-        assert newest.scalar_one().source_id is None
+        second = newest.scalar_one()
+        assert (second.source_id, read_item(tx, second)) == (None, "Ransomware at a hospital")
+
+
+@pytest.mark.parametrize("tlp", ["GREEN", "RED"])
+def test_a_changed_title_is_the_next_version_of_its_item(store, partner, tlp):
+    partner.post(native(tlp=tlp, description="As it was."))
+    officer = person(store, "duty-officer")
+    with store.read() as tx:
+        incident = tx.execute(select(Incident)).scalar_one()
+    changed(store, incident, officer, title="Wiper at a hospital")
+    with store.read() as tx:
+        assert queries.title_of(tx, tx.get(Incident, incident.id)) == "Wiper at a hospital"
+        said = tx.execute(select(ItemVersion).where(ItemVersion.kind == "title").order_by(ItemVersion.version)).scalars()
+        assert [(one.version, one.tlp, read_item(tx, one)) for one in said] == [
+            (1, tlp, "Ransomware at a hospital"), (2, tlp, "Wiper at a hospital")]  # fmt: skip
+        found = queries.find_incidents(tx, principal=officer, q="wiper")
+        assert len(found) == (1 if tlp == "GREEN" else 0)
 
 
 @pytest.mark.parametrize("role, sees", [
