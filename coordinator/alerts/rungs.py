@@ -27,7 +27,7 @@ from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import redecide
 from coordinator.store import store_of
-from coordinator.tasks.service import open_task
+from coordinator.tasks.service import cancel_task, open_task
 from coordinator.vault import token_hash
 
 #: How long an acknowledgement link lives.
@@ -163,11 +163,15 @@ def newest_delivery(tx: Session, alert: Alert) -> Delivery | None:
 
 
 def stop(tx: Session, alert: Alert, *, now: datetime) -> None:
-    """End what is still under way: queued deliveries are cancelled, the hold is settled. Timers find nothing to do."""
+    """End what is under way: queued deliveries and calls not made are called off, the hold is settled. Timers find
+    nothing to do."""
     tx.execute(
         update(Delivery).where(Delivery.alert_id == alert.id, Delivery.state == "queued")
         .values(state="cancelled", settled_at=now)
     )  # fmt: skip
+    for delivery in deliveries_of(tx, alert):
+        if delivery.task_id is not None:
+            cancel_task(tx, delivery.task_id, reason="the alert wants nothing more", actor="system")
     settle_hold(tx, kind="alert", object_id=alert.id)
 
 
