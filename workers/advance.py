@@ -171,16 +171,8 @@ def clearance_answered(tx: Session, decision_id: int) -> None:
         result = sharing_step.result_of(tx, tx.execute(whole).scalar_one())
         if result.values["result"] != "refer":
             runs.advance(tx, attempt.run_id, [result], arms=ARMS)
-    elif not _waits_still(tx, decision):
+    elif sharing_step.newest_results(tx, [decision.release_id], decision.recipient) == ["deny"]:
         runs.advance(tx, attempt.run_id, [Answered(attempt.key, decision.recipient, "refused", "system")], arms=ARMS)
-
-
-def _waits_still(tx: Session, decision: ShareDecision) -> bool:
-    """Whether the recipient of this decision may still be told: the newest decision permits or refers."""
-    query = select(ShareDecision.result).where(
-        ShareDecision.release_id == decision.release_id, ShareDecision.recipient == decision.recipient
-    )
-    return tx.execute(query.order_by(ShareDecision.id.desc()).limit(1)).scalar_one() != "deny"
 
 
 def _attempt_of(tx: Session, release_id: int) -> StepAttempt | None:

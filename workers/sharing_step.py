@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from coordinator.alerts import service as alerts
@@ -18,7 +18,7 @@ from coordinator.incidents.models import ItemVersion
 from coordinator.markings import Marking, Tlp
 from coordinator.runs.arms import Begun
 from coordinator.runs.models import StepAttempt
-from coordinator.sharing.models import ShareDecision
+from coordinator.sharing.models import Approval, Release, ShareDecision
 from playbooks.events import Event, WorkFinished
 from workers.audiences import audience_of
 from workers.texts import LONGEST_TITLE
@@ -76,11 +76,22 @@ def result_of(tx: Session, attempt: StepAttempt) -> WorkFinished:
     return WorkFinished(attempt.key, "successful", values)
 
 
-def newest_results(tx: Session, release_ids: Iterable[int]) -> list[str]:
-    """The newest decision for each recipient of each release."""
+def newest_results(tx: Session, release_ids: Iterable[int], recipient: str = "") -> list[str]:
+    """What holds now for each recipient of each release (or for one of them): permit, refer, deny.
+
+    What a person refused, or what was withdrawn while it waited, is denied.
+    """
+    refused = exists().where(Approval.decision_id == ShareDecision.id, Approval.answer == "refuse")
     query = (
-        select(ShareDecision.release_id, ShareDecision.recipient, ShareDecision.result)
+        select(ShareDecision.release_id, ShareDecision.recipient, ShareDecision.result, refused, Release.state)
+        .join(Release, Release.id == ShareDecision.release_id)
         .where(ShareDecision.release_id.in_(list(release_ids)))
         .order_by(ShareDecision.id)
     )
-    return list({(row.release_id, row.recipient): row.result for row in tx.execute(query)}.values())
+    if recipient:
+        query = query.where(ShareDecision.recipient == recipient)
+    newest = {}
+    for release_id, code, result, was_refused, state in tx.execute(query):
+        over = result == "refer" and (was_refused or state == "withdrawn")
+        newest[release_id, code] = "deny" if over else result
+    return list(newest.values())

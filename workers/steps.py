@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from coordinator import timeline
 from coordinator.accounts.principal import SYSTEM, Principal
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert
@@ -94,6 +95,13 @@ def alert(tx: Session, work: Begun) -> Sequence[Event]:
     )  # fmt: skip
     work.attempt.release_id = told.release.id
     tx.flush()
+    if told.unreachable:
+        timeline.append(
+            tx, "run.notice", "Somebody who was to be told cannot be reached.", actor=SYSTEM, incident=incident,
+            values={each.code: each.reason for each in told.unreachable}, about=("run", work.run.id),
+            exercise=work.run.exercise,
+        )  # fmt: skip
+        timeline.pending(tx, "run.notice", work.run.id, exercise=work.run.exercise)
     reached = [each.recipient for each in (*told.permitted, *told.referred)]
     refused = [*(each.recipient for each in told.denied), *(each.code for each in told.unreachable)]
     return [Told(work.key, tuple(reached), tuple(refused))]

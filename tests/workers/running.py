@@ -97,12 +97,14 @@ def keep(store: Store, document: dict[str, Any]) -> int:
 
 def run_of(
     store: Store, document: dict[str, Any], *, with_incident: bool = False, started_by: str = "system",
-    variables: dict[str, Any] | None = None, **incident: Any,
+    variables: dict[str, Any] | None = None, incident_status: str = "", **incident: Any,
 ) -> Running:  # fmt: skip
     """Start a run of the document; with an incident of these columns, or none."""
     version_id = keep(store, document)
     with store.unit_of_work() as tx:
-        made = put_incident(tx, **incident) if with_incident or incident else None
+        made = put_incident(tx, **incident) if with_incident or incident_status or incident else None
+        if made is not None and incident_status:
+            made.status = incident_status
         incident_id = made.id if made else None
         locked = lock_incident(tx, made.id) if made else None
         run = runs.start_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +14,14 @@ from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Delivery
+from coordinator.alerts.rungs import ack_token
+from coordinator.incidents.holds import open_holds
 from coordinator.incidents.service import change_incident, transition
 from coordinator.runs.models import Run, Timer
+from coordinator.sharing.approvals import approve, refuse
 from coordinator.sharing.models import ShareDecision
 from coordinator.store import Store
-from tests.alerting import agreement, mailbox, put_contact, put_organisation
+from tests.alerting import agreement, mailbox, put_contact, put_organisation, put_system, settings_of, webhook
 from tests.factories import PARTNER, World, person
 from tests.playbooks.documents import action, document, end, line, sid
 from tests.workers.drained import drain
@@ -32,13 +36,14 @@ ALL = {"__all__": {"type": "bool", "value": "false"}}
 
 
 @pytest.fixture
-def people(store: Store, world: World) -> dict[str, Principal]:
+def people(store: Store, world: World) -> Iterator[dict[str, Principal]]:
     with store.unit_of_work() as tx:
         put_organisation(tx, PARTNER)
         put_contact(tx, mailbox(), mailbox("second@fi.example"))
         agreement(tx)
     roles = ("duty-officer", "coordinator", "release-authority", "legal-adviser")
-    return {role: person(store, role) for role in roles}
+    with settings_of(store, smtp_url="smtp://127.0.0.1:1"):  # mail can be raised here; nothing is sent in these tests
+        yield {role: person(store, role) for role in roles}
 
 
 def telling(work: dict[str, Any], **rest: Any) -> dict[str, Any]:
@@ -50,15 +55,9 @@ def answer(store: Store, alert: Alert, what: str = "acknowledged", kind: str = "
     """The contact answers by the link of the newest delivery."""
     with store.unit_of_work() as tx:
         query = select(Delivery).where(Delivery.alert_id == alert.id).order_by(Delivery.id.desc())
-        token = alerts_token(tx, tx.execute(query).scalars().first())
+        token = ack_token(tx, tx.execute(query).scalars().first())
         alerts.acknowledge(tx, token=token, kind=kind, by="Duty desk", answer=what, assurance="link")
     drain(store)
-
-
-def alerts_token(tx: Any, delivery: Any) -> str:
-    from coordinator.alerts.rungs import ack_token
-
-    return ack_token(tx, delivery)
 
 
 def raised(store: Store) -> list[Alert]:
@@ -85,7 +84,7 @@ def test_without_an_acknowledgement_asked_for_the_step_ends_when_they_are_told(
 
 
 def test_nobody_is_alerted_before_a_person_accepts_triage(store: Store, people: dict[str, Principal]) -> None:
-    run = run_of(store, telling(ALERT), with_incident=True, **{"status": "triage"})
+    run = run_of(store, telling(ALERT), incident_status="triage")
     assert raised(store) == [] and [attempt.state for attempt in run.attempts()] == ["held"]
     with store.unit_of_work() as tx:
         transition(tx, run.incident_id, "active", principal=people["coordinator"])
@@ -120,18 +119,36 @@ def test_the_chain_of_an_alert_reminds_and_goes_on_to_the_next_channel(
 
 
 def test_a_refused_clearance_counts_as_refused(store: Store, people: dict[str, Principal]) -> None:
-    run = run_of(store, telling(ALERT | {"ack": ACK}), started_by=people["coordinator"].actor, tlp="AMBER+STRICT")
-    with store.read() as tx:
-        waiting = tx.execute(select(ShareDecision).where(ShareDecision.result == "refer")).scalars().all()
-    assert run.state == "waiting" and raised(store) == []
-    if not waiting:
-        pytest.skip("the rules refuse this outright")
-    from coordinator.sharing.approvals import refuse
-
+    waiting = referred(store, people)
+    run = waiting[0]
     with store.unit_of_work() as tx:
-        refuse(tx, waiting[0].id, principal=people["release-authority"], reason="Not now.")
+        refuse(tx, waiting[1], principal=people["release-authority"], reason="Not now.")
     drain(store)
-    assert run.variables["__all__"] == "false" and run.state != "waiting"
+    assert run.variables["__all__"] == "false" and run.state == "completed" and raised(store) == []
+
+
+def test_a_cleared_release_is_told_and_then_waits_for_its_acknowledgement(
+    store: Store, people: dict[str, Principal]
+) -> None:
+    run, decision_id = referred(store, people)
+    with store.unit_of_work() as tx:
+        approve(tx, decision_id, principal=people["release-authority"])
+    drain(store)
+    assert run.state == "waiting" and len(raised(store)) == 1
+    answer(store, raised(store)[0])
+    assert run.state == "completed" and run.variables["__all__"] == "true"
+
+
+def referred(store: Store, people: dict[str, Principal]) -> tuple[Running, int]:
+    """A run whose alert waits for clearance by a second person, because of its label; and the decision."""
+    with store.unit_of_work() as tx:
+        put_system(tx, "https://csirt.fi.example/hook")
+        put_contact(tx, webhook(), tlp_max="AMBER+STRICT")
+        agreement(tx, ceiling="AMBER+STRICT")
+    run = run_of(store, telling(ALERT | {"ack": ACK}), tlp="AMBER+STRICT", started_by=people["coordinator"].actor)
+    assert run.state == "waiting" and raised(store) == []
+    with store.read() as tx:
+        return run, tx.execute(select(ShareDecision.id).where(ShareDecision.result == "refer")).scalar_one()
 
 
 def test_a_second_alert_goes_to_those_who_stayed_silent(store: Store, people: dict[str, Principal]) -> None:
@@ -158,9 +175,11 @@ def test_sharing_nothing_is_nothing_refused_and_a_mapped_result_says_so(
     store: Store, people: dict[str, Principal]
 ) -> None:
     work = {"kind": "share", "audience": {"organisations": [PARTNER]}, "items": ["technical-indicators"],
-            "purpose": "network-defence", "out": {"result": "__all__"}}  # fmt: skip
-    run = run_of(store, telling(work), with_incident=True)
-    assert run.state == "completed" and run.variables["__all__"] == "deny"
+            "purpose": "network-defence", "out": {"result": "__shared__"}}  # fmt: skip
+    step = action(work=work, on_completion="end", out_args=["__shared__"])
+    variables = {"__shared__": {"type": "string", "value": ""}}
+    run = run_of(store, document({"a": step, "end": end()}, "a", variables=variables), with_incident=True)
+    assert run.state == "completed" and run.variables["__shared__"] == "deny"
 
 
 # ---------------------------------------------------------------- waiting and time
@@ -222,8 +241,6 @@ def test_a_cancelled_run_calls_its_tasks_off_and_lets_the_incident_go(
     run.ask("cancel", people["coordinator"])
     assert run.state == "cancelled" and run.tasks() == [] and len(run.tasks("cancelled")) == 1
     with store.read() as tx:
-        from coordinator.incidents.holds import open_holds
-
         assert open_holds(tx, run.incident_id) == []
 
 
