@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.principal import Principal
-from coordinator.errors import Invalid, NoRight, Refused
+from coordinator.errors import Invalid, NoRight, NotFound, Refused
 from coordinator.incidents.holds import open_holds
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking
@@ -55,6 +55,17 @@ def test_a_role_that_may_not_clear_this_is_refused(tx: Session, world: World, ro
     decision = referred(tx, world)
     with pytest.raises(NoRight):
         approve(tx, decision.id, principal=clearing(tx, role))
+
+
+def test_who_may_not_know_of_the_incident_finds_no_decision(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    tx.get_one(Incident, decision.incident_id).restricted = True
+    tx.flush()
+    outsider = clearing(tx)
+    for answer in (lambda: approve(tx, decision.id, principal=outsider),
+                   lambda: refuse(tx, decision.id, principal=outsider, reason="No.")):  # fmt: skip
+        with pytest.raises(NotFound):
+            answer()
 
 
 def test_an_approval_that_ran_out_counts_no_more(tx: Session, world: World) -> None:
