@@ -25,14 +25,14 @@ rows = Table(
 
 def create(store: Store) -> Flask:
     """The application of the floor on a store of this process."""
-    app = Flask(__name__)
+    app, row = Flask(__name__), insert(rows)
 
     @app.post("/floor")
     def floor() -> tuple[str, int]:
         raw = request.get_data()
         report = load_report(parse_json(raw))
-        with store.engine.connect() as connection, connection.begin():
-            connection.execute(insert(rows).values(title=report["title"], raw=raw))
+        with store.unit_of_work() as tx:
+            tx.connection().execute(row, {"title": report["title"], "raw": raw})
         return "", 202
 
     @app.get("/readyz")

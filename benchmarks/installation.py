@@ -23,7 +23,7 @@ from coordinator.accounts import service as accounts
 from coordinator.interchange.world import load_world
 from coordinator.store import Store
 from coordinator.timeline.models import Pending
-from workers.children import ChildSpec, is_ready
+from workers.children import ChildSpec, die_with_parent, is_ready
 from workers.demo import world as fiction
 from workers.one_machine import one_machine
 
@@ -65,7 +65,7 @@ class Installation:
             env = os.environ | dict(child.env)
             self._running[name] = subprocess.Popen(
                 child.argv, env=env, cwd=child.cwd, stdin=subprocess.DEVNULL, pass_fds=child.pass_fds,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
             until(lambda child=child: self._ready(child))  # type: ignore[misc]
         if "jobs" in (names or self.children):

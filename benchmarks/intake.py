@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import load, printed
 from benchmarks.installation import Installation, installation, postgres, until
-from workers.children import is_ready
+from workers.children import die_with_parent, is_ready
 
 ROUNDS, EACH = 5, 1500
 
@@ -56,6 +56,7 @@ def _rounds(place: Installation, floor_port: int, rounds: int, each: int) -> dic
         if number:
             for name, outcome in found.items():
                 results[name].append(outcome)
+            printed.line(", ".join(f"{name} {outcome.rate:.0f}/s" for name, outcome in found.items()))
     return results
 
 
@@ -89,7 +90,8 @@ def _floor(database_url: str) -> Iterator[int]:
             open_master_key(key, create=True)
             env |= {"COORDINATOR_DATABASE_URL": database_url, "COORDINATOR_MASTER_KEY_FILE": str(key)}
         server = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.floor", f"fd://{door.fileno()}"], env=env, pass_fds=(door.fileno(),)
+            [sys.executable, "-m", "benchmarks.floor", f"fd://{door.fileno()}"], env=env, pass_fds=(door.fileno(),),
+            preexec_fn=die_with_parent,
         )
         door.close()
         try:
