@@ -24,7 +24,8 @@ def beat(store: Store, *, name: str, kind: str, detail: dict[str, Any]) -> None:
     """Write the row `name` with the present instant."""
     values = {"at": clock.now(), "detail": detail, "kind": kind}
     with store.unit_of_work() as tx:
-        if not tx.execute(update(Heartbeat).where(Heartbeat.name == name).values(values)).rowcount:
+        here = update(Heartbeat).where(Heartbeat.name == name).values(values).returning(Heartbeat.name)
+        if tx.execute(here).first() is None:
             tx.execute(insert_or_ignore(tx, Heartbeat).values(name=name, **values))
 
 

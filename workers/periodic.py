@@ -30,10 +30,10 @@ def is_mine(store: Store, work: Periodic) -> bool:
         .values(at=now)
     )
     with store.unit_of_work() as tx:
-        if tx.execute(mine).rowcount:
+        if tx.execute(mine.returning(Heartbeat.name)).first() is not None:
             return True
         first = insert_or_ignore(tx, Heartbeat).values(name=name, kind="round", at=now, detail={})
-        return bool(tx.execute(first).rowcount)
+        return tx.execute(first.returning(Heartbeat.name)).first() is not None
 
 
 class Rounds(threading.Thread):

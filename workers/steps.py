@@ -102,7 +102,7 @@ def alert(tx: Session, work: Begun) -> Sequence[Event]:
             exercise=work.run.exercise,
         )  # fmt: skip
         timeline.pending(tx, "run.notice", work.run.id, exercise=work.run.exercise)
-    reached = [each.recipient for each in (*told.permitted, *told.referred)]
+    reached = [each.recipient for each in told.permitted] + [each.recipient for each in told.referred]
     refused = [*(each.recipient for each in told.denied), *(each.code for each in told.unreachable)]
     return [Told(work.key, tuple(reached), tuple(refused))]
 

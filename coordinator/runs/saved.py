@@ -44,5 +44,5 @@ def show_step(tx: Session, run: Run, recorded: StepRecorded, at: datetime) -> No
         return
     values = {"state": recorded.what, "at": at, "passes": recorded.iteration + 1}
     here = (StepState.run_id == run.id, StepState.step == recorded.step)
-    if not tx.execute(update(StepState).where(*here).values(values)).rowcount:
+    if tx.execute(update(StepState).where(*here).values(values).returning(StepState.id)).first() is None:
         tx.execute(insert(StepState).values(run_id=run.id, exercise=run.exercise, step=recorded.step, **values))

@@ -110,7 +110,7 @@ def locked(tx: Session, run_id: int, *, arms: Arms, actor: str = "system") -> En
     if row is None:
         raise NotFound()
     incident = holds.lock_incident(tx, row.incident_id) if row.incident_id is not None else None
-    run = tx.get(Run, run_id, with_for_update=True, populate_existing=True)
+    run = tx.get_one(Run, run_id, with_for_update=True, populate_existing=True)
     facts = queries.facts(tx, incident) if incident is not None else {}
     return Engine(tx, run, incident, document_of(tx, run.playbook_version_id), arms, facts, actor)
 

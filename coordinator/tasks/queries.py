@@ -20,19 +20,14 @@ from coordinator.tasks import rules, service
 from coordinator.tasks.models import Task
 
 
-def my_tasks(tx: Session, *, principal: Principal, limit: int = 50, after: int = 0) -> list[dict[str, Any]]:
-    """Open tasks of this person: assigned, or given to their role and to nobody yet. Soonest due first.
-
-    `after` is the id of the last task seen.
-    """
+def my_tasks(tx: Session, *, principal: Principal, limit: int = 50) -> list[dict[str, Any]]:
+    """Open tasks of this person: assigned, or given to their role and to nobody yet. Soonest due first."""
     mine = or_(
         Task.assignee_id == principal.user_id,
         and_(Task.assignee_id.is_(None), or_(Task.role == principal.role, Task.fallback_role == principal.role)),
     )
     query = _seen(principal).where(Task.state == "open", mine).order_by(Task.due_at.is_(None), Task.due_at, Task.id)
-    found = [_view(tx, row.Task, row.Incident, principal) for row in tx.execute(query.limit(limit + after))]
-    ids = [task["id"] for task in found]
-    return found[ids.index(after) + 1 :][:limit] if after in ids else found[:limit]
+    return [_view(tx, row.Task, row.Incident, principal) for row in tx.execute(query.limit(limit))]
 
 
 def incident_tasks(tx: Session, incident_id: int, *, principal: Principal) -> list[dict[str, Any]]:
@@ -85,7 +80,7 @@ def _name(tx: Session, user_id: int | None) -> str | None:
     return person.name if person else None
 
 
-def _seen(principal: Principal) -> Select[Any]:
+def _seen(principal: Principal) -> Select[Task, Incident]:
     return (
         select(Task, Incident)
         .outerjoin(Incident, Incident.id == Task.incident_id)

@@ -187,6 +187,8 @@ def ladder_of(chain: Sequence[Mapping[str, Any]], *, opened_at: datetime) -> lis
         if entry.get("done"):
             continue
         at = read_instant(entry["at"]) if "at" in entry else read_duration(entry["after"]).after(opened_at)
+        if at is None:
+            continue
         rungs.append(Rung(index, at, str(entry.get("to_role", ""))))
     return sorted(rungs, key=lambda rung: (rung.at, rung.index))
 
