@@ -6,17 +6,25 @@ same id twice, and nothing is lost.
 
 from __future__ import annotations
 
+import logging
 import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.alerts import service as alerts
-from coordinator.alerts.sending import MailParcel, Outcome, Parcel, WebhookParcel, claim, settle
+from coordinator.alerts.sending import MailParcel, Outcome, Parcel, WebhookParcel, claim, renew, settle
 from coordinator.store import Store
 from workers.channels import email, webhook
-from workers.jobs import Later
+from workers.jobs import Later, where
+
+RENEW_SECONDS = 6.0  # three signs of life in a lease (sending.LEASE)
+
+log = logging.getLogger("coordinator.deliver")
 
 
 def deliver(store: Store, delivery_id: int) -> None:
@@ -27,9 +35,32 @@ def deliver(store: Store, delivery_id: int) -> None:
         raise Later(parcel)
     if parcel is None:
         return
-    outcome = send(store, parcel)
+    with _held(store, parcel):
+        outcome = send(store, parcel)
     with store.unit_of_work() as tx:
         settle(tx, parcel, outcome, now=clock.now(), jitter=random.random())
+
+
+@contextmanager
+def _held(store: Store, parcel: Parcel) -> Iterator[None]:
+    """Keep the delivery ours while sending it takes long, so that only a worker that is gone loses it."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(RENEW_SECONDS):
+            try:
+                with store.unit_of_work() as tx:
+                    renew(tx, parcel, now=clock.now())
+            except Exception as fault:  # the database is away: another worker may send it again, under the same id
+                log.warning("the lease of delivery %s: %s", parcel.delivery_id, where(fault))
+
+    keeper = threading.Thread(target=keep, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
 
 
 def send(store: Store, parcel: Parcel) -> Outcome:

@@ -30,7 +30,8 @@ log = logging.getLogger("coordinator.jobs")
 
 ATTEMPTS = 12  # with the pauses below: dead after about twenty minutes of failing
 LONGEST_PAUSE = 300.0
-OUTSIDE_LEASE = timedelta(seconds=45)  # longer than any one send may take
+#: A job that talks to the outside and takes longer is begun again, and finds what it holds held (`Later`).
+OUTSIDE_LEASE = timedelta(seconds=20)
 DEAD = "job.dead"
 
 
@@ -106,8 +107,8 @@ def _run_outside(store: Store, pending_id: int, lease: datetime, handler: Callab
     if object_id is None:  # a doubled message, or one that came after its lease was given to another
         return
     handler(store, object_id)
-    with store.unit_of_work() as tx:
-        tx.execute(delete(Pending).where(Pending.id == pending_id))
+    with store.unit_of_work() as tx:  # a worker that woke late leaves the row to the one that has it now
+        tx.execute(delete(Pending).where(Pending.id == pending_id, Pending.lease_until == mine))
 
 
 def note_failure(store: Store, pending_id: int, fault: str) -> None:

@@ -31,8 +31,8 @@ from coordinator.sharing.service import TextChanged, redecide
 from coordinator.store import store_of
 from coordinator.tasks.service import open_task
 
-#: How long a worker may hold a delivery: longer than the longest send. A mail server may think before each word.
-LEASES = {"webhook": timedelta(seconds=60), "email": timedelta(minutes=5), "voice": timedelta(seconds=60)}
+#: How long a worker holds a delivery without a sign of life (`renew`): what a killed worker costs an alert.
+LEASE = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,19 @@ def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime 
     if decision is None:
         return None
     delivery.decision_id, delivery.fence = decision.id, delivery.fence + 1
-    delivery.lease_until = now + LEASES[delivery.kind]
+    delivery.lease_until = now + LEASE
     tx.flush()
     if delivery.kind == "voice":
         calls.open_call(tx, alert, delivery)
         _write(tx, alert, delivery, Outcome("handed-over", "a task for a call was opened"), now=now, jitter=0.0)
         return None
     return _pack(tx, alert, delivery)
+
+
+def renew(tx: Session, parcel: Parcel, *, now: datetime) -> None:
+    """The send is still going on: a mail server may think before each word."""
+    mine = (Delivery.id == parcel.delivery_id, Delivery.fence == parcel.fence, Delivery.lease_until.is_not(None))
+    tx.execute(update(Delivery).where(*mine).values(lease_until=now + LEASE))
 
 
 def settle(tx: Session, parcel: Parcel, outcome: Outcome, *, now: datetime, jitter: float) -> bool:

@@ -18,7 +18,7 @@ from coordinator import clock
 from coordinator.alerts.sending import MailParcel, Outcome
 from coordinator.config import Settings
 
-#: For each word of the server; the lease of a mail (sending.LEASES) is longer than a whole conversation of them.
+#: For each word of the server; the lease is renewed while a conversation goes on (deliver.py).
 SECONDS = 30.0
 
 
