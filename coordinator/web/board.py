@@ -24,8 +24,8 @@ ROWS = 30
 @needs(Right.READ_INCIDENTS)
 def board() -> Response:
     principal, filters = access.required(), filters_of(request.args)
+    tag = live.board_tag(principal)  # before looking: what changes in between is asked for again
     with access.store().read() as tx:
-        tag = live.board_tag(tx, principal)
         counted = access.pulse().counts.get(
             ("board", principal.user_id, filters.exercise),
             lambda: (

@@ -49,7 +49,7 @@ def _own() -> tuple[str, str]:
 
 def _counts(principal: Principal) -> dict[str, int]:
     with access.store().read() as tx:
-        counts = {}
+        counts: dict[str, int] = {}
         if access.may(Right.COMPLETE_TASK):
             counts |= task_lists.counts(tx, principal=principal)
         if access.may(Right.DECIDE):

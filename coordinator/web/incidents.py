@@ -15,7 +15,7 @@ from coordinator.accounts.rules import Right
 from coordinator.errors import Invalid, NotFound, Stale
 from coordinator.incidents import attachments, requests, rules, service
 from coordinator.incidents.models import Incident
-from coordinator.incidents.queries import described_in_full, get_visible, note_read
+from coordinator.incidents.queries import described_in_full, get_visible, note_read, was_read
 from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import Status
 from coordinator.markings import Marking, Tlp
@@ -38,10 +38,9 @@ def show_incident(
 ) -> Response:
     """The page, also with what was wrong in one of its small forms. Opening it is on record."""
     principal = access.required()
-    record_reading(reference)
+    tag = live.incident_tag(record_reading(reference))  # before looking: what changes in between is asked for again
     with access.store().read() as tx:
         row = get_visible(tx, reference, principal=principal)
-        tag = live.incident_tag(row.id)
         shown = incident_page.incident_page(tx, row, principal=principal)
     given = dict(shown)
     one = given.pop("incident")
@@ -52,10 +51,16 @@ def show_incident(
     )  # fmt: skip
 
 
-def record_reading(reference: str) -> None:
-    """Put on record who opened it, in a transaction of its own; once a version and quarter of an hour."""
-    with access.store().unit_of_work() as tx:
-        note_read(tx, get_visible(tx, reference, principal=access.required()), principal=access.required())
+def record_reading(reference: str) -> int:
+    """Put on record who opened it, once a version and quarter of an hour; answers the incident's id."""
+    principal = access.required()
+    with access.store().read() as tx:
+        row = get_visible(tx, reference, principal=principal)
+        noted = was_read(tx, row, principal=principal)
+    if not noted:
+        with access.store().unit_of_work() as tx:
+            note_read(tx, get_visible(tx, reference, principal=principal), principal=principal)
+    return row.id
 
 
 @pages.get("/timeline")

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, request, session
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
 
 from coordinator.accounts import rules, sessions
 from coordinator.accounts.principal import Principal
@@ -25,9 +24,7 @@ pages = Blueprint("live", __name__)
 @pages.get("/board/live")
 @open_to("asked by open pages every second: the session is looked at here, from memory, and does not stay alive by it")
 def of_board() -> Response:
-    principal = _principal()
-    with access.store().read() as tx:
-        return _answer(board_tag(tx, principal))
+    return _answer(board_tag(_principal()))
 
 
 @pages.get("/incidents/<reference>/live")
@@ -52,15 +49,20 @@ def incident_tag(incident_id: int) -> str:
     return access.pulse().versions.get(("incident", incident_id), look)
 
 
-def board_tag(tx: Session, principal: Principal) -> str:
+def board_tag(principal: Principal) -> str:
     """The version of the board for those who see the same: nobody learns that a restricted incident moved."""
     pulse = access.pulse()
     if sees_restricted(principal):
-        return pulse.versions.get("board/all", lambda: tag("board", board.newest(tx, everything=True)))
-    if pulse.doors.get(("named", principal.user_id), lambda: _is_named(tx, principal)):
+        return pulse.versions.get("board/all", lambda: _newest("board", everything=True))
+    if pulse.doors.get(("named", principal.user_id), lambda: _is_named(principal)):
         mine = ("board", principal.user_id)
-        return pulse.versions.get(mine, lambda: tag(mine, board.newest(tx, principal=principal)))
-    return pulse.versions.get("board/open", lambda: tag("board", board.newest(tx)))
+        return pulse.versions.get(mine, lambda: _newest(mine, principal=principal))
+    return pulse.versions.get("board/open", lambda: _newest("board"))
+
+
+def _newest(about: object, **seen: Any) -> str:
+    with access.store().read() as tx:
+        return tag(about, board.newest(tx, **seen))
 
 
 def _principal() -> Principal:
@@ -90,7 +92,7 @@ def _door(principal: Principal, reference: str) -> int | None:
             return None
 
 
-def _is_named(tx: Session, principal: Principal) -> bool:
+def _is_named(principal: Principal) -> bool:
     """Whether this person knows of any restricted incident by being its owner or named in it."""
     query = (
         select(Incident.id)
@@ -100,7 +102,8 @@ def _is_named(tx: Session, principal: Principal) -> bool:
             or_(Incident.owner_id == principal.user_id, IncidentMember.user_id == principal.user_id),
         )
     )
-    return tx.execute(query.limit(1)).first() is not None
+    with access.store().read() as tx:
+        return tx.execute(query.limit(1)).first() is not None
 
 
 def _answer(version: str) -> Any:

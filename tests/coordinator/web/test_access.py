@@ -74,11 +74,23 @@ def test_a_restricted_incident_is_not_there_for_those_who_need_not_know(
     desk: Desk, file_report: Callable[..., str]
 ) -> None:
     reference = file_report(
-        desk.sit("liaison-officer"), tlp="RED", title="Only for the ones named", caveats_named_recipients="nobody@x.example"
+        desk.sit("liaison-officer"),
+        tlp="RED",
+        title="Only for the ones named",
+        caveats_named_recipients="nobody@x.example",
     )
     coordinator, duty = desk.sit("coordinator"), desk.sit("duty-officer")
     absent = coordinator.get("/incidents/INC-2026-999999")
-    for path in ("", "/timeline", "/edit", "/alerts/new", "/runs/new", "/live", "/status/triage", "/at?date=2026-11-22"):
+    for path in (
+        "",
+        "/timeline",
+        "/edit",
+        "/alerts/new",
+        "/runs/new",
+        "/live",
+        "/status/triage",
+        "/at?date=2026-11-22",
+    ):
         assert coordinator.get(f"/incidents/{reference}{path}").status_code == 404, path
     hidden = coordinator.get(f"/incidents/{reference}")
     assert visible_text(hidden.text) == visible_text(absent.text)

@@ -31,13 +31,13 @@ def test_from_reported_to_closed_and_open_again(desk: Desk, file_report: Callabl
     reference = file_report(desk.sit("liaison-officer"))
     coordinator = desk.sit("coordinator")
     for to, fields in (
-        ("triage", {}), ("active", {}), ("resolved", {"outlook": "stable"}), ("closed", {"note": "Cleaned and watched."}),
+        ("triage", {}), ("active", {}), ("resolved", {"outlook": "stable"}), ("closed", {"note": "Cleaned, watched."}),
         ("active", {"reason": "It came back."}),
     ):  # fmt: skip
         answer = move(coordinator, reference, to, **fields)
         assert answer.status_code == 303, visible_text(answer.text)  # type: ignore[attr-defined]
     page = coordinator.text(f"/incidents/{reference}")
-    assert "Active" in page and "It came back." in page and "Cleaned and watched." in page
+    assert "Active" in page and "It came back." in page and "Cleaned, watched." in page
     assert "Owner Coordinator" in page
 
 
@@ -46,7 +46,9 @@ def test_a_refusal_lists_what_is_still_open(desk: Desk, file_report: Callable[..
     coordinator = desk.sit("coordinator")
     move(coordinator, reference, "triage"), move(coordinator, reference, "active")
     number = task_on(desk, reference, blocks="resolve")
-    assert "First finish what is open Task : Ask the hospital" in coordinator.text(f"/incidents/{reference}/status/resolved")
+    assert "First finish what is open Task : Ask the hospital" in coordinator.text(
+        f"/incidents/{reference}/status/resolved"
+    )
     answer = move(coordinator, reference, "resolved", outlook="stable")
     assert answer.status_code == 409  # type: ignore[attr-defined]
     assert f'href="/tasks/{number}"' in answer.text and "Ask the hospital" in answer.text  # type: ignore[attr-defined]
@@ -110,7 +112,12 @@ def test_notes_show_their_label_and_who_wrote_them(desk: Desk, file_report: Call
     reference = file_report(desk.sit("liaison-officer"))
     officer = desk.sit("liaison-officer")
     officer.get(f"/incidents/{reference}")
-    assert officer.post(f"/incidents/{reference}/notes", {"text": "Called the hospital.\r\nBackups are there."}).status_code == 303
+    assert (
+        officer.post(
+            f"/incidents/{reference}/notes", {"text": "Called the hospital.\r\nBackups are there."}
+        ).status_code
+        == 303
+    )
     page = officer.text(f"/incidents/{reference}")
     assert "TLP:AMBER Note Liaison Officer" in page and "Called the hospital." in page
     empty = officer.post(f"/incidents/{reference}/notes", {"text": ""})
@@ -159,13 +166,21 @@ def test_opening_it_is_on_record_and_shown_on_request(desk: Desk, file_report: C
     assert read.count("Coordinator Somebody opened the incident") == 1
 
 
-HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{7*7}}", "\u202eevil\u202c", "'; DROP TABLE x;--"]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{7*7}}",
+    "\u202eevil\u202c",
+    "'; DROP TABLE x;--",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_shown_as_text(desk: Desk, file_report: Callable[..., str], text: str) -> None:
     officer = desk.sit("liaison-officer")
-    reference = file_report(officer, title=text, description=text, asks=text, external_id="x" + text[:20].replace("\u202e", ""))
+    reference = file_report(
+        officer, title=text, description=text, asks=text, external_id="x" + text[:20].replace("\u202e", "")
+    )
     officer.get(f"/incidents/{reference}")
     officer.post(f"/incidents/{reference}/notes", {"text": text})
     for path in (f"/incidents/{reference}", "/board", f"/board?q={text[:30]}", f"/incidents/{reference}/timeline"):

@@ -19,7 +19,9 @@ def rows(desk: Desk, model: type) -> int:
 
 def test_a_report_gets_a_receipt_with_its_reference(desk: Desk, file_report: Callable[..., str]) -> None:
     officer = desk.sit("liaison-officer")
-    reference = file_report(officer, states_affected="Finland, ee", sectors=["health"], humanitarian_flags=["life-at-risk"])
+    reference = file_report(
+        officer, states_affected="Finland, ee", sectors=["health"], humanitarian_flags=["life-at-risk"]
+    )
     page = officer.text(f"/incidents/{reference}")
     assert "Ransomware at two hospitals" in page and "Life at risk" in page and "Finland, Estonia" in page
     assert "22 Nov 2026, 03:10 UTC" in page  # 05:10 in Tallinn
@@ -47,7 +49,12 @@ def test_no_label_is_chosen_for_the_writer(desk: Desk) -> None:
 def test_what_was_written_is_there_again_after_a_mistake(desk: Desk) -> None:
     officer = desk.sit("liaison-officer")
     officer.get("/report")
-    sent = REPORT | {"tlp": "", "states_affected": "Atlantis", "sectors": ["health", "energy"], "description": "<b>line\r\ntwo"}
+    sent = REPORT | {
+        "tlp": "",
+        "states_affected": "Atlantis",
+        "sectors": ["health", "energy"],
+        "description": "<b>line\r\ntwo",
+    }
     answer = officer.post("/report", sent)
     assert answer.status_code == 422
     assert 'value="Atlantis"' in answer.text and "&lt;b&gt;line\ntwo" in answer.text

@@ -116,9 +116,7 @@ def test_only_another_person_clears_what_the_rules_refer(told_desk: Desk, file_r
     assert "Nothing waits" in releaser.text("/clearances")
 
 
-def test_a_refusal_needs_its_reason_and_shows_on_the_incident(
-    told_desk: Desk, file_report: Callable[..., str]
-) -> None:
+def test_a_refusal_needs_its_reason_and_shows_on_the_incident(told_desk: Desk, file_report: Callable[..., str]) -> None:
     reference = file_report(told_desk.sit("liaison-officer"), tlp="AMBER+STRICT")
     coordinator, releaser = told_desk.sit("coordinator"), told_desk.sit("release-authority")
     send(coordinator, reference, tlp="AMBER+STRICT")

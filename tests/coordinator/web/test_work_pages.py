@@ -32,7 +32,9 @@ def test_my_tasks_are_those_of_my_role_and_mine_soonest_first(desk: Desk, file_r
 def test_my_tasks_are_paged_to_the_end(desk: Desk, file_report: Callable[..., str]) -> None:
     reference, now = file_report(desk.sit("liaison-officer")), clock.now()
     for number in range(40):
-        task_on(desk, reference, title=f"Task {number}", due_at=now + timedelta(hours=number % 7) if number % 2 else None)
+        task_on(
+            desk, reference, title=f"Task {number}", due_at=now + timedelta(hours=number % 7) if number % 2 else None
+        )
     coordinator, seen, path = desk.sit("coordinator"), [], "/tasks"
     while path:
         page = coordinator.get(path).text
@@ -62,7 +64,9 @@ def test_what_could_not_be_done_needs_a_note(desk: Desk, file_report: Callable[.
     coordinator = desk.sit("coordinator")
     coordinator.get(f"/tasks/{number}")
     assert coordinator.post(f"/tasks/{number}/complete", {"outcome": "failed"}).status_code == 422
-    assert coordinator.post(f"/tasks/{number}/complete", {"outcome": "failed", "f_note": "No answer"}).status_code == 303
+    assert (
+        coordinator.post(f"/tasks/{number}/complete", {"outcome": "failed", "f_note": "No answer"}).status_code == 303
+    )
     with desk.store.read() as tx:
         assert tx.get_one(Task, number).outcome == "failed"
 

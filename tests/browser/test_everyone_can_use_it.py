@@ -1,0 +1,144 @@
+"""Every page, measured with axe (WCAG 2.2 AA): light and dark, both directions, and at 320 pixels without a sideways
+scroll."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from coordinator import clock
+from coordinator.incidents import intake, service
+from coordinator.incidents.holds import lock_incident
+from coordinator.runs.catalogue import ship_library
+from coordinator.tasks.service import open_task
+from tests.browser.conftest import Site
+from tests.factories import native
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+TITLES = ["Ransomware at two hospitals", "هجوم على شبكة الكهرباء", "A very long word: " + "x" * 100]
+
+
+@pytest.fixture
+def busy(site: Site) -> Site:
+    """Something on every page."""
+    import json
+
+    site.link("liaison-officer"), site.link("coordinator")
+    officer, coordinator = site.people["liaison-officer"], site.people["coordinator"]
+    with site.store.unit_of_work() as tx:
+        ship_library(tx)
+    for number, title in enumerate(TITLES):
+        raw = json.dumps(
+            native(title=title, humanitarian_flags=["life-at-risk"], severity=4, asks="Who else?")
+        ).encode()
+        with site.store.unit_of_work() as tx:
+            kept = intake.keep_raw(
+                tx, via="form", media_type="application/json", raw=raw, message_id=f"m{number}", principal=officer
+            )
+        with site.store.unit_of_work() as tx:
+            intake.read_report(tx, kept.report_id)
+    with site.store.unit_of_work() as tx:
+        incident = lock_incident(tx, 1)
+        open_task(
+            tx, title="Decide on help", kind="decision", role="coordinator", created_by="system", incident=incident,
+            options=["yes", "no"], due_at=clock.now() - timedelta(minutes=5), blocks="resolve",
+        )  # fmt: skip
+        service.transition(tx, 1, "triage", principal=coordinator)
+        service.add_note(tx, 1, "Backups are there.", principal=coordinator)
+    return site
+
+
+PAGES = {
+    "coordinator": [
+        "/board", "/board?q=nothing", "/report", "/incidents/INC-{year}-000001", "/incidents/INC-{year}-000001/edit",
+        "/incidents/INC-{year}-000001/status/rejected", "/incidents/INC-{year}-000001/timeline",
+        "/incidents/INC-{year}-000001/alerts/new", "/incidents/INC-{year}-000001/runs/new", "/tasks", "/tasks/1",
+        "/clearances", "/partners", "/partners/FI-CSIRT", "/partners/FI-CSIRT/contacts/new", "/partners/new",
+        "/agreements", "/playbooks", "/playbooks/3", "/users", "/account", "/account/tokens", "/help", "/help/labels",
+        "/nowhere", "/incidents/INC-{year}-000001/at?date={day}&time=23:59",
+    ],
+    "administrator": ["/users", "/users/new", "/partners/FI-CSIRT", "/partners/FI-CSIRT/endpoints/new"],
+    "auditor": ["/record"],
+}  # fmt: skip
+
+
+def paths(role: str) -> list[str]:
+    now = clock.now()
+    return [path.format(year=now.year, day=f"{now:%Y-%m-%d}") for path in PAGES[role]]
+
+
+def findings(page: Any) -> list[str]:
+    result = Axe().run(page, options=RULES)
+    return [f"{page.url}: {found['id']}: {found['nodes'][0]['html']}" for found in result.response["violations"]]
+
+
+@pytest.mark.parametrize("role", PAGES)
+def test_axe_finds_nothing_on_any_page(busy: Site, role: str) -> None:
+    found: list[str] = []
+    page = busy.sit(role)
+    for path in paths(role):
+        page.goto(f"{busy.url}{path}")
+        page.evaluate("for (const fold of document.querySelectorAll('main details')) fold.open = true")
+        for scheme, direction in (("light", "ltr"), ("dark", "rtl")):
+            page.emulate_media(color_scheme=scheme)
+            page.evaluate(f"document.documentElement.dir = '{direction}'")
+            found += [f"{scheme} {direction} {each}" for each in findings(page)]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/help", "/a/not-a-link", "/sign-in/not-a-link"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_for_visitors(site: Site, scheme: str, path: str) -> None:
+    page = site.window(color_scheme=scheme)
+    page.goto(f"{site.url}{path}")
+    assert findings(page) == []
+
+
+def test_axe_finds_nothing_on_a_form_with_mistakes_and_behind_open_menus(busy: Site) -> None:
+    page = busy.sit("liaison-officer")
+    page.goto(f"{busy.url}/report")
+    page.get_by_role("button", name="Send the report").click()
+    page.wait_for_selector("#summary")
+    found = findings(page)
+    page.locator("details.menu summary").first.click()
+    found += findings(page)
+    page.keyboard.press("Escape")
+    assert not page.locator("details.menu[open]").count()
+    page.get_by_role("combobox", name="States affected").fill("est")
+    page.locator(".combo [role=option]").first.wait_for()
+    assert found + findings(page) == []
+
+
+def test_no_page_scrolls_sideways_at_320_pixels(busy: Site) -> None:
+    wide: list[str] = []
+    for role in PAGES:
+        page = busy.sit(role, viewport={"width": 320, "height": 640})
+        for path in paths(role):
+            page.goto(f"{busy.url}{path}")
+            for direction in ("ltr", "rtl"):
+                page.evaluate(f"document.documentElement.dir = '{direction}'")
+                over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                if over > 0:
+                    wide.append(f"{path}: {over}")
+    assert wide == []
+
+
+def test_what_is_wider_scrolls_by_itself_and_with_the_keyboard(busy: Site) -> None:
+    page = busy.sit("coordinator", viewport={"width": 320, "height": 640})
+    page.goto(f"{busy.url}/playbooks/3")
+    box = page.locator(".scroll").first
+    box.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('.scroll').scrollLeft > 0")
+
+
+def test_text_can_be_twice_as_large(busy: Site, fill: Callable[..., None]) -> None:
+    page = busy.sit("liaison-officer", viewport={"width": 640, "height": 900})
+    page.goto(f"{busy.url}/report")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert over <= 0
