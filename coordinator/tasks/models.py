@@ -54,5 +54,6 @@ class Task(Exercised, Base):
         within("result_version_id", "item_versions"),
         Index("ix_tasks_incident", "incident_id", "state"),
         Index("ix_tasks_role", "state", "role", "due_at"),
+        Index("ix_tasks_fallback", "state", "fallback_role", "due_at"),
         Index("ix_tasks_assignee", "state", "assignee_id", "due_at"),
     )

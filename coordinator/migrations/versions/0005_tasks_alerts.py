@@ -57,6 +57,7 @@ def upgrade() -> None:
     op.create_index("ix_tasks_assignee", "tasks", ["state", "assignee_id", "due_at"], unique=False)
     op.create_index("ix_tasks_incident", "tasks", ["incident_id", "state"], unique=False)
     op.create_index("ix_tasks_role", "tasks", ["state", "role", "due_at"], unique=False)
+    op.create_index("ix_tasks_fallback", "tasks", ["state", "fallback_role", "due_at"], unique=False)
     op.create_table(
         "alerts",
         sa.Column("id", BigId, autoincrement=True, nullable=False),

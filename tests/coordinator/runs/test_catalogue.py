@@ -1,0 +1,114 @@
+"""Playbooks in the catalogue: checked when they come, one version active, bytes that never change."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import DatabaseError
+
+from coordinator.errors import Invalid, NotFound, Refused
+from coordinator.runs import catalogue, service
+from coordinator.runs.models import PlaybookVersion, Run
+from coordinator.store import Store
+from playbooks.document import load
+from playbooks.library import shipped
+from tests.playbooks.documents import line
+
+
+def take(store: Store, document: dict[str, Any]) -> str:
+    with store.unit_of_work() as tx:
+        return catalogue.import_playbook(tx, json.dumps(document).encode(), actor="cli:test")
+
+
+def rows(store: Store) -> list[PlaybookVersion]:
+    with store.read() as tx:
+        return list(tx.execute(select(PlaybookVersion).order_by(PlaybookVersion.id)).scalars())
+
+
+def test_a_document_is_taken_once_and_is_not_active_until_somebody_says_so(store: Store) -> None:
+    assert "not active yet" in take(store, line())
+    assert "here already" in take(store, line())
+    with store.read() as tx:
+        assert [row.state for row in rows(store)] == ["imported"]
+        assert catalogue.active_playbooks(tx) == []
+
+
+def test_a_document_with_faults_is_refused_with_a_pointer_for_each(store: Store) -> None:
+    wrong = line()
+    del wrong["workflow_start"]
+    with pytest.raises(Invalid) as refused:
+        take(store, wrong)
+    assert any("workflow_start" in fault.pointer or "workflow_start" in fault.detail for fault in refused.value.errors)
+    for raw in (b"", b"{", b"[]", b"\xff", b'{"type": "playbook"}'):
+        with pytest.raises(Invalid), store.unit_of_work() as tx:
+            catalogue.import_playbook(tx, raw, actor="cli:test")
+    assert rows(store) == []
+
+
+def test_the_same_version_with_other_content_is_refused(store: Store) -> None:
+    take(store, line())
+    with pytest.raises(Refused):
+        take(store, line() | {"name": "Another name"})
+
+
+def test_a_newer_version_takes_the_place_of_the_active_one_and_the_bytes_stay(store: Store) -> None:
+    for modified in ("2026-01-15T09:00:00.000Z", "2026-02-15T09:00:00.000Z"):
+        take(store, line() | {"modified": modified})
+    for row in rows(store):
+        with store.unit_of_work() as tx:
+            catalogue.activate(tx, row.id, actor="user:1")
+    assert [row.state for row in rows(store)] == ["imported", "active"]
+    with store.read() as tx:
+        assert catalogue.export_playbook(tx, line()["id"]) == rows(store)[1].document
+        with pytest.raises(NotFound):
+            catalogue.export_playbook(tx, "playbook--nobody")
+    with pytest.raises(DatabaseError), store.unit_of_work() as tx:
+        tx.execute(update(PlaybookVersion).values(document=b"{}"))
+
+
+def test_a_version_out_of_use_is_not_made_active_again(store: Store) -> None:
+    take(store, line())
+    with store.unit_of_work() as tx:
+        catalogue.withdraw(tx, rows(store)[0].id, actor="user:1", reason="Wrong.")
+    with pytest.raises(Refused), store.unit_of_work() as tx:
+        catalogue.activate(tx, rows(store)[0].id, actor="user:1")
+
+
+def test_the_shipped_playbooks_come_in_once_active_and_never_over_a_persons_choice(store: Store) -> None:
+    with store.unit_of_work() as tx:
+        assert len(catalogue.ship_library(tx)) == len(shipped())
+    with store.unit_of_work() as tx:
+        assert catalogue.ship_library(tx) == []
+    assert {row.state for row in rows(store)} == {"active"}
+    chosen = rows(store)[0]
+    own = json.loads(chosen.document) | {"modified": "2027-01-01T00:00:00.000Z"}
+    take(store, own)
+    with store.unit_of_work() as tx:
+        catalogue.activate(tx, rows(store)[-1].id, actor="user:1")
+        catalogue.ship_library(tx)
+    assert {row.id: row.state for row in rows(store)}[chosen.id] == "imported"
+    assert rows(store)[0].digest == load(chosen.document).digest
+
+
+def test_two_starts_with_one_key_are_one_run(store: Store, world: object) -> None:
+    take(store, line())
+    version_id = rows(store)[0].id
+    for _ in range(2):
+        with store.unit_of_work() as tx:
+            service.start_run(tx, version_id, started_by="user:1", once_key="only")
+    with store.read() as tx:
+        assert len(tx.execute(select(Run)).scalars().all()) == 1
+
+
+def test_a_run_that_may_not_start_is_refused_and_says_why(store: Store, world: object) -> None:
+    take(store, line() | {"valid_from": "2020-01-01T00:00:00.000Z", "valid_until": "2020-02-01T00:00:00.000Z"})
+    with pytest.raises(Refused) as refused, store.unit_of_work() as tx:
+        service.start_run(tx, rows(store)[0].id, started_by="user:1")
+    assert "not valid" in refused.value.detail
+    take(store, line() | {"modified": "2026-03-01T00:00:00.000Z"})
+    with pytest.raises(Invalid) as invalid, store.unit_of_work() as tx:
+        service.start_run(tx, rows(store)[1].id, started_by="user:1", variables={"__nobody__": "x"})
+    assert invalid.value.errors[0].pointer == "/variables/__nobody__"
