@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
@@ -46,6 +46,25 @@ class OutEndpoint:
     secrets: tuple[str, ...]
 
 
+_in: Any = Endpoint.__table__
+_of: Any = Organisation.__table__
+_key: Any = EndpointKey.__table__
+_wrap: Any = DataKey.__table__
+# Asked for each report that comes in: built once, and plain columns.
+_INTAKE = (
+    select(
+        _in.c.id, _in.c.slug, _in.c.organisation_id, _in.c.exercise, _in.c.restricted, _in.c.state, _of.c.code,
+        _of.c.active, _key.c.id.label("key_id"), _key.c.data_key_id, _key.c.sealed, _key.c.not_after,
+        _key.c.revoked_at, _wrap.c.wrapped,
+    )
+    .join(_of, _of.c.id == _in.c.organisation_id)
+    .outerjoin(_key, _key.c.endpoint_id == _in.c.id)
+    .outerjoin(_wrap, _wrap.c.id == _key.c.data_key_id)
+    .where(_in.c.slug == bindparam("slug"), _in.c.direction == "in")
+    .order_by(_key.c.id.desc())
+)  # fmt: skip
+
+
 def setting(tx: Session, name: str, default: Any = None) -> Any:
     """A setting kept in the database: own_organisation, community, duty_role."""
     found = tx.execute(select(Setting.value).where(Setting.name == name)).scalar_one_or_none()
@@ -76,26 +95,17 @@ def organisations(tx: Session) -> list[Organisation]:
 
 def intake_endpoint(tx: Session, slug: str) -> IntakeEndpoint | None:
     """The inbound endpoint with this name and its usable secrets, in one query; None when there is none."""
-    query = (
-        select(Endpoint, Organisation.code, Organisation.active, EndpointKey, DataKey.wrapped)
-        .join(Organisation, Organisation.id == Endpoint.organisation_id)
-        .outerjoin(EndpointKey, EndpointKey.endpoint_id == Endpoint.id)
-        .outerjoin(DataKey, DataKey.id == EndpointKey.data_key_id)
-        .where(Endpoint.slug == slug, Endpoint.direction == "in")
-        .order_by(EndpointKey.id.desc())
-    )
-    rows = tx.execute(query).all()
+    rows = tx.execute(_INTAKE, {"slug": slug}).all()
     if not rows:
         return None
-    endpoint, code, active = rows[0][0], rows[0][1], rows[0][2]
-    for row in rows:
-        if row[3] is not None:
-            remember(tx, row[3].data_key_id, row[4])
-    keys = tuple((row[3].id, open_secret(tx, row[3])) for row in rows if row[3] is not None and usable(row[3]))
+    first = rows[0]
+    held = [row for row in rows if row.key_id is not None]
+    for row in held:
+        remember(tx, row.data_key_id, row.wrapped)
     return IntakeEndpoint(
-        id=endpoint.id, slug=endpoint.slug, organisation_id=endpoint.organisation_id, organisation_code=code,
-        organisation_active=active, exercise=endpoint.exercise, restricted=endpoint.restricted, state=endpoint.state,
-        keys=keys,
+        id=first.id, slug=first.slug, organisation_id=first.organisation_id, organisation_code=first.code,
+        organisation_active=first.active, exercise=first.exercise, restricted=first.restricted, state=first.state,
+        keys=tuple((row.key_id, open_secret(tx, row)) for row in held if usable(row)),
     )  # fmt: skip
 
 
@@ -143,11 +153,11 @@ def channels_of(tx: Session, contact_id: int, *, exercise: str | None = None) ->
     return list(tx.execute(query).scalars())
 
 
-def usable(key: EndpointKey, now: datetime | None = None) -> bool:
+def usable(key: Any, now: datetime | None = None) -> bool:
     """Whether a key still proves or signs something now."""
     return key.revoked_at is None and (key.not_after is None or (now or clock.now()) < key.not_after)
 
 
-def open_secret(tx: Session, key: EndpointKey) -> str:
+def open_secret(tx: Session, key: Any) -> str:
     """The secret itself. Only signing and verifying need it."""
     return unseal(tx, key.data_key_id, key.sealed, about="endpoint key").decode()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.errors import CoordinatorError
 from coordinator.store import store_of
 from coordinator.timeline.models import DataKey
+
+_keys: Any = DataKey.__table__
+_ADD = insert(_keys).returning(_keys.c.id)
+_WRAPPED = select(_keys.c.wrapped).where(_keys.c.id == bindparam("key"))
 
 
 class Erased(CoordinatorError):
@@ -22,8 +28,8 @@ def new_key(tx: Session) -> int:
     """Make a data key; returns its id."""
     vault = store_of(tx).vault
     wrapped = vault.new_data_key()
-    row = insert(DataKey).values(master_key_id=vault.key_id, wrapped=wrapped, created_at=clock.now())
-    key_id = tx.execute(row.returning(DataKey.id)).scalar_one()
+    row = {"master_key_id": vault.key_id, "wrapped": wrapped, "created_at": clock.now()}
+    key_id = tx.execute(_ADD, row).scalar_one()
     remember(tx, key_id, wrapped)
     return key_id
 
@@ -57,7 +63,7 @@ def _cache(tx: Session) -> dict[int, bytes]:
 def _wrapped(tx: Session, key_id: int) -> bytes:
     cache = _cache(tx)
     if key_id not in cache:
-        wrapped = tx.execute(select(DataKey.wrapped).where(DataKey.id == key_id)).scalar_one_or_none()
+        wrapped = tx.execute(_WRAPPED, {"key": key_id}).scalar_one_or_none()
         if wrapped is None:
             raise Erased()
         cache[key_id] = wrapped

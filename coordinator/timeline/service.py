@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 import rfc8785
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock
@@ -27,6 +27,25 @@ from coordinator.timeline.models import Chain, Entry, EntryValue, Pending
 
 RECORD = "record"
 FIRST = "0" * 64
+
+# Built once, on the tables: every change passes here several times, and building a statement costs ten times its work.
+_chains: Any = Chain.__table__
+_entries: Any = Entry.__table__
+_pending: Any = Pending.__table__
+_values: Any = EntryValue.__table__
+_HEAD = (
+    select(_chains.c.length, _chains.c.head, _chains.c.data_key_id)
+    .where(_chains.c.name == bindparam("chain"))
+    .with_for_update()
+)
+_MOVE_HEAD = (
+    update(_chains)
+    .where(_chains.c.name == bindparam("chain"))
+    .values(length=bindparam("new_length"), head=bindparam("new_head"))
+)
+_ADD = insert(_entries).returning(_entries.c.id, sort_by_parameter_order=True)
+_ADD_VALUES = insert(_values)
+_LEAVE_WORD = insert(_pending).returning(_pending.c.id)
 
 
 @dataclass(frozen=True)
@@ -85,9 +104,9 @@ def append_all(
         row["hash"] = head = entry_hash(row)
         rows.append(row)
         values.append(seal(tx, key, salt + value, about="entry"))
-    tx.execute(update(Chain).where(Chain.name == name).values(length=length, head=head))
-    ids = list(tx.execute(insert(Entry).returning(Entry.id, sort_by_parameter_order=True), rows).scalars())
-    tx.execute(insert(EntryValue), [
+    tx.execute(_MOVE_HEAD, {"chain": name, "new_length": length, "new_head": head})
+    ids = list(tx.execute(_ADD, rows).scalars())
+    tx.execute(_ADD_VALUES, [
         {"entry_id": entry, "data_key_id": key, "sealed": sealed} for entry, sealed in zip(ids, values, strict=True)
     ])  # fmt: skip
     tx.info["nudges"].update({"board", name} if incident is not None else {"record"})
@@ -102,12 +121,12 @@ def pending(
     What follows from `kind` is in workers/relay.SUBSCRIBERS. With `ready_at` in the future the row is a timer.
     """
     now = clock.now()
-    row = insert(Pending).values(
-        kind=kind, object_id=object_id, job=job, exercise=exercise, created_at=now, ready_at=ready_at or now,
-        attempts=0, last_fault="", dead=False,
-    )  # fmt: skip
+    row = {
+        "kind": kind, "object_id": object_id, "job": job, "exercise": exercise, "created_at": now,
+        "ready_at": ready_at or now, "attempts": 0, "last_fault": "", "dead": False,
+    }  # fmt: skip
     tx.info["nudges"].add(RELAY)
-    return tx.execute(row.returning(Pending.id)).scalar_one()
+    return tx.execute(_LEAVE_WORD, row).scalar_one()
 
 
 def lock_record(tx: Session) -> None:
@@ -133,10 +152,22 @@ def entry_hash(row: dict[str, Any]) -> str:
 
 def _take_head(tx: Session, name: str, key: int | None) -> tuple[int, str, int]:
     """Lock the chain for this transaction: its length, head and data key. Begins a chain that is not there."""
-    query = select(Chain.length, Chain.head, Chain.data_key_id).where(Chain.name == name).with_for_update()
-    found = tx.execute(query).one_or_none()
+    found = tx.execute(_HEAD, {"chain": name}).one_or_none()
     if found is None:
-        first = {"name": name, "length": 0, "head": FIRST, "data_key_id": key or new_key(tx)}
-        tx.execute(insert_or_ignore(tx, Chain).values(**first))  # two may begin the record's own chain at once
-        found = tx.execute(query).one()
+        key = key or new_key(tx)
+        begun: Any = tx.execute(_begin(tx), {"name": name, "length": 0, "head": FIRST, "data_key_id": key})
+        if begun.rowcount == 1:
+            return 0, FIRST, key
+        found = tx.execute(_HEAD, {"chain": name}).one()  # another one began the record's own chain meanwhile
     return found.length, found.head, found.data_key_id
+
+
+_BEGIN: dict[str, Any] = {}
+
+
+def _begin(tx: Session) -> Any:
+    """The statement that begins a chain unless it is there."""
+    dialect = tx.get_bind().dialect.name
+    if dialect not in _BEGIN:
+        _BEGIN[dialect] = insert_or_ignore(tx, _chains)
+    return _BEGIN[dialect]
