@@ -36,7 +36,7 @@ _WRONG = "E-mail address, password or code is wrong, or the account is resting a
 
 def begin_enrolment(tx: Session, principal: Principal) -> str:
     """A fresh TOTP secret for an account without factors, as an otpauth:// URI. Raises Refused when enrolled."""
-    user = _own(tx, principal)
+    user = own(tx, principal)
     if user.enrolled_at is not None:
         raise Refused("This account has a second factor already; resetting it needs another person.")
     if user.data_key_id is None:
@@ -49,7 +49,7 @@ def begin_enrolment(tx: Session, principal: Principal) -> str:
 
 def finish_enrolment(tx: Session, principal: Principal, *, password: str, code: str) -> None:
     """Set the password and prove the authenticator; this session then counts as confirmed. Raises Invalid, Refused."""
-    user = _own(tx, principal)
+    user = own(tx, principal)
     if user.enrolled_at is not None:
         raise Refused("This account has a second factor already; resetting it needs another person.")
     faults = []
@@ -61,7 +61,7 @@ def finish_enrolment(tx: Session, principal: Principal, *, password: str, code: 
         raise Invalid(faults)
     user.password_hash = _hasher.hash(password)
     user.enrolled_at = clock.now()
-    _confirm(tx, principal)
+    confirm(tx, principal)
     timeline.append(tx, "user.enrolled", "Password and second factor were set.", actor=principal.actor,
                     about=("user", user.id))  # fmt: skip
 
@@ -69,14 +69,14 @@ def finish_enrolment(tx: Session, principal: Principal, *, password: str, code: 
 def sign_in(tx: Session, *, email: str, password: str, code: str, browser: str = "", address: str = "") -> str | None:
     """A session's token, or None. The caller commits either way (wrong tries are counted) and then says one thing."""
     user = service.find_user(tx, email)
-    now = clock.now()
     right = _password_fits(user.password_hash if user and user.password_hash else _NOBODY, password)
-    if user is None or not user.password_hash or user.state != "active":
+    if user is None or not user.password_hash:
         return None
-    if user.locked_until and now < user.locked_until:
+    tx.refresh(user, with_for_update=True)  # two tries at once must not both use one code, nor count as one
+    if user.state != "active" or resting(user):
         return None
     if not right or not _code_fits(tx, user, code):
-        _count_wrong(tx, user)
+        count_wrong(tx, user)
         return None
     user.failed_sign_ins = 0
     return sessions.open_session(
@@ -86,14 +86,14 @@ def sign_in(tx: Session, *, email: str, password: str, code: str, browser: str =
 
 def step_up(tx: Session, principal: Principal, *, code: str) -> bool:
     """Confirm the second factor again in this session. The caller commits either way."""
-    user = _own(tx, principal)
-    if user.enrolled_at is None or (user.locked_until and clock.now() < user.locked_until):
+    user = own(tx, principal)
+    if user.enrolled_at is None or resting(user):
         return False
     if not _code_fits(tx, user, code):
-        _count_wrong(tx, user)
+        count_wrong(tx, user)
         return False
     user.failed_sign_ins = 0
-    _confirm(tx, principal)
+    confirm(tx, principal)
     return True
 
 
@@ -102,19 +102,27 @@ def wrong() -> NotSignedIn:
     return NotSignedIn(_WRONG)
 
 
-def _own(tx: Session, principal: Principal) -> User:
-    user = tx.get(User, principal.user_id, with_for_update=True)
+def resting(user: User) -> bool:
+    """Whether wrong tries closed this account for a while; even the right factor has to wait."""
+    return user.locked_until is not None and clock.now() < user.locked_until
+
+
+def own(tx: Session, principal: Principal) -> User:
+    """The account of whoever is signed in in this browser, locked until the transaction ends. Raises NotSignedIn."""
+    user = tx.get(User, principal.user_id, with_for_update=True, populate_existing=True)
     if user is None or principal.session_id is None:
         raise NotSignedIn()
     return user
 
 
-def _confirm(tx: Session, principal: Principal) -> None:
+def confirm(tx: Session, principal: Principal) -> None:
+    """This session proved a second factor just now."""
     mine = UserSession.id == principal.session_id
     tx.execute(update(UserSession).where(mine).values(second_factor_at=clock.now()))
 
 
-def _count_wrong(tx: Session, user: User) -> None:
+def count_wrong(tx: Session, user: User) -> None:
+    """One more wrong try; the account rests after `TRIES` in a row. The caller commits."""
     user.failed_sign_ins += 1
     if user.failed_sign_ins >= TRIES:
         user.failed_sign_ins, user.locked_until = 0, clock.now() + REST

@@ -25,6 +25,7 @@ class User(Base):
     data_key_id: Mapped[int | None]
     totp_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     totp_last_step: Mapped[int | None]
+    passkey_handle: Mapped[str] = mapped_column(String(43), default="")
     enrolled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     last_sign_in_at: Mapped[datetime | None]
@@ -77,7 +78,7 @@ class ApiToken(Base):
 
 
 class Passkey(Base):
-    """A WebAuthn credential (W3C WebAuthn level 2)."""
+    """A WebAuthn credential (W3C WebAuthn level 2). `credential_id` is base64url; `public_key` is COSE."""
 
     __tablename__ = "passkeys"
     id: Mapped[Id]
@@ -87,3 +88,12 @@ class Passkey(Base):
     public_key: Mapped[bytes] = mapped_column(LargeBinary)
     sign_count: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+
+
+class SpentChallenge(Base):
+    """A passkey challenge that was answered: each is taken once. The row may go when the challenge has expired."""
+
+    __tablename__ = "spent_challenges"
+    digest: Mapped[Hash] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime]

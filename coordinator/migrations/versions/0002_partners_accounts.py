@@ -90,6 +90,7 @@ def upgrade() -> None:
         sa.Column("data_key_id", BigId, nullable=True),
         sa.Column("totp_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("totp_last_step", BigId, nullable=True),
+        sa.Column("passkey_handle", sa.String(length=43), nullable=False),
         sa.Column("enrolled_at", Instant(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("last_sign_in_at", Instant(), nullable=True),
@@ -164,6 +165,7 @@ def upgrade() -> None:
         sa.Column("public_key", sa.LargeBinary(), nullable=False),
         sa.Column("sign_count", BigId, nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("last_used_at", Instant(), nullable=True),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_passkeys_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_passkeys")),
         sa.UniqueConstraint("credential_id", name=op.f("uq_passkeys_credential_id")),
@@ -183,6 +185,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_sign_in_links_token_hash")),
     )
     op.create_index(op.f("ix_sign_in_links_user_id"), "sign_in_links", ["user_id"], unique=False)
+    op.create_table(
+        "spent_challenges",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_spent_challenges")),
+    )
     op.create_table(
         "user_sessions",
         sa.Column("id", BigId, autoincrement=True, nullable=False),
@@ -204,6 +212,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("user_sessions")
+    op.drop_table("spent_challenges")
     op.drop_table("sign_in_links")
     op.drop_table("passkeys")
     op.drop_table("endpoint_keys")
