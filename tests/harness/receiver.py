@@ -48,6 +48,7 @@ class Receiver:
 
     def __init__(self, *, acknowledge: bool = True, cut: int = 0, seed: int = 0) -> None:
         self.acknowledge = acknowledge
+        self.reach: Callable[[str], str] = lambda address: address  # how a public address is reached from here
         self.arrivals: list[Arrival] = []
         self.refused = 0
         self.before_answer: Callable[[Arrival], None] = lambda arrival: None
@@ -113,7 +114,7 @@ class Receiver:
         self._over.wait(0.05)
         while not self._over.is_set():
             try:
-                if requests.post(address, json=said, timeout=5).status_code in (200, 410):
+                if requests.post(self.reach(address), json=said, timeout=5).status_code in (200, 410):
                     return
             except requests.RequestException:
                 pass
