@@ -39,11 +39,12 @@ def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime
     """Everything the decision on this release for this addressee is made on, as it stands now."""
     own = own_organisation(tx)
     marking = Marking.from_json(release.marking)
-    answers = standing_approvals(tx, release, addressee.recipient, person=addressee.person, now=now)
+    recipient = _recipient(tx, addressee, marking)
+    answers = standing_approvals(tx, release, addressee.recipient, person=recipient.person or "", now=now)
     found = _agreements(tx, addressee, own=own.code, now=now)
     return Inputs(
         items=tuple(_item(tx, whose, marking, release.exercise, own=own) for whose in _parts(tx, release)),
-        recipient=_recipient(tx, addressee, marking),
+        recipient=recipient,
         purpose=release.purpose,
         agreements=tuple(agreement for agreement, _ in found),
         versions={agreement.id: version for agreement, version in found},

@@ -17,6 +17,7 @@ from coordinator.incidents.models import Incident
 from coordinator.interchange.cloudevents import load_event
 from coordinator.markings import Marking
 from coordinator.partners.models import Endpoint
+from coordinator.sharing.models import ShareDecision
 from coordinator.store import Store
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import complete_task
@@ -30,6 +31,7 @@ from tests.alerting import (
     mail_server,
     mailbox,
     phone,
+    put_contact,
     settings_of,
     webhook,
 )
@@ -55,6 +57,47 @@ def test_a_system_that_is_gone_is_disabled_and_the_next_way_is_taken(desk: Store
     assert alert_of(desk, alert).state == "handed-over"
     assert tasks(desk) == ["The endpoint fi-out answered that it is gone: ask the partner and set it right"]
     assert len(box.letters) == 1
+
+
+def test_a_way_that_was_closed_meanwhile_is_not_used(desk: Store, receiver: Receiver) -> None:
+    box = MailBox()
+    with mail_server(box) as url, settings_of(desk, smtp_url=url):
+        alert = told(desk, webhook(), mailbox())
+        with desk.unit_of_work() as tx:
+            tx.execute(update(Endpoint).values(state="disabled"))
+        run_due(desk)
+        run_due(desk)
+    assert receiver.seen == []
+    assert [(row.kind, row.state) for row in deliveries(desk, alert)] == [
+        ("webhook", "failed"), ("email", "handed-over"),
+    ]  # fmt: skip
+
+
+def test_what_was_delivered_is_not_made_less_by_a_later_mail(desk: Store, receiver: Receiver) -> None:
+    box = MailBox()
+    with mail_server(box) as url, settings_of(desk, smtp_url=url):
+        alert = told(desk, webhook(), mailbox(), ack="person", ladder=())
+        run_due(desk)
+        with desk.unit_of_work() as tx:
+            alerts.next_rung(tx, alert)
+        run_due(desk)
+    assert [row.state for row in deliveries(desk, alert)] == ["delivered", "handed-over"]
+    assert alert_of(desk, alert).state == "delivered"
+
+
+def test_a_way_that_the_rules_refuse_is_passed_over(desk: Store) -> None:
+    """AMBER by plain mail is refused: after the call that did not get through the other desk is called."""
+    with desk.unit_of_work() as tx:
+        agreement(tx)
+        put_contact(tx, phone("+358111"), code="fi-other", order=2)
+    alert = told(desk, phone(), mailbox(), tlp="AMBER", ack="person", ladder=())
+    run_due(desk)
+    with desk.unit_of_work() as tx:
+        alerts.next_rung(tx, alert)
+    assert [row.kind for row in deliveries(desk, alert)] == ["voice", "voice"]
+    with desk.read() as tx:
+        results = tx.execute(select(ShareDecision.result, ShareDecision.channel_kind).order_by(ShareDecision.id)).all()
+        assert [tuple(each) for each in results] == [("permit", "voice"), ("deny", "email"), ("permit", "voice")]
 
 
 def test_without_the_setting_nothing_is_sent_to_this_machine(desk: Store, receiver: Receiver) -> None:
@@ -100,6 +143,7 @@ def test_withdrawn_while_it_was_being_sent_the_attempt_is_on_record(desk: Store,
     with desk.unit_of_work() as tx:
         settle(tx, parcel, outcome, now=clock.now(), jitter=0.0)
     assert (alert_of(desk, alert).state, attempts(desk, alert)) == ("withdrawn", ["delivered"])
+    assert deliveries(desk, alert)[0].state == "cancelled"
 
 
 def test_nobody_withdraws_an_alert_of_an_incident_they_may_not_know(desk: Store) -> None:

@@ -21,6 +21,8 @@ from coordinator.timeline import queries as timeline
 from coordinator.timeline.models import Pending
 from tests.alerting import (
     addressee,
+    agreement,
+    phone,
     put_contact,
     put_organisation,
     put_system,
@@ -98,6 +100,23 @@ def test_an_approval_does_not_carry_over_to_another_text(tx: Session, world: Wor
     other_text = decide_share(tx, release(tx, incident, body="Something else."), contact)
     same_text = decide_share(tx, release(tx, incident), contact)
     assert [other_text.result, same_text.result] == ["refer", "refer"]
+
+
+def test_an_approval_for_one_person_is_for_that_person_alone(tx: Session) -> None:
+    """Named as the originator wrote it, whatever the case of the letters, or by the contact's code."""
+    agreement(tx, ceiling="RED")
+    named = Marking(tlp="RED", named_recipients={"Aino@FI.example", "fi-eero"})
+    row = release(tx, marking=named)
+    people = {
+        name: partner(tx, phone(), code=f"fi-{name}", tlp_max="RED",
+                      person={"name": name, "email": f"{name}@fi.example"})
+        for name in ("aino", "eero")
+    }  # fmt: skip
+    waiting = {name: decide_share(tx, row, way) for name, way in people.items()}
+    assert {each.result for each in waiting.values()} == {"refer"}
+    assert approve(tx, waiting["aino"].id, principal=clearing(tx)).result == "permit"
+    assert redecide(tx, waiting["eero"].id, now=clock.now(), anew=True).reasons == ["R-TWO-PERSON"]
+    assert redecide(tx, waiting["aino"].id, now=clock.now(), anew=True).result == "permit"
 
 
 def test_an_approval_does_not_carry_over_to_another_recipient(tx: Session, world: World) -> None:

@@ -137,6 +137,15 @@ def test_a_claimed_originator_needs_the_consent_of_both(tx: Session, world: Worl
     assert "D-AMBER-ONWARD" in decision.reasons
 
 
+def test_an_incident_told_as_anothers_needs_the_consent_of_both_too(tx: Session, world: World) -> None:
+    agreement(tx)
+    claimed = put_incident(tx, tlp="AMBER", originator_id=world.partner_id, source_id=world.other_id)
+    assert "D-AMBER-ONWARD" in decide_share(tx, release(tx, claimed), partner(tx)).reasons
+    claimed.originator_confirmed_by = "user:1"
+    tx.flush()
+    assert decide_share(tx, release(tx, claimed), partner(tx)).result == "permit"
+
+
 def test_our_own_code_in_a_list_means_our_own_people(tx: Session) -> None:
     user = create_user(tx, email="a@ee.example", name="A", role="coordinator", actor="cli:test")
     row = release(tx, marking=Marking(tlp="CLEAR", not_rel_to={"EE-MFA"}))
