@@ -10,7 +10,7 @@ from flask import Blueprint, Response, redirect, request
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from coordinator.accounts import factors, rules, service, sessions
+from coordinator.accounts import factors, passkeys, rules, service, sessions
 from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Role
@@ -109,7 +109,7 @@ def _drawn(uri: str) -> Markup:
 @pages.get("/step-up")
 @signed_in("confirming one's own second factor")
 def step_up() -> Response:
-    return page.show("account/step_up.html", errors={}, values={}, then=page.then("/"))
+    return _step_up({})
 
 
 @pages.post("/step-up")
@@ -119,8 +119,20 @@ def confirm() -> Any:
         right = factors.step_up(tx, access.required(), code=request.form.get("code", ""))
     if not right:
         errors = {"code": _("The code is wrong, was used already, or the account is resting after wrong tries.")}
-        return page.show("account/step_up.html", errors=errors, values={}, then=page.then("/"), code=422)
+        return _step_up(errors, code=422)
     return redirect(page.then("/"), code=303)
+
+
+def _step_up(errors: dict[str, str], *, code: int = 200) -> Response:
+    """With what this account has: a code, a passkey or both."""
+    principal = access.required()
+    with access.store().read() as tx:
+        codes = bool(tx.get_one(User, principal.user_id).password_hash)
+        keys = bool(passkeys.passkeys_of(tx, principal.user_id))
+    return page.show(
+        "account/step_up.html", errors=errors, values={}, then=page.then("/"), codes=codes or not keys, keys=keys,
+        code=code,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- API tokens

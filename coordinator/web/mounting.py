@@ -24,6 +24,7 @@ from coordinator.web import (
     live,
     pages,
     partners,
+    passkeys,
     playbooks,
     record,
     reports,
@@ -39,7 +40,7 @@ BLUEPRINTS = (
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
     clearances.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
-    live.pages,
+    live.pages, passkeys.pages,
 )  # fmt: skip
 SESSION_SECONDS = 12 * 3600
 
