@@ -6,8 +6,11 @@ into a writer fails at once when another writer was faster, whatever the busy ti
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -31,6 +34,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 READ_ONLY = "coordinator_read_only"
+#: After so long (seconds) a writer stops queueing and asks SQLite itself, whose own patience then ends in an error.
+QUEUE_PATIENCE = 10.0
 
 
 class Instant(TypeDecorator[datetime]):
@@ -104,6 +109,57 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
     )
 
 
+class WriteQueue:
+    """Writers of one SQLite file wait in line: the threads of a process on a lock, processes on a lock of a file.
+
+    SQLite alone makes them sleep and look again, longer each time, so that the unlucky wait ten times as long as need
+    be. This is only courtesy: which writer may go on is decided by BEGIN IMMEDIATE, with or without it. The kernel
+    frees the place of a process that dies.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._path = f"{database}.queue"
+        self._here = threading.Lock()
+        self._file: tuple[int, int] = (0, -1)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the place at the head of the line."""
+        if not self._here.acquire(timeout=QUEUE_PATIENCE):
+            yield
+            return
+        try:
+            file = self._opened()
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
+        finally:
+            self._here.release()
+
+    def close(self) -> None:
+        pid, file = self._file
+        if pid == os.getpid():
+            os.close(file)
+        self._file = (0, -1)
+
+    def _opened(self) -> int:
+        """The file as this process opened it: a descriptor from before a fork would share its parent's place."""
+        pid, file = self._file
+        if pid != os.getpid():
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = (os.getpid(), file)
+        return file
+
+
+def write_queue(engine: Engine) -> WriteQueue | None:
+    """The line of writers of this engine's database; None where the database has room for many."""
+    file = engine.url.database
+    in_file = engine.dialect.name == "sqlite" and file and file != ":memory:"
+    return WriteQueue(str(file)) if in_file else None
+
+
 def insert_or_ignore(tx: Session, table: Any) -> Any:
     """An INSERT that does nothing where the row is there already, in the words of the transaction's database."""
     dialect = sqlite if tx.get_bind().dialect.name == "sqlite" else postgresql
@@ -126,21 +182,30 @@ def _sqlite_begin(connection: Connection) -> None:
 
 @contextmanager
 def transaction(
-    engine: Engine, *, info: dict[str, Any], on_commit: Callable[[set[str]], None], read_only: bool = False
-) -> Iterator[Session]:
+    engine: Engine, *, info: dict[str, Any], on_commit: Callable[[set[str]], None], read_only: bool = False,
+    queue: WriteQueue | None = None,
+) -> Iterator[Session]:  # fmt: skip
     """A session in one transaction: committed at the end, rolled back on any error.
 
     `info["nudges"]` collects topics while it runs; they go to `on_commit` once, after the commit. A read-only one is
-    always rolled back.
+    always rolled back. `queue`: where writers of this database wait for each other.
     """
+    nudges: set[str] = set()
+    with queue.turn() if queue is not None else nullcontext():
+        yield from _session(engine, {**info, "nudges": nudges}, read_only)
+    if nudges:
+        on_commit(nudges)
+
+
+def _session(engine: Engine, info: dict[str, Any], read_only: bool) -> Iterator[Session]:
+    nudges: set[str] = info["nudges"]
     connection = engine.connect()
     try:
         connection = connection.execution_options(**{READ_ONLY: read_only})
         if read_only and engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        nudges: set[str] = set()
         running = connection.begin()
-        with Session(connection, expire_on_commit=False, info={**info, "nudges": nudges}) as session:
+        with Session(connection, expire_on_commit=False, info=info) as session:
             try:
                 yield session
                 if read_only:
@@ -155,5 +220,3 @@ def transaction(
                 raise
     finally:
         connection.close()
-    if nudges:
-        on_commit(nudges)

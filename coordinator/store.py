@@ -20,6 +20,7 @@ class Store:
         prepare_data_dir(settings)
         self.settings = settings
         self.engine = db.make_engine(settings.database_url)
+        self._queue = db.write_queue(self.engine)
         self.vault = vault or open_master_key(settings.master_key_file, create=self.one_machine)
         self.live = Live(settings.redis_url)
 
@@ -30,7 +31,9 @@ class Store:
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
         """One transaction that commits when the block ends well. Open pages and the relay are nudged afterwards."""
-        with db.transaction(self.engine, info={"store": self}, on_commit=self.live.nudge) as tx:
+        with db.transaction(
+            self.engine, info={"store": self}, on_commit=self.live.nudge, queue=self._queue
+        ) as tx:
             yield tx
 
     @contextmanager
@@ -41,6 +44,8 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._queue is not None:
+            self._queue.close()
 
 
 def store_of(tx: Session) -> Store:
