@@ -1,5 +1,5 @@
-"""The board with 1,000, 10,000 and 100,000 incidents: its first page, filters, further pages and search, as HTML through
-the real application with a signed-in coordinator (who must be named in restricted incidents to see them).
+"""The board with 1,000, 10,000 and 100,000 incidents: its page, filters and search, as HTML through the real
+application with a signed-in coordinator (who must be named in restricted incidents to see them).
 
 `python -m benchmarks.board [--short] [--postgresql]`. The floor is the same board with 1,000 incidents; the sizes are
 asked in turn. Rows are inserted in bulk: statuses, ages, severities, states, sectors, owners and open tasks in

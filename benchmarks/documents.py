@@ -57,7 +57,8 @@ def _document(
     for number, action in enumerate(actions):
         workflow[ids[number]] = action | {"on_completion": ids[number + 1]}
     workflow[ids[-1]] = {"type": "end"}
-    chosen = {"playbook_extensions": {EXTENSION_ID: {"kind": "playbook", "trigger": trigger, "internal": False, "priority": 1}}} if trigger else {}
+    options = {"kind": "playbook", "trigger": trigger, "internal": False, "priority": 1}
+    chosen = {"playbook_extensions": {EXTENSION_ID: options}} if trigger else {}
     return json.dumps({
         "type": "playbook", "spec_version": "cacao-2.0", "id": _id("playbook", name), "name": name,
         "created_by": _id("identity", "me"), "created": "2026-01-15T09:00:00.000Z",

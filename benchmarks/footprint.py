@@ -1,7 +1,7 @@
 """What one machine needs: seconds from `coordinator up` to ready with a warm disk, and memory of the idle tree.
 
-`python -m benchmarks.footprint [--short]`. Memory is PSS: shared pages are counted once, in parts. The floor is one bare
-Python process that has imported the libraries only.
+`python -m benchmarks.footprint [--short]`. Memory is PSS: shared pages are counted once, in parts. The floor is one
+bare Python process that has imported the libraries only.
 """
 
 from __future__ import annotations

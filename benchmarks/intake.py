@@ -27,10 +27,12 @@ def main() -> None:
     chosen = printed.arguments(__doc__ or "")
     rounds, each = (1, 48) if chosen.short else (chosen.rounds or ROUNDS, EACH)
     printed.heading("intake", chosen)
-    with postgres(chosen.postgresql) as ours_url, postgres(chosen.postgresql) as floor_url:
-        with installation(database_url=ours_url) as place, _floor(floor_url) as floor_port:
-            place.start("broker", "web")
-            results = _rounds(place, floor_port, rounds, each)
+    with (
+        postgres(chosen.postgresql) as ours_url, postgres(chosen.postgresql) as floor_url,
+        installation(database_url=ours_url) as place, _floor(floor_url) as floor_port,
+    ):  # fmt: skip
+        place.start("broker", "web")
+        results = _rounds(place, floor_port, rounds, each)
     for name, outcomes in results.items():
         printed.line(f"{name}: {printed.spread([each.rate for each in outcomes])} reports/s, "
                      f"p50 {printed.median([each.p50 for each in outcomes]):.0f} ms, "

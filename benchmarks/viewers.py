@@ -1,9 +1,8 @@
 """Open pages must not slow filing: latency of filing beside 1,000 open boards, against filing alone.
 
-`python -m benchmarks.viewers [--short] [--postgresql]`. The pages are signed-in browsers' connections that ask every two
-seconds whether the board changed, as the page's script does, and fetch it again when it did (one in fifty does here: the
-rest only asks, so that rendering for the benchmark's sake does not drown what is measured). Four partners file one after
-the other, with and without viewers in turn; relay and workers are off, and on in a last figure.
+`python -m benchmarks.viewers [--short] [--postgresql]`. The pages are signed-in browsers' connections that ask every
+two seconds whether the board changed, as the page's script does. They do not fetch it again when it did. Four partners
+file meanwhile, each one report after the other, with and without viewers in turn; relay and workers are off.
 """
 
 from __future__ import annotations
