@@ -48,7 +48,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 #: Other sites that the documentation may name: standards, formats, and names reserved for examples (RFC 2606).
 KNOWN_SITES = re.compile(
     r"(docs\.oasis-open\.org|www\.standardwebhooks\.com|keepachangelog\.com|semver\.org"
-    r"|([a-z0-9-]+\.)*example|127\.0\.0\.1:8080|…)"
+    r"|([a-z0-9-]+\.)*example|127\.0\.0\.1:8080|localhost:…|…)"
 )
 #: What has no place in what readers see.
 REFUSED = re.compile(
@@ -169,6 +169,17 @@ def test_every_command_that_is_named_can_be_given(name: str, capsys: pytest.Capt
             cli._parser().parse_args(words)
         except SystemExit:
             pytest.fail(f"{name}: {line}: {capsys.readouterr().err}")
+
+
+def test_every_module_that_is_named_can_be_run() -> None:
+    named = {each for page in NAMES for each in re.findall(r"python -m ([a-z_.]+)", read(page))}
+    assert {"workers.alive", "benchmarks.intake", "tests.chaos"} <= named
+    lost = []
+    for each in named:
+        path = ROOT / each.replace(".", "/")
+        if not path.with_suffix(".py").is_file() and not (path / "__main__.py").is_file():
+            lost.append(each)
+    assert lost == []
 
 
 def test_every_command_is_in_the_operators_page() -> None:
