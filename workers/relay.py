@@ -14,6 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from celery import Celery
 from sqlalchemy import delete, insert, or_, select, update
@@ -204,6 +205,7 @@ class Relay:
         self._celery = celery
         self._subscribers = subscribers
         self._redis = live.connect(store.settings.redis_url)
+        self._producer: Any = None
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -229,21 +231,31 @@ class Relay:
             return False
         sent = 0
         try:
-            with self._celery.producer_pool.acquire(block=True, timeout=5) as producer:
-                for each in claimed:
-                    self._celery.send_task(
-                        JOB, args=(each.pending_id, clock.rfc3339(each.lease), each.job.name), queue=each.job.queue,
-                        producer=producer, retry=False, ignore_result=True,
-                    )  # fmt: skip
-                    sent += 1
+            producer = self._connected()
+            for each in claimed:
+                self._celery.send_task(
+                    JOB, args=(each.pending_id, clock.rfc3339(each.lease), each.job.name), queue=each.job.queue,
+                    producer=producer, retry=False, ignore_result=True,
+                )  # fmt: skip
+                sent += 1
         except Exception as fault:
             log.warning("relay: the broker took %s of %s: %s", sent, len(claimed), jobs.where(fault))
-            with contextlib.suppress(Exception):
-                self._celery.pool.force_close_all()
+            self._hang_up()
             give_back(self._store, claimed[sent:])
             self._stop.wait(REST_SECONDS)
             return False
         return len(claimed) >= BATCH and len(full) < len(QUEUES)
+
+    def _connected(self) -> Any:
+        """Our own way to the broker, opened anew after it failed: Celery's pools stay closed once they were forced."""
+        if self._producer is None:
+            self._producer = self._celery.amqp.Producer(self._celery.connection_for_write())
+        return self._producer
+
+    def _hang_up(self) -> None:
+        producer, self._producer = self._producer, None
+        with contextlib.suppress(Exception):
+            producer.connection.close()
 
     def _full_queues(self) -> list[str]:
         """Queues that hold enough for now. Raises when the broker is away: then nothing is claimed."""

@@ -100,7 +100,7 @@ class Machine:
         with self.store.read() as tx:
             return tx.execute(text("SELECT count(*) FROM pending WHERE NOT dead")).scalar_one()
 
-    def until_idle(self, seconds: float = 60) -> None:
+    def until_idle(self, seconds: float = 150) -> None:
         wait_until(lambda: self.waiting() == 0, seconds)
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ def machine(folder: Path, database_url: str = "") -> Iterator[Machine]:
         made.close()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 150) -> None:
     """Look again until it holds; the time is only there so that a broken build ends."""
     deadline = time.monotonic() + seconds
     while not holds():

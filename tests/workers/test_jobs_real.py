@@ -43,6 +43,7 @@ def test_every_subscriber_of_a_kind_gets_its_own_row(parts: Machine) -> None:
     assert parts.effects("write") == [7] and parts.effects("other") == [7]
 
 
+@pytest.mark.slow
 def test_a_job_whose_worker_is_killed_is_done_by_another_and_leaves_one_effect(parts: Machine) -> None:
     parts.start("worker-1")
     parts.start("relay")
@@ -110,6 +111,7 @@ def test_commits_go_on_while_the_broker_is_away_and_are_done_when_it_is_back(par
     assert parts.processes["worker"].poll() is None and parts.processes["relay"].poll() is None
 
 
+@pytest.mark.slow
 def test_a_worker_outlives_its_broker_with_messages_in_hand(parts: Machine) -> None:
     """Celery 5.7.0 ended the worker here; the version is held below it for this reason."""
     worker = parts.start("worker")
