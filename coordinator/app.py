@@ -19,6 +19,7 @@ from coordinator.api import limits
 from coordinator.api.problems import http_problem, problem
 from coordinator.errors import CoordinatorError, NotReady
 from coordinator.store import Store
+from coordinator.together import Together
 
 ErrorPage = Callable[[Exception], Any]
 
@@ -58,6 +59,7 @@ def create_app(store: Store, *, pages: bool = True) -> Application:
     interchange.install()
     app = Application("coordinator", static_folder=None)
     app.extensions["coordinator"] = store
+    app.extensions["coordinator.together"] = Together(store)
     _configure(app, store)
     limits.install(app, store.settings)
     api.install(app)

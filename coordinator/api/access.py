@@ -17,6 +17,7 @@ from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right, Role, Scope, rights_of
 from coordinator.accounts.service import token_principal
+from coordinator.api.limits import check_hop, note_guess
 from coordinator.errors import NoRight, NotAuthenticated, NotReady, NotSignedIn
 from coordinator.incidents.attachments import announced_size
 from coordinator.partners.queries import IntakeEndpoint, intake_endpoint
@@ -150,12 +151,17 @@ def _bearer() -> Principal:
 
 
 def _verified(slug: str) -> tuple[IntakeEndpoint, int]:
+    check_hop()
     body = request.get_data(cache=True)
     with store().read() as tx:
         found = intake_endpoint(tx, slug) if fit_slug(slug) else None
     usable = found is not None and found.state == "active"
     secrets = [secret for _, secret in found.keys] if found and usable else []
-    which = verify(secrets, request.headers, body, clock.now())
+    try:
+        which = verify(secrets, request.headers, body, clock.now())
+    except NotAuthenticated:
+        note_guess()
+        raise
     if found is None or not usable:
         raise NotAuthenticated()
     return found, found.keys[which][0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 
 from coordinator.accounts.rules import Right
 from coordinator.api.access import needs, open_to, principal, signed_by_partner, signed_file, store
@@ -13,6 +13,7 @@ from coordinator.errors import Fault, Invalid, UnsupportedType
 from coordinator.incidents import attachments, intake
 from coordinator.incidents.envelope import READERS
 from coordinator.partners.queries import IntakeEndpoint
+from coordinator.together import Together
 
 routes = Blueprint("intake", __name__)
 
@@ -23,12 +24,10 @@ def receive(endpoint: IntakeEndpoint, key_id: int) -> Response:
     """A report of a partner system. Durable before it is parsed; answered the same again on a retry."""
     media_type = taken_media_type()
     check_partner(endpoint.slug)
-    with store().unit_of_work() as tx:
-        kept = intake.keep_raw(
-            tx, via="webhook", media_type=media_type, raw=request.get_data(), endpoint=endpoint,
-            message_id=request.headers["webhook-id"], endpoint_key_id=key_id,
-        )  # fmt: skip
-    return answered(kept)
+    return answered(
+        via="webhook", media_type=media_type, raw=request.get_data(), endpoint=endpoint,
+        message_id=request.headers["webhook-id"], endpoint_key_id=key_id,
+    )  # fmt: skip
 
 
 @routes.put("/intake/<endpoint>/attachments/<sha256>")
@@ -50,11 +49,7 @@ def file_report() -> Response:
     """A report of one of our own people, or of their tool."""
     media_type = taken_media_type()
     key = idempotency_key()
-    with store().unit_of_work() as tx:
-        kept = intake.keep_raw(
-            tx, via="api", media_type=media_type, raw=request.get_data(), message_id=key, principal=principal()
-        )
-    return answered(kept)
+    return answered(via="api", media_type=media_type, raw=request.get_data(), message_id=key, principal=principal())
 
 
 @routes.get("/report-status/<token>")
@@ -64,12 +59,14 @@ def report_status(token: str) -> Response:
         return jsonify(intake.report_by_status_token(tx, token))
 
 
-def answered(kept: intake.Kept) -> Response:
-    """Read what was kept, in the second transaction, and tell the sender. Raises what is wrong with it."""
+def answered(*, raw: bytes, media_type: str, **how: Any) -> Response:
+    """Keep the bytes, then read them in a second transaction, and tell the sender. Raises what is wrong with them."""
+    together: Together = current_app.extensions["coordinator.together"]
+    kept = together.run(lambda tx: intake.keep_raw(tx, raw=raw, media_type=media_type, **how))
     answer = kept.answer
     if answer is None:
-        with store().unit_of_work() as tx:
-            answer = intake.read_report(tx, kept.report_id)
+        parsed = intake.parse(raw, media_type)
+        answer = together.run(lambda tx: intake.read_report(tx, kept.report_id, parsed, inbound=kept.inbound))
     if answer.refusal is not None:
         raise answer.refusal
     status_url = f"{store().settings.base_url}/api/v1/report-status/{answer.status_token}"

@@ -1,15 +1,20 @@
 """Limits by the network's trusted hop before anything costs much, and by partner endpoint after its signature held.
 
-Counted in Redis for all processes together; while it is away, by each process for itself. A flood is slowed, never
-lost: 429 with Retry-After, and partners send again.
+Calls with a token or a link are counted in Redis for all processes together, and by each process for itself while it
+is away. The signed door counts in the process only: it answers thousands, and does not wait for Redis for that. A flood
+is slowed, never lost: 429 with Retry-After, and partners send again.
 """
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import Counter
+from typing import Any
+
 from flask import Flask, Response, current_app, request
 from flask_limiter import Limiter
 from limits import parse
-from limits.errors import StorageError
 
 from coordinator.config import Settings
 from coordinator.errors import TooMany
@@ -18,7 +23,7 @@ from coordinator.errors import TooMany
 REQUESTS, GUESSES = "100000 per minute", "600 per minute"
 #: Signed reports and files at one endpoint.
 PARTNER = "60000 per minute"
-_UNCOUNTED = ("health.healthz", "health.readyz", "health.metrics")
+_UNCOUNTED = ("health.healthz", "health.readyz", "health.metrics", "api.intake.receive", "api.intake.receive_file")
 _GUESSED = (401, 404, 410)
 
 
@@ -41,18 +46,46 @@ def install(app: Flask, settings: Settings) -> Limiter:
         key_prefix="coordinator:limits",
     )
     limiter.init_app(app)
-    app.extensions["coordinator.limiter"] = limiter
+    app.extensions["coordinator.windows"] = Windows()
     return limiter
+
+
+class Windows:
+    """Counts by name in fixed windows of one process: an old window is forgotten as a whole."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._window, self._counts = 0, Counter[str]()
+
+    def hit(self, limit: str, name: str, *, cost: int = 1) -> bool:
+        """Count `cost` for `name`; whether it is still within `limit` (as in "600 per minute")."""
+        item = parse(limit)
+        window = int(time.monotonic() / item.get_expiry())
+        with self._lock:
+            if window != self._window:
+                self._window, self._counts = window, Counter()
+            self._counts[name] += cost
+            return self._counts[name] <= item.amount
+
+
+def check_hop() -> None:
+    """One more request at the signed door from this address, and none of too many wrong guesses. Raises TooMany."""
+    windows: Windows = current_app.extensions["coordinator.windows"]
+    within = windows.hit(current_app.config["LIMIT_REQUESTS"], f"hop/{_hop()}")
+    if not within or not windows.hit(current_app.config["LIMIT_GUESSES"], f"guess/{_hop()}", cost=0):
+        raise TooMany("Too many from this address: wait a minute.")
+
+
+def note_guess() -> None:
+    """The signature did not hold."""
+    windows: Windows = current_app.extensions["coordinator.windows"]
+    windows.hit(current_app.config["LIMIT_GUESSES"], f"guess/{_hop()}")
 
 
 def check_partner(slug: str) -> None:
     """One more request of a partner whose signature held. Raises TooMany."""
-    limiter: Limiter = current_app.extensions["coordinator.limiter"]
-    try:
-        allowed = limiter.limiter.hit(parse(current_app.config["LIMIT_PARTNER"]), "partner", slug)
-    except StorageError:  # it went away since the last look: a partner's report is not refused for that
-        return
-    if not allowed:
+    windows: Windows = current_app.extensions["coordinator.windows"]
+    if not windows.hit(current_app.config["LIMIT_PARTNER"], f"partner/{slug}"):
         raise TooMany("Too many at this endpoint: send the rest in a minute.")
 
 
@@ -74,5 +107,5 @@ def _storage(redis_url: str) -> str:
     return f"redis+{redis_url}" if redis_url.startswith("unix://") else redis_url
 
 
-def _patience(redis_url: str) -> dict[str, float]:
+def _patience(redis_url: str) -> Any:
     return {"socket_connect_timeout": 0.2, "socket_timeout": 0.5, "wrap_exceptions": True} if redis_url else {}

@@ -109,8 +109,8 @@ def describe() -> dict[str, Any]:
 
 
 def _add(spec: APISpec, rule: Rule, operation: Operation) -> None:
-    view = current_app.view_functions[rule.endpoint]
-    kind, what = view.access  # type: ignore[attr-defined]
+    view: Any = current_app.view_functions[rule.endpoint]
+    kind, what = view.access
     described: dict[str, Any] = {
         "operationId": rule.endpoint.removeprefix("api.").replace(".", "_"),
         "summary": (view.__doc__ or "").strip().partition("\n")[0],

@@ -24,7 +24,7 @@ class Inbound:
     organisation_id: int
     organisation: str
     active: bool
-    is_own: bool
+    is_own: bool | None
     endpoint_id: int | None
     endpoint: str | None
     restricted: bool
@@ -36,6 +36,7 @@ class Inbound:
     exercise: str
     disposition: str
     sealed: bytes = field(repr=False)
+    wrapped: bytes | None = field(default=None, repr=False)
 
     @property
     def actor(self) -> str:

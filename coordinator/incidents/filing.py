@@ -6,7 +6,7 @@ their source). Only the label rises, and the earliest `aware_at` counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -66,9 +66,9 @@ def file_report(tx: Session, inbound: Inbound, received: Received, *, released: 
     }  # fmt: skip
     if received.kind == "ping":
         return Filed(disposition="accepted", reason="ping", **said)
+    inbound, same, known = _look_around(tx, inbound, received)
     originator, reason = _originator(tx, inbound, received)
     reason = _odd(tx, inbound, received) or reason
-    same, known = _look_around(tx, inbound, received)
     if same is not None:
         return Filed(**said, **_duplicate(tx, inbound, same))
     if reason and not released:
@@ -118,15 +118,18 @@ def _originator(tx: Session, inbound: Inbound, received: Received) -> tuple[int 
     return found.id, ""
 
 
-def _look_around(tx: Session, inbound: Inbound, received: Received) -> tuple[int | None, int | None]:
-    """(an earlier report with the same bytes, the incident this belongs to), each once for all processes at once."""
+def _look_around(
+    tx: Session, inbound: Inbound, received: Received
+) -> tuple[Inbound, int | None, int | None]:
+    """(the report with what is known of its sender, an earlier one with the same bytes, the incident it belongs to)."""
     external_id = received.report.get("external_id")
     _one_at_a_time(tx, inbound, external_id)
-    first, known, replied = tx.execute(statements.LOOK_AROUND, {
-        "organisation_id": inbound.organisation_id, "raw_digest": inbound.raw_digest, "exercise": inbound.exercise,
-        "report_id": inbound.id, "external_id": external_id, "in_reply_to": received.alert.get("in_reply_to"),
+    first, known, replied, is_own, source = tx.execute(statements.LOOK_AROUND, {
+        "organisation_id": inbound.organisation_id, "endpoint_id": inbound.endpoint_id,
+        "raw_digest": inbound.raw_digest, "exercise": inbound.exercise, "report_id": inbound.id,
+        "external_id": external_id, "in_reply_to": received.alert.get("in_reply_to"),
     }).one()  # fmt: skip
-    return first, known if known is not None else replied
+    return replace(inbound, is_own=bool(is_own), source=source), first, known if known is not None else replied
 
 
 def _one_at_a_time(tx: Session, inbound: Inbound, external_id: str | None) -> None:

@@ -7,7 +7,7 @@ same message id with the same bytes is answered the same way again, whichever pr
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,13 +28,13 @@ from coordinator.errors import (
     UnsupportedType,
 )
 from coordinator.incidents import filing, statements
-from coordinator.incidents.envelope import read_body
+from coordinator.incidents.envelope import Received, read_body
 from coordinator.incidents.facts import Inbound
 from coordinator.incidents.models import Incident, PartnerReference, Report, ReportBody
 from coordinator.incidents.references import new_public_id, reference_of
 from coordinator.partners.queries import IntakeEndpoint, own_organisation
 from coordinator.store import store_of
-from coordinator.timeline.keys import destroy, new_key, seal, unseal
+from coordinator.timeline.keys import destroy, new_key, remember, seal, unseal
 from coordinator.timeline.models import DataKey
 from coordinator.vault import token_hash
 
@@ -62,10 +62,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kept:
-    """`answer` is there when this message was answered before."""
+    """`answer` is there when this message was answered before, `inbound` when it was kept just now."""
 
     report_id: int
     answer: Answer | None = None
+    inbound: Inbound | None = None
 
 
 def keep_raw(
@@ -101,27 +102,46 @@ def keep_raw(
     sealed = seal(tx, key, raw, about=f"report/{public_id}")
     tx.execute(statements.KEEP_BODY, {"report_id": report_id, "sealed": sealed, "erase_after": None})
     timeline.pending(tx, "report.received", report_id, ready_at=now + READ_BY, exercise=exercise)
-    return Kept(report_id)
+    return Kept(report_id, inbound=_at_hand(
+        endpoint, id=report_id, public_id=public_id, received_at=now, via=via, raw_digest=digest,
+        media_type=media_type[:120], data_key_id=key, exercise=exercise, disposition="received", sealed=sealed,
+        wrapped=tx.info["data_keys"][key],
+    ))  # fmt: skip
 
 
-def read_report(tx: Session, report_id: int) -> Answer:
-    """Read a kept report and file it: the second transaction. Done once, whoever calls it how often.
+def parse(raw: bytes, media_type: str) -> Received | CoordinatorError:
+    """What kept bytes say, or what is wrong with them. Outside any transaction, so that nobody waits for it."""
+    try:
+        return read_body(raw, media_type, now=clock.now())
+    except (Invalid, NotParseable, TooLarge, UnsupportedType) as error:
+        return error
 
-    What is wrong with it is recorded and stands in `Answer.refusal`: commit, then raise that. Raises NotFound.
+
+def read_report(
+    tx: Session,
+    report_id: int,
+    parsed: Received | CoordinatorError | None = None,
+    *,
+    inbound: Inbound | None = None,
+) -> Answer:
+    """File a kept report: the second transaction. Done once, whoever calls it how often.
+
+    `parsed`: what `parse` made of the very bytes that were kept; absent, they are unsealed and parsed here. `inbound`:
+    what `keep_raw` gave in this very request, which spares the look at the row. What is wrong with a report is recorded
+    and stands in `Answer.refusal`: commit, then raise that. Raises NotFound.
     """
-    inbound = _load(tx, report_id)
+    inbound = _load(tx, report_id) if inbound is None else _lock(tx, inbound)
     if inbound.disposition != "received":
         return _answer(tx, inbound.id)
-    now = clock.now()
-    try:
+    if parsed is None:
         raw = unseal(tx, inbound.data_key_id, inbound.sealed, about=f"report/{inbound.public_id}")
-        received = read_body(raw, inbound.media_type, now=now)
-    except SecrecyMarkingFound as error:
-        _refuse(tx, inbound, error)
-    except (Invalid, NotParseable, TooLarge, UnsupportedType) as error:
-        _set_aside(tx, inbound, error, sealed=inbound.sealed, erase_after=now + KEEP_INVALID)
+        parsed = parse(raw, inbound.media_type)
+    if isinstance(parsed, Received):
+        return _answered(tx, inbound, filing.file_report(tx, inbound, parsed))
+    if isinstance(parsed, SecrecyMarkingFound):
+        _refuse(tx, inbound, parsed)
     else:
-        return _answered(tx, inbound, filing.file_report(tx, inbound, received))
+        _set_aside(tx, inbound, parsed, erase_after=clock.now() + KEEP_INVALID)
     return _answer(tx, inbound.id)
 
 
@@ -137,6 +157,17 @@ def report_by_status_token(tx: Session, token: str) -> dict[str, Any]:
 def status_token(tx: Session, public_id: str) -> str:
     """The token of a report's status link: the same whenever it is asked for."""
     return store_of(tx).vault.token("report status", public_id)
+
+
+def _at_hand(endpoint: IntakeEndpoint | None, **kept: Any) -> Inbound | None:
+    """What `_load` would read, for a report of a partner's system that was kept by this very request."""
+    if endpoint is None:
+        return None
+    return Inbound(
+        organisation_id=endpoint.organisation_id, organisation=endpoint.organisation_code,
+        active=endpoint.organisation_active, endpoint_id=endpoint.id, endpoint=endpoint.slug,
+        restricted=endpoint.restricted, user_id=None, is_own=None, source=None, **kept,
+    )  # fmt: skip
 
 
 def _bounded(message_id: str) -> str:
@@ -167,11 +198,15 @@ def _load(tx: Session, report_id: int) -> Inbound:
     row = tx.execute(statements.LOAD_REPORT, {"report_id": report_id}).one_or_none()
     if row is None:
         raise NotFound()
-    values = dict(row._mapping)
-    wrapped = values.pop("wrapped")
-    if wrapped is not None:
-        tx.info.setdefault("data_keys", {})[row.data_key_id] = wrapped
-    return Inbound(**values | {"restricted": bool(row.restricted), "sealed": row.sealed or b""})
+    remember(tx, row.data_key_id, row.wrapped)
+    return Inbound(**dict(row._mapping) | {"restricted": bool(row.restricted), "sealed": row.sealed or b""})
+
+
+def _lock(tx: Session, inbound: Inbound) -> Inbound:
+    """What was at hand, locked, with the disposition as it is now: another process may have read the report since."""
+    remember(tx, inbound.data_key_id, inbound.wrapped)
+    now = tx.execute(statements.LOCK_REPORT, {"report_id": inbound.id}).scalar_one()
+    return inbound if now == inbound.disposition else replace(inbound, disposition=now)
 
 
 def _answered(tx: Session, inbound: Inbound, filed: filing.Filed) -> Answer:
@@ -191,12 +226,10 @@ def _refuse(tx: Session, inbound: Inbound, error: SecrecyMarkingFound) -> None:
     _record_refusal(tx, inbound, error, disposition="refused")
 
 
-def _set_aside(
-    tx: Session, inbound: Inbound, error: CoordinatorError, *, sealed: bytes, erase_after: datetime
-) -> None:
+def _set_aside(tx: Session, inbound: Inbound, error: CoordinatorError, *, erase_after: datetime) -> None:
     """Bodies are never changed, so the date of erasure comes with a fresh row."""
     tx.execute(delete(ReportBody).where(ReportBody.report_id == inbound.id))
-    tx.execute(insert(ReportBody).values(report_id=inbound.id, sealed=sealed, erase_after=erase_after))
+    tx.execute(insert(ReportBody).values(report_id=inbound.id, sealed=inbound.sealed, erase_after=erase_after))
     _record_refusal(tx, inbound, error, disposition="invalid")
 
 

@@ -63,8 +63,9 @@ LOAD_REPORT = (
     .with_for_update(of=_reports)
 )  # fmt: skip
 
-#: (first report with the same bytes, incident with this external id, incident with this reference of the partner's).
-#: Takes organisation_id, raw_digest, exercise, report_id, external_id, in_reply_to; None finds nothing.
+#: (first report with the same bytes, incident with this external id, incident with this reference of the partner's,
+#: whether the sender is our own organisation, the source the endpoint's envelopes bear). Takes organisation_id,
+#: endpoint_id, raw_digest, exercise, report_id, external_id, in_reply_to; None finds nothing.
 LOOK_AROUND = select(
     select(func.min(_reports.c.id))
     .where(
@@ -85,12 +86,17 @@ LOOK_AROUND = select(
         _partners.c.reference == bindparam("in_reply_to"),
     )
     .scalar_subquery(),
+    select(_organisations.c.is_own).where(_organisations.c.id == bindparam("organisation_id")).scalar_subquery(),
+    select(_endpoints.c.source).where(_endpoints.c.id == bindparam("endpoint_id")).scalar_subquery(),
 )  # fmt: skip
 
 #: Takes `one` and `two`, in the same order everywhere.
 TAKE_TURNS = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(:one, 0)), pg_advisory_xact_lock(hashtextextended(:two, 0))"
 )
+
+#: The disposition, with the report's row locked. Takes `report_id`.
+LOCK_REPORT = select(_reports.c.disposition).where(_reports.c.id == bindparam("report_id")).with_for_update()
 
 #: Takes report_id and the columns that reading a report settles.
 SETTLE_REPORT = (

@@ -220,7 +220,8 @@ def test_a_changed_title_is_the_next_version_of_its_item(store, partner, tlp):
     changed(store, incident, officer, title="Wiper at a hospital")
     with store.read() as tx:
         assert queries.title_of(tx, tx.get(Incident, incident.id)) == "Wiper at a hospital"
-        said = tx.execute(select(ItemVersion).where(ItemVersion.kind == "title").order_by(ItemVersion.version)).scalars()
+        titles = select(ItemVersion).where(ItemVersion.kind == "title").order_by(ItemVersion.version)
+        said = tx.execute(titles).scalars()
         assert [(one.version, one.tlp, read_item(tx, one)) for one in said] == [
             (1, tlp, "Ransomware at a hospital"), (2, tlp, "Wiper at a hospital")]  # fmt: skip
         found = queries.find_incidents(tx, principal=officer, q="wiper")
