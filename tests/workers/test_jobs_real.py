@@ -113,7 +113,7 @@ def test_commits_go_on_while_the_broker_is_away_and_are_done_when_it_is_back(par
 
 @pytest.mark.slow
 def test_a_worker_outlives_its_broker_with_messages_in_hand(parts: Machine) -> None:
-    """Celery 5.7.0 ended the worker here; the version is held below it for this reason."""
+    """Celery 5.7.0 with a pool of processes ended here, which is why its version is bounded (docs/decisions.md)."""
     worker = parts.start("worker")
     parts.start("relay")
     for round_ in range(3):
