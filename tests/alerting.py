@@ -156,9 +156,9 @@ class _AnyPort(Controller):
 
 
 @contextmanager
-def mail_server(box: MailBox) -> Iterator[str]:
-    """A mail server on a free port; gives its URL."""
-    controller = _AnyPort(box, hostname="127.0.0.1", port=0)
+def mail_server(box: MailBox, **more: Any) -> Iterator[str]:
+    """A mail server on a free port; gives its URL. `more`: as aiosmtpd takes it, for example tls_context."""
+    controller = _AnyPort(box, hostname="127.0.0.1", port=0, **more)
     controller.start()
     try:
         yield f"smtp://127.0.0.1:{controller.port}"

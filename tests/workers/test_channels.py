@@ -281,6 +281,22 @@ def test_off_this_machine_nothing_is_said_without_tls(
     assert box.letters == []
 
 
+def test_the_certificate_of_the_mail_server_is_verified(
+    settings: config.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, box, bundle = trustme.CA(), MailBox(), tmp_path / "ca.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setattr(email, "_is_loopback", lambda _host: False)
+    with mail_server(box, tls_context=context) as url:
+        unknown = email.send(replace(settings, smtp_url=url), mail())
+        assert (unknown.result, box.letters) == ("retry", [])
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+        assert email.send(replace(settings, smtp_url=url), mail()).result == "handed-over"
+    assert unknown.detail == "the mail server's certificate could not be verified"
+
+
 # ---------------------------------------------------------------- a small server of our own
 
 

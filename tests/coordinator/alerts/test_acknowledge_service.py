@@ -21,6 +21,7 @@ from coordinator.incidents.items import marking_of, read_item
 from coordinator.incidents.models import Hold, ItemVersion
 from coordinator.markings import Marking
 from coordinator.partners.models import Contact
+from coordinator.sharing.approvals import approve
 from coordinator.store import Store
 from coordinator.tasks.models import Task
 from coordinator.timeline.models import Entry, EntryValue, Pending
@@ -320,6 +321,27 @@ def test_above_green_the_page_shows_the_text_only_to_one_who_signed_in_there(des
                 for name, reader in (("nobody", None), ("inside", inside), ("outside", outside), ("ours", OFFICER))
             }
     assert shown == {"nobody": None, "inside": "canary-body", "outside": None, "ours": None}
+
+
+def test_a_red_text_is_shown_to_the_named_person_alone(desk: Store, world: World) -> None:
+    marking = Marking(tlp="RED", named_recipients={"aino@ee.example"})
+    with desk.unit_of_work() as tx:
+        agreement(tx, ceiling="RED")
+        put_contact(tx, phone(), tlp_max="RED", person={"name": "Aino", "email": "aino@ee.example"})
+        put_contact(tx, mailbox("x@fi.example"), code="fi-second", order=2)
+        told_ = alerts.tell(
+            tx, incident=put_incident(tx, tlp="RED"), kind="initial", title="canary-title", body="canary-body",
+            purpose="network-defence", info_category="incident-notification", requested_by="user:99",
+            audience={"organisations": [PARTNER]}, marking=marking,
+        )  # fmt: skip
+    second = person(desk, "release-authority")
+    with desk.unit_of_work() as tx:
+        alert = alerts.raise_approved(tx, approve(tx, told_.referred[0].id, principal=second).id).id
+    named = person(desk, "partner-user", "Aino", organisation_id=world.partner_id)
+    colleague = person(desk, "partner-user", "Eero", organisation_id=world.partner_id)
+    with desk.read() as tx:
+        assert answer_page(tx, token(desk, alert), reader=named)["body"] == "canary-body"
+        assert answer_page(tx, token(desk, alert), reader=colleague)["body"] is None
 
 
 def test_amber_by_mail_needs_the_portal_to_be_behind_https(desk: Store) -> None:

@@ -129,6 +129,9 @@ def test_at_night_the_desk_that_is_there_is_tried_first(tx: Session) -> None:
 
 def test_an_exercise_has_channels_of_its_own(tx: Session) -> None:
     assert ways(tx, exercise="EX-1") == []
+    tx.execute(update(Contact).where(Contact.code == "fi-duty").values(exercise="EX-2"))
+    tx.expire_all()
+    assert ways(tx) == []  # somebody of an exercise is not told of what is real
     assert codes(tx, {"directory": "all"}, exercise="EX-1") == []
 
 

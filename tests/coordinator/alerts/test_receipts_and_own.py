@@ -23,6 +23,7 @@ from coordinator.sharing.models import Release, ShareDecision
 from coordinator.store import Store
 from tests.alerting import (
     MailBox,
+    agreement,
     due,
     mail_server,
     mailbox,
@@ -209,6 +210,21 @@ def test_a_notice_that_cannot_be_delivered_ends_without_a_task_or_a_hold(desk: S
     with desk.read() as tx:
         assert tx.get_one(Alert, alert_id).state == "failed"
         assert open_holds(tx, incident_id) == []
+
+
+def test_nobody_is_let_into_a_red_incident_by_being_asked_to_clear(desk: Store, world: World) -> None:
+    person(desk, "release-authority")
+    with desk.unit_of_work() as tx:
+        put_contact(tx, phone(), tlp_max="RED", person={"name": "Aino", "email": "aino@fi.example"})
+        agreement(tx, ceiling="RED")
+        told = alerts.tell(
+            tx, incident=put_incident(tx, tlp="RED", restricted=True), kind="initial", title="T", body="B",
+            purpose="network-defence", info_category="incident-notification", requested_by="user:99",
+            audience={"organisations": [PARTNER]},
+            marking=Marking(tlp="RED", named_recipients={"aino@fi.example"}),
+        )  # fmt: skip
+        assert len(alerts.tell_approvers(tx, told.referred[0].id)) == 1
+        assert tx.execute(select(IncidentMember)).first() is None
 
 
 def test_those_who_may_clear_it_are_told_once_and_never_the_one_who_asked(desk: Store, world: World) -> None:

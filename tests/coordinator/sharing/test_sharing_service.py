@@ -59,6 +59,18 @@ def test_a_text_of_which_nothing_is_declared_is_taken_for_the_incidents(tx: Sess
     assert row.originator_id == world.other_id
 
 
+@pytest.mark.parametrize(("tlp", "restricted", "goes_along"), [
+    ("GREEN", False, False), ("AMBER", False, True), ("RED", False, True), ("AMBER", True, False),
+])  # fmt: skip
+def test_facts_of_the_incident_go_along_only_with_a_text_as_strict_as_it(
+    tx: Session, tlp: str, restricted: bool, goes_along: bool
+) -> None:
+    incident = put_incident(tx, tlp="AMBER", restricted=restricted)
+    facts = release(tx, incident, marking=Marking(tlp=tlp)).facts
+    assert (facts["states_affected"] == ["FI"]) is goes_along
+    assert (facts["noticed_at"] == clock.rfc3339(incident.noticed_at)) is goes_along
+
+
 def test_an_unmarked_text_without_an_incident_is_referred_and_never_clear(tx: Session) -> None:
     decision = decide_share(tx, release(tx), partner(tx))
     assert "R-UNMARKED" in decision.reasons
