@@ -38,6 +38,10 @@ log = logging.getLogger("coordinator.runs")
 _KEYED = (WorkFinished, Told, Answered, Voted)
 
 
+#: What a step without a name is called on the record. (Values hold its id.)
+_UNNAMED = {"start": "Start", "end": "End"}
+
+
 @dataclass
 class Engine:
     """A run with its locks held, for the length of one transaction."""
@@ -214,7 +218,7 @@ class Engine:
 
     def _recorded(self, effect: do.StepRecorded) -> None:
         step = self.playbook.steps.get(effect.step)
-        name = (step.name if step else "") or effect.step
+        name = (step.name if step else "") or _UNNAMED.get(effect.type, effect.step)
         show_step(self.tx, self.run, effect, effect.at)
         self._say("run.step", f"{name}: {effect.what}.", {
             "step": effect.step, "type": effect.type, "what": effect.what, "iteration": effect.iteration,

@@ -17,7 +17,7 @@ from coordinator.incidents.references import reference_of
 from coordinator.runs.catalogue import document_of
 from coordinator.runs.models import PlaybookVersion, Run, RunToken, StepAttempt, StepState
 from coordinator.tasks.models import Task
-from playbooks.document import Playbook
+from playbooks.document import Playbook, Step
 from playbooks.drawing import draw
 
 #: Runs shown on one page; more than this of one incident is a fault of a playbook.
@@ -28,7 +28,7 @@ _QUIET = ("start", "end")
 
 
 def runs(tx: Session, incident_id: int, *, limit: int = MOST) -> list[dict[str, Any]]:
-    """The runs of an incident, newest first, in the contract's names; steps in the order of the document."""
+    """The runs of an incident, newest first, in the contract's names; steps in the order in which they are met."""
     query = (
         select(Run, PlaybookVersion.playbook_id, PlaybookVersion.version, PlaybookVersion.name)
         .join(PlaybookVersion, PlaybookVersion.id == Run.playbook_version_id)
@@ -113,9 +113,15 @@ def _described(
             {"id": step.id, "name": step.name or "", "type": step.type,
              "state": known[step.id].state if step.id in known else "",
              "at": _at(known.get(step.id)), "passes": known[step.id].passes if step.id in known else 0}
-            for step in playbook.steps.values()
+            for step in in_order(playbook)
         ],
     }  # fmt: skip
+
+
+def in_order(playbook: Playbook) -> list[Step]:
+    """The steps as a reader meets them; what cannot be reached comes last. (Canonical documents are sorted by id.)"""
+    reached = [playbook.steps[line["id"]] for line in draw(playbook)["list"] if line["id"] in playbook.steps]
+    return list({step.id: step for step in [*reached, *playbook.steps.values()]}.values())
 
 
 def _at(state: StepState | None) -> datetime | None:

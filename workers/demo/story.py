@@ -63,4 +63,4 @@ def _worth_telling(entry: dict[str, Any]) -> bool:
     if entry["kind"] != "run.step":
         return True
     text = entry["text"]
-    return not text.startswith(("start--", "end--")) and text.endswith((": waiting.", ": succeeded.", ": failed."))
+    return not text.startswith(("Start: ", "End: ")) and text.endswith((": waiting.", ": succeeded.", ": failed."))
