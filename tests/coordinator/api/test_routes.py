@@ -25,6 +25,19 @@ def test_every_route_declares_who_may_call_it(app):
     assert silent == []
 
 
+def test_every_page_declares_who_may_open_it(store):
+    pages = create_app(store)
+    silent = [rule.rule for rule in rules(pages) if not hasattr(pages.view_functions[rule.endpoint], "access")]
+    assert silent == []
+
+
+def test_me_is_for_every_token(store, client):
+    for role in ("administrator", "auditor", "coordinator"):
+        answer = client.get("/api/v1/me", headers={"Authorization": f"Bearer {token_for(store, role)}"})
+        assert (answer.status_code, answer.get_json()["role"]) == (200, role)
+    assert client.get("/api/v1/me").status_code == 401
+
+
 def test_a_view_that_declares_nothing_would_be_found(app):
     app._got_first_request = False
     app.add_url_rule("/forgotten", view_func=lambda: "x")
