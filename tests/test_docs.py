@@ -163,8 +163,8 @@ def test_every_command_that_is_named_can_be_given(name: str, capsys: pytest.Capt
         words = shlex.split(line)
         known = [path for path in commands() if words[: len(path.split())] == path.split()]
         assert known, f"{name}: there is no command {line}"
-        if words == known[0].split() or words[-1].startswith("--"):
-            continue  # named, not shown in use
+        if words == known[0].split() or words[-1].startswith("--"):  # named, not shown in use
+            continue
         try:
             cli._parser().parse_args(words)
         except SystemExit:
@@ -174,12 +174,8 @@ def test_every_command_that_is_named_can_be_given(name: str, capsys: pytest.Capt
 def test_every_module_that_is_named_can_be_run() -> None:
     named = {each for page in NAMES for each in re.findall(r"python -m ([a-z_.]+)", read(page))}
     assert {"workers.alive", "benchmarks.intake", "tests.chaos"} <= named
-    lost = []
-    for each in named:
-        path = ROOT / each.replace(".", "/")
-        if not path.with_suffix(".py").is_file() and not (path / "__main__.py").is_file():
-            lost.append(each)
-    assert lost == []
+    paths = [ROOT / each.replace(".", "/") for each in named]
+    assert [path for path in paths if not (path.with_suffix(".py").is_file() or (path / "__main__.py").is_file())] == []
 
 
 def test_every_command_is_in_the_operators_page() -> None:
@@ -235,9 +231,8 @@ def test_the_alert_of_the_api_page_is_what_another_coordinator_takes() -> None:
     interchange.install()
     (example,) = blocks("docs/api.md", "json alert")
     received = cloudevents.read(example.encode(), NOW)
-    assert (received.report["title"], received.report["external_id"]) == (
-        "Ransomware in hospital networks", "REF-7K3M-Q9TD-W25C"
-    )  # fmt: skip
+    assert received.report["title"] == "Ransomware in hospital networks"
+    assert received.report["external_id"] == "REF-7K3M-Q9TD-W25C"
 
 
 def test_what_is_sent_to_the_api_has_the_shapes_it_asks_for() -> None:
@@ -301,9 +296,9 @@ def in_a_document(work: dict[str, Any]) -> dict[str, Any]:
 def test_every_kind_of_step_is_shown_and_each_example_passes_the_check() -> None:
     schema = json.loads(read("playbooks/coordination.schema.json"))
     shown = [json.loads(example) for example in blocks("docs/playbooks.md", "json kind")]
-    (join,), (options,) = blocks("docs/playbooks.md", "json join"), blocks("docs/playbooks.md", "json options")
+    others = [json.loads(blocks("docs/playbooks.md", f"json {name}")[0]) for name in ("join", "options")]
     kinds = {each["$ref"].rsplit("/", 1)[1] for each in schema["oneOf"]}
-    assert {each["kind"] for each in [*shown, json.loads(join), json.loads(options)]} == kinds
+    assert {each["kind"] for each in [*shown, *others]} == kinds
     for work in shown:
         assert check(in_a_document(work)) == [], work["kind"]
 
