@@ -27,8 +27,8 @@ def test_every_route_declares_who_may_call_it(app):
 
 def test_every_page_declares_who_may_open_it(store):
     pages = create_app(store)
-    silent = [rule.rule for rule in rules(pages) if not hasattr(pages.view_functions[rule.endpoint], "access")]
-    assert silent == []
+    views = {rule.rule: vars(pages.view_functions[rule.endpoint]) for rule in rules(pages)}
+    assert [rule for rule, said in views.items() if not said.keys() & {"access", "declares"}] == []
 
 
 def test_me_is_for_every_token(store, client):
