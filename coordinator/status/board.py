@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, cast, func, literal, select, tuple_, union_all
+from sqlalchemy import Select, Text, cast, exists, func, literal, select, tuple_, union_all
 from sqlalchemy.orm import Session, aliased
 
 from coordinator import clock
@@ -171,7 +171,7 @@ def _tasks(tx: Session, ids: list[int]) -> dict[int, tuple[int, datetime | None]
         .where(Task.incident_id.in_(ids), Task.state == "open")
         .group_by(Task.incident_id)
     )
-    return {row[0]: (row[1], row[2]) for row in tx.execute(query)}
+    return {row[0]: (row[1], row[2]) for row in tx.execute(query) if row[0] is not None}
 
 
 def _unanswered(tx: Session, ids: list[int]) -> dict[int, int]:
@@ -180,7 +180,7 @@ def _unanswered(tx: Session, ids: list[int]) -> dict[int, int]:
         .where(Alert.incident_id.in_(ids), Alert.ack != "", Alert.state.in_(UNANSWERED))
         .group_by(Alert.incident_id)
     )
-    return dict(tx.execute(query).tuples().all())  # type: ignore[arg-type]
+    return {row[0]: row[1] for row in tx.execute(query) if row[0] is not None}
 
 
 def _waiting(tx: Session, ids: list[int]) -> dict[int, int]:
@@ -189,11 +189,11 @@ def _waiting(tx: Session, ids: list[int]) -> dict[int, int]:
         .where(Release.incident_id.in_(ids), Release.state == "awaiting-approval")
         .group_by(Release.incident_id)
     )
-    return dict(tx.execute(query).tuples().all())  # type: ignore[arg-type]
+    return {row[0]: row[1] for row in tx.execute(query) if row[0] is not None}
 
 
 def _names(tx: Session, users: Iterable[int]) -> dict[int | None, str]:
-    return dict(tx.execute(select(User.id, User.name).where(User.id.in_(list(users)))).tuples().all())  # type: ignore[arg-type]
+    return {row.id: row.name for row in tx.execute(select(User.id, User.name).where(User.id.in_(list(users))))}
 
 
 # ---------------------------------------------------------------- counts
@@ -223,7 +223,9 @@ def counts(tx: Session, *, principal: Principal, exercise: str = "") -> dict[str
 
 
 def _with_incident(table: Any, seen: list[Any]) -> Select[Any]:
-    return select(table.id).join(Incident, Incident.id == table.incident_id).where(*seen)
+    """Rows whose incident one may know of. `exists`, not a join: the few rows asked for are to be walked, never all
+    incidents."""
+    return select(table.id).where(exists().where(Incident.id == table.incident_id, *seen))
 
 
 def due_next(tx: Session, *, principal: Principal, exercise: str = "", limit: int = 8) -> list[dict[str, Any]]:

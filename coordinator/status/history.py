@@ -46,7 +46,8 @@ def as_it_stood(tx: Session, incident: Incident, at: datetime) -> dict[str, Any]
 def _facts(tx: Session, incident: Incident, at: datetime) -> tuple[dict[str, Any], bool]:
     facts = incidents.described_in_full(tx, incident)
     facts |= {"owner_id": incident.owner_id}
-    later, last = [], 0
+    later: list[dict[str, Any]] = []
+    last = 0
     while len(later) < MOST:
         found = record.entries(tx, incident_id=incident.id, after=last, limit=100, newest_first=True)
         later += [entry for entry in found if entry["at"] > at]

@@ -132,7 +132,7 @@ def clearances_count(tx: Session, *, principal: Principal) -> int:
     return sum(1 for row in rows if _clearance(row, principal)["may_answer"])
 
 
-def _waiting(principal: Principal) -> Select[Any]:
+def _waiting(principal: Principal) -> Select[ShareDecision, Release, Incident]:
     """The newest decision for each recipient of a waiting release, where it is a referral nobody has answered."""
     newer, answered = aliased(ShareDecision), aliased(Approval)
     return (
