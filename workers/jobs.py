@@ -18,7 +18,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, false, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
@@ -33,6 +33,17 @@ LONGEST_PAUSE = 300.0
 #: A job that talks to the outside and takes longer is begun again, and finds what it holds held (`Later`).
 OUTSIDE_LEASE = timedelta(seconds=20)
 DEAD = "job.dead"
+
+
+# Built once, on the table: every job passes here.
+_rows: Any = Pending.__table__
+_NAME = select(_rows.c.job).where(_rows.c.id == bindparam("pending"))
+_FREE = (
+    select(_rows.c.id)
+    .where(_rows.c.id == bindparam("pending"), _rows.c.dead == false(), _rows.c.ready_at <= bindparam("now"))
+    .with_for_update(skip_locked=True)
+)
+_TAKE = delete(_rows).where(_rows.c.id.in_(_FREE.scalar_subquery())).returning(_rows.c.object_id)
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ def run(store: Store, pending_id: int, lease: str, jobs: Mapping[str, Job]) -> N
 
 def _run(store: Store, pending_id: int, lease: datetime, jobs: Mapping[str, Job]) -> None:
     with store.read() as tx:
-        name = tx.execute(select(Pending.job).where(Pending.id == pending_id)).scalar_one_or_none()
+        name = tx.execute(_NAME, {"pending": pending_id}).scalar_one_or_none()
     if name is None:
         return
     job = jobs[name]
@@ -85,13 +96,7 @@ def _run(store: Store, pending_id: int, lease: datetime, jobs: Mapping[str, Job]
 
 def _take(tx: Session, pending_id: int) -> int | None:
     """Delete the row and so lock it until the transaction ends; None when it is done, not due, or in other hands."""
-    free = (
-        select(Pending.id)
-        .where(Pending.id == pending_id, Pending.dead.is_(False), Pending.ready_at <= clock.now())
-        .with_for_update(skip_locked=True)
-    )
-    taken = delete(Pending).where(Pending.id.in_(free.scalar_subquery())).returning(Pending.object_id)
-    return tx.execute(taken).scalar_one_or_none()
+    return tx.execute(_TAKE, {"pending": pending_id, "now": clock.now()}).scalar_one_or_none()
 
 
 def _run_outside(store: Store, pending_id: int, lease: datetime, handler: Callable[[Store, int], None]) -> None:
