@@ -37,13 +37,14 @@ class Authenticator:
         self, options: dict[str, Any], *, flags: int = PRESENT | VERIFIED, host: str = "", handle: bytes | None = None,
         **client: Any,
     ) -> dict[str, Any]:  # fmt: skip
-        """What navigator.credentials.get gives, as JSON data."""
+        """What navigator.credentials.get gives, as JSON data. `handle` b"": the authenticator names no account."""
         self.count += self.counting
         data = self._data(host or options["rpId"], flags)
         said = self._said("webauthn.get", options, client)
         signature = self.key.sign(data + hashlib.sha256(said).digest(), ec.ECDSA(hashes.SHA256()))
         parts = {"clientDataJSON": said, "authenticatorData": data, "signature": signature}
-        return self._answer(parts | {"userHandle": self.handle if handle is None else handle})
+        named = self.handle if handle is None else handle
+        return self._answer(parts | ({"userHandle": named} if named else {}))
 
     def _data(self, host: str, flags: int) -> bytes:
         return hashlib.sha256(host.encode()).digest() + bytes([flags]) + self.count.to_bytes(4, "big")

@@ -140,11 +140,11 @@ def test_nobody_removes_anothers_passkey_nor_without_a_second_factor(desk):
 # ---------------------------------------------------------------- confirming
 
 
-def confirmed_with(store, principal, device):
+def confirmed_with(store, principal, device, **more):
     with store.unit_of_work() as tx:
         options = passkeys.begin_step_up(tx, principal)
     with store.unit_of_work() as tx:
-        return passkeys.step_up(tx, principal, device.sign(options))
+        return passkeys.step_up(tx, principal, device.sign(options, **more))
 
 
 def test_a_session_is_confirmed_again_with_ones_own_passkey_and_nobody_elses(desk):
@@ -152,7 +152,9 @@ def test_a_session_is_confirmed_again_with_ones_own_passkey_and_nobody_elses(des
     other = added(desk, by_link(desk, account(desk, "other@ministry.example")))
     principal = by_link(desk, user)
     assert confirmed_with(desk, principal, other) is False
+    assert confirmed_with(desk, principal, other, handle=b"") is False
     assert row_of(desk, UserSession, principal.session_id).second_factor_at is None
+    assert confirmed_with(desk, principal, device, handle=b"") is True, "asked for by id it need not name the account"
     assert confirmed_with(desk, principal, device) is True
     assert row_of(desk, UserSession, principal.session_id).second_factor_at is not None
 
