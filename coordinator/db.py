@@ -217,6 +217,8 @@ def _session(engine: Engine, info: dict[str, Any], read_only: bool) -> Iterator[
                 nudges.clear()
                 if running.is_active:
                     running.rollback()
+                else:  # the COMMIT itself failed: the driver is still inside, and the next user must not be
+                    connection.invalidate()
                 raise
     finally:
         connection.close()
