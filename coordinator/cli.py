@@ -237,11 +237,13 @@ def _playbook_check(arguments: argparse.Namespace) -> int:
 
 
 def _playbook_simulate(arguments: argparse.Namespace) -> int:
-    from playbooks.simulate import simulate_files
+    from playbooks.document import parse
+    from playbooks.simulate import simulate_files, validity_warnings
 
-    lines, code = simulate_files(
-        arguments.file.read_bytes(), arguments.events.read_bytes(), [file.read_bytes() for file in arguments.others]
-    )
+    document, events = arguments.file.read_bytes(), arguments.events.read_bytes()
+    lines, code = simulate_files(document, events, [file.read_bytes() for file in arguments.others])
+    for sentence in validity_warnings(document, parse(events)) if code != 1 else ():
+        print(f"warning: {sentence}", file=sys.stderr)
     for line in lines:
         print(json.dumps(line, ensure_ascii=False), file=sys.stderr if code == 1 else sys.stdout)
     return code
