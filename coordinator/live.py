@@ -28,10 +28,11 @@ class Live:
 
     def nudge(self, topics: Iterable[str]) -> None:
         """Tell whoever listens that `topics` changed. Never raises."""
-        if not self._awake():
+        client = self._awake()
+        if client is None:
             return
         try:
-            pipe = self._client.pipeline(transaction=False)
+            pipe = client.pipeline(transaction=False)
             for topic in topics:
                 if topic == RELAY:
                     pipe.lpush(WAKE, b"1")
@@ -45,11 +46,12 @@ class Live:
     def wait_for_wake(self, seconds: float) -> bool:
         """Sleep until a wake-up arrives or `seconds` are over; True if woken."""
         started = time.monotonic()
-        if self._awake():
+        client = self._awake()
+        if client is not None:
             try:
-                woken = self._client.blpop([WAKE], timeout=seconds)
+                woken = client.blpop([WAKE], timeout=seconds)
                 if woken:
-                    self._client.delete(WAKE)
+                    client.delete(WAKE)
                 return bool(woken)
             except (redis.RedisError, OSError):
                 self._rest_until = time.monotonic() + REST
@@ -64,8 +66,9 @@ class Live:
             return bool(self._client.ping())
         return False
 
-    def _awake(self) -> bool:
-        return self._client is not None and time.monotonic() >= self._rest_until
+    def _awake(self) -> redis.Redis | None:
+        """The client, unless a call failed just now."""
+        return self._client if time.monotonic() >= self._rest_until else None
 
 
 def connect(url: str) -> redis.Redis:

@@ -2,8 +2,8 @@
 database.
 
 AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces; a data key seals far fewer than 2^32 messages. What a sealed
-value belongs to is bound in as additional data, so that a value moved to another row does not open. Other keys (signing,
-tokens, cookies) are derived from the master key with HKDF-SHA-256 (RFC 5869), one label each.
+value belongs to is bound in as additional data, so that a value moved to another row does not open. Other keys
+(signing, tokens, cookies) are derived from the master key with HKDF-SHA-256 (RFC 5869), one label each.
 """
 
 from __future__ import annotations

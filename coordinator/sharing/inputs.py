@@ -125,7 +125,7 @@ class Item(Shape):
         info_category: str,
         originator: str = OWN,
         exercise: str | None = None,
-        consents: Iterable[Consent | Mapping[str, Any]] = (),
+        consents: Iterable[Any] = (),
     ) -> Self:
         """The item that carries this marking."""
         written = {name: getattr(marking, name) for name in Marking.READERS}

@@ -115,7 +115,7 @@ def parse_pap(word: object) -> Pap:
 def tlp_of_stix_id(stix_id: str) -> Tlp | None:
     """The label a STIX marking-definition id stands for (TLP 2.0 or TLP 1), or None where it is neither."""
     word = _BY_STIX_ID.get(stix_id)
-    return Tlp(word) if word else None
+    return parse_tlp(word) if word else None
 
 
 def strictest(labels: Iterable[Tlp | None]) -> Tlp:

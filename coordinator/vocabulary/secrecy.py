@@ -74,7 +74,7 @@ _FIND_ANYWHERE = _search(_ANYWHERE, re.IGNORECASE)
 _FIND_CAPITALS = _search(_CAPITALS)
 # Every spelling begins with one of these words: a line that holds none of them need not be searched for all of them.
 _WORD = re.compile(r"\w+")
-_FIRST_WORDS = frozenset(_WORD.search(spelling)[0].casefold() for spelling in [*_ANYWHERE, *_CAPITALS])
+_FIRST_WORDS = frozenset(_WORD.findall(spelling)[0].casefold() for spelling in [*_ANYWHERE, *_CAPITALS])
 
 
 def find_secrecy(title: str, text: str = "") -> str | None:

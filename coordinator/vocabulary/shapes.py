@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from coordinator.errors import Fault, Invalid
@@ -154,7 +155,7 @@ def several(shape: type[Shape]) -> Reader:
             return ()
         if not isinstance(value, (list, tuple)):
             raise Malformed("", "must be a list")
-        return tuple(_at(number, lambda entry=entry: one(shape)(entry)) for number, entry in enumerate(value))
+        return tuple(_at(number, partial(one(shape), entry)) for number, entry in enumerate(value))
 
     return read
 
@@ -188,7 +189,7 @@ class Shape:
     def __post_init__(self) -> None:
         for name, read in self.READERS.items():
             value = getattr(self, name)
-            object.__setattr__(self, name, _at(name, lambda value=value, read=read: read(value)))
+            object.__setattr__(self, name, _at(name, partial(read, value)))
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
