@@ -32,7 +32,7 @@ from coordinator.timeline.models import Entry
 from coordinator.web import access
 from workers.demo import world as fiction
 
-SIZES, ROUNDS, EACH = (1_000, 10_000, 100_000), 3, 20
+SIZES, ROUNDS, EACH = (1_000, 10_000, 100_000), 3, 6
 SPREAD = {"reported": 3, "triage": 2, "active": 5, "monitoring": 3, "resolved": 2, "closed": 78, "rejected": 4,
           "duplicate": 3}  # fmt: skip
 OPEN = ("reported", "triage", "active", "monitoring", "resolved")

@@ -20,7 +20,7 @@ from benchmarks import load, printed
 from benchmarks.installation import Installation, installation, postgres, until
 from workers.children import die_with_parent, is_ready
 
-ROUNDS, EACH = 5, 1500
+ROUNDS, EACH = 5, 400
 
 
 def main() -> None:

@@ -57,7 +57,8 @@ def run(port: int, requests: Sequence[bytes], *, clients: int = CLIENTS, process
 def outcome(seconds_each: Sequence[float], seconds: float, statuses: dict[int, int] | None = None) -> Outcome:
     """The figures of one round."""
     times = sorted(taken * 1000 for taken in seconds_each)
-    return Outcome(len(times) / seconds, *(quantile(times, part) for part in (0.5, 0.95, 0.99)), dict(statuses or {}))
+    p50, p95, p99 = (quantile(times, part) for part in (0.5, 0.95, 0.99))
+    return Outcome(len(times) / seconds, p50, p95, p99, dict(statuses or {}))
 
 
 def quantile(ordered: Sequence[float], part: float) -> float:

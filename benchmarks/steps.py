@@ -20,7 +20,7 @@ from coordinator.runs.models import Run
 from coordinator.timeline.models import Pending
 from playbooks.state import ENDED
 
-ROUNDS, RUNS, STEPS, TASKS = 3, 40, 20, 2000
+ROUNDS, RUNS, STEPS, TASKS = 3, 20, 15, 2000
 
 
 def main() -> None:

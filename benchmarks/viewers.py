@@ -21,7 +21,7 @@ from benchmarks.installation import Installation, installation, postgres
 from coordinator.app import create_app
 from coordinator.web.pulse import EVERY
 
-VIEWERS, ROUNDS, FILED, PARTNERS = 1000, 3, 200, 4
+VIEWERS, ROUNDS, FILED, PARTNERS = 1000, 3, 150, 4
 _FORK = multiprocessing.get_context("fork")
 
 
