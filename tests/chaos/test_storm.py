@@ -19,9 +19,11 @@ def test_nothing_is_lost_and_nothing_done_twice_while_processes_are_killed_and_t
 ) -> None:
     database = new_database(request) if kind == "postgresql" else None
     plan = Plan(seconds=10, reports=40, worked=2, seed=7)
-    with tempfile.TemporaryDirectory(prefix="coordinator-storm-") as folder:
-        with surroundings(Path(folder) / "var", plan, database) as storm:
-            toll = storm.run()
+    with (
+        tempfile.TemporaryDirectory(prefix="coordinator-storm-") as folder,
+        surroundings(Path(folder) / "var", plan, database) as storm,
+    ):
+        toll = storm.run()
     assert toll.blows.total() >= 3, toll.blows
     assert toll.faults == [], "\n".join(toll.lines())
 
