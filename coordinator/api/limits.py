@@ -1,8 +1,8 @@
 """Limits by the network's trusted hop before anything costs much, and by partner endpoint after its signature held.
 
 Calls with a token or a link are counted in Redis for all processes together, and by each process for itself while it
-is away. The signed door counts in the process only: it answers thousands, and does not wait for Redis for that. A flood
-is slowed, never lost: 429 with Retry-After, and partners send again.
+is away. The signed door and pages that poll count in the process only: they are answered by the thousand, and do not
+wait for Redis for that. A flood is slowed, never lost: 429 with Retry-After, and partners send again.
 """
 
 from __future__ import annotations
@@ -24,14 +24,26 @@ REQUESTS, GUESSES = "100000 per minute", "600 per minute"
 #: Signed reports and files at one endpoint.
 PARTNER = "60000 per minute"
 _UNCOUNTED = ("health.healthz", "health.readyz", "health.metrics", "api.intake.receive", "api.intake.receive_file")
+#: Open pages ask these every two seconds; they are counted in the process like the signed door.
+_POLLED = ("live.of_board", "live.of_incident")
 _GUESSED = (401, 404, 410)
+
+
+class _Sparing(Limiter):
+    """Leaves what is not counted here alone at once: working out that no limit holds costs a third of such a call."""
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        if request.endpoint in _POLLED:
+            check_hop()
+        elif not _uncounted():
+            super()._check_request_limit(callable_name, in_middleware)
 
 
 def install(app: Flask, settings: Settings) -> Limiter:
     """Put the limits before every view. app.config LIMIT_REQUESTS, LIMIT_GUESSES and LIMIT_PARTNER change them."""
     for name, usual in (("LIMIT_REQUESTS", REQUESTS), ("LIMIT_GUESSES", GUESSES), ("LIMIT_PARTNER", PARTNER)):
         app.config.setdefault(name, usual)
-    limiter = Limiter(
+    limiter = _Sparing(
         _hop,
         application_limits=[lambda: current_app.config["LIMIT_REQUESTS"]],
         default_limits=[lambda: current_app.config["LIMIT_GUESSES"]],
