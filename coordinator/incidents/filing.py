@@ -241,7 +241,7 @@ def _open(tx: Session, inbound: Inbound, received: Received, originator: int | N
         Event("incident.opened", "The incident was opened from the report.",
               {"tlp": values["tlp"], "restricted": values["restricted"], "severity": values["severity"]},
               ("incident", incident_id)),
-    ], actor=inbound.actor, incident=incident)  # fmt: skip
+    ], actor=inbound.actor, incident=incident, begins=True)  # fmt: skip
     timeline.pending(tx, "incident.opened", incident_id, exercise=inbound.exercise)
     _follow_up(tx, inbound, received, incident_id)
     return {"incident_id": incident_id, "reference": _first_reference(tx, inbound, incident)}

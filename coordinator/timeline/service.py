@@ -43,6 +43,7 @@ _MOVE_HEAD = (
     .where(_chains.c.name == bindparam("chain"))
     .values(length=bindparam("new_length"), head=bindparam("new_head"))
 )
+_NEW_CHAIN = insert(_chains)
 _ADD = insert(_entries).returning(_entries.c.id, sort_by_parameter_order=True)
 _ADD_VALUES = insert(_values)
 _LEAVE_WORD = insert(_pending).returning(_pending.c.id)
@@ -83,12 +84,20 @@ def append(
 
 
 def append_all(
-    tx: Session, events: Sequence[Event], *, actor: str, incident: Any = None, exercise: str = ""
-) -> list[int]:
-    """Add several entries at once with one look at the chain's head; returns their ids in order."""
+    tx: Session, events: Sequence[Event], *, actor: str, incident: Any = None, exercise: str = "",
+    begins: bool = False,
+) -> list[int]:  # fmt: skip
+    """Add several entries at once with one look at the chain's head; returns their ids in order.
+
+    `begins`: the incident was inserted in this very transaction, so that nobody can have begun its chain.
+    """
     name = f"incident/{incident.id}" if incident is not None else RECORD
     exercise = incident.exercise if incident is not None else exercise
-    length, head, key = _take_head(tx, name, incident.data_key_id if incident is not None else None)
+    begins = begins and incident is not None
+    if begins:
+        length, head, key = 0, FIRST, incident.data_key_id
+    else:
+        length, head, key = _take_head(tx, name, incident.data_key_id if incident is not None else None)
     at = clock.now()
     rows, values = [], []
     for event in events:
@@ -104,7 +113,10 @@ def append_all(
         row["hash"] = head = entry_hash(row)
         rows.append(row)
         values.append(seal(tx, key, salt + value, about="entry"))
-    tx.execute(_MOVE_HEAD, {"chain": name, "new_length": length, "new_head": head})
+    if begins:
+        tx.execute(_NEW_CHAIN, {"name": name, "length": length, "head": head, "data_key_id": key})
+    else:
+        tx.execute(_MOVE_HEAD, {"chain": name, "new_length": length, "new_head": head})
     ids = list(tx.execute(_ADD, rows).scalars())
     tx.execute(_ADD_VALUES, [
         {"entry_id": entry, "data_key_id": key, "sealed": sealed} for entry, sealed in zip(ids, values, strict=True)
