@@ -31,6 +31,7 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add("demo", _demo, "the main job on a small fictional world")
     command.add_argument("--exit", action="store_true", help="stop when the story is over, 0 if it was closed")
     command.add_argument("--port", type=int, default=0, help="0: a free one")
+    add("retry", _retry, "try again everything that was given up after repeated failures")
     add("relay", _relay, "hand what must follow to the workers, and watch the clocks")
 
 
@@ -67,6 +68,16 @@ def _relay(arguments: argparse.Namespace) -> int:
 
     processes.set_up_logging(_settings(arguments, broker=True).log_level)
     return processes.relay_process()
+
+
+def _retry(arguments: argparse.Namespace) -> int:
+    from coordinator.cli import actor, opened
+    from workers.jobs import revive_all
+
+    with opened(arguments) as store, store.unit_of_work() as tx:
+        count = revive_all(tx, actor=actor())
+    print(f"{count} given up, tried again now." if count else "Nothing was given up.")
+    return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -159,6 +159,14 @@ def revive(tx: Session, pending_id: int, *, actor: str) -> None:
     tx.info["nudges"].add("relay")
 
 
+def revive_all(tx: Session, *, actor: str) -> int:
+    """`revive` for every dead row; returns how many there were."""
+    dead = tx.execute(select(Pending.id).where(Pending.dead).order_by(Pending.id)).scalars().all()
+    for pending_id in dead:
+        revive(tx, pending_id, actor=actor)
+    return len(dead)
+
+
 def pause_after(attempts: int) -> timedelta:
     """How long a row waits after so many failures: doubling from a second to five minutes, give or take a tenth."""
     seconds = min(2.0 ** (attempts - 1), LONGEST_PAUSE)

@@ -79,7 +79,7 @@ def _first_administrator(store: Store, base_url: str) -> list[str]:
         user = known[0] if known else accounts.create_user(
             tx, email=FIRST_ADMINISTRATOR, name="Administrator", role="administrator", actor="system"
         )  # fmt: skip
-        token = accounts.create_link(tx, user.id, actor="system", purpose="enrol", life=FIRST_LINK)
+        token = accounts.create_link(tx, user.id, actor="system", purpose="first-administrator", life=FIRST_LINK)
     link = f"{base_url}/sign-in/{token}"
     if sys.stdout.isatty():
         return [f"First administrator (once, within 15 minutes): {link}"]

@@ -36,7 +36,7 @@ class User(Base):
 
 
 class SignInLink(Base):
-    """A single-use link. `purpose`: sign-in, or enrol for the first administrator."""
+    """A single-use link. `purpose`: sign-in, or first-administrator."""
 
     __tablename__ = "sign_in_links"
     id: Mapped[Id]

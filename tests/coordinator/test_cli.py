@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from coordinator import config
 from coordinator.cli import main
 from coordinator.store import Store
+from coordinator.timeline import pending
+from coordinator.timeline.models import Pending
+from coordinator.timeline.queries import entries
 from playbooks.library import shipped
 
 WORLD = {
@@ -152,6 +155,21 @@ def test_sharing_cases_are_decided_one_a_line_and_malformed_ones_name_their_poin
     case["item"] = {"tlp": "CLEAR"}
     assert main(["sharing", "evaluate", file(tmp_path, {"cases": [case]})]) == 1
     assert "/cases/0/item/info_category" in capsys.readouterr().err
+
+
+def test_what_was_given_up_is_tried_again_when_somebody_asks(home, tmp_path, capsys):
+    assert main(["retry", "--data", str(home)]) == 0
+    assert capsys.readouterr().out == "Nothing was given up.\n"
+    store = Store(config.load({}, data_dir=home))
+    with store.unit_of_work() as tx:
+        row = tx.get_one(Pending, pending(tx, "note.added", 1))
+        row.dead, row.attempts = True, 12
+    assert main(["retry", "--data", str(home)]) == 0
+    assert capsys.readouterr().out.startswith("1 given up")
+    with store.read() as tx:
+        assert [(row.dead, row.attempts) for row in tx.execute(select(Pending)).scalars()] == [(False, 0)]
+        assert entries(tx, incident_id=None)[-1]["kind"] == "job.revived"
+    store.close()
 
 
 @pytest.mark.parametrize("words", [["backup"], ["restore"], ["keys", "rotate"], ["obligations", "preview", "x.json"]])
