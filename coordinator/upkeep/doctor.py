@@ -129,7 +129,7 @@ def _pending(store: Store) -> Finding:
         ).scalar()
         dead = tx.execute(select(func.count()).where(Pending.dead)).scalar_one()
     if dead:
-        return Finding("pending", "wrong", f"{dead} rows were given up after repeated failure: mend the cause, then `coordinator retry`")
+        return Finding("pending", "wrong", f"{dead} given up after failures: mend the cause, then `coordinator retry`")
     if oldest is not None and now - oldest > STUCK:
         return Finding("pending", "wrong", f"the oldest has waited {int((now - oldest).total_seconds())} s")
     return Finding("pending", "ok", "nothing waits too long")
