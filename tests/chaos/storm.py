@@ -148,7 +148,7 @@ class Storm:
         targets: dict[str, Callable[[], list[int]]] = {
             "web": lambda: self.machine.pids("web"), "worker": lambda: self.machine.pids("worker"),
             "relay": lambda: self.machine.pids("relay"), "web leader": lambda: self.machine.leader("web"),
-            "jobs leader": lambda: self.machine.leader("jobs"), "broker": lambda: self.machine.leader("broker.conf"),
+            "jobs leader": lambda: self.machine.leader("jobs"), "broker": self.machine.broker_pids,
         }  # fmt: skip
         pids = targets[victim]()
         return bool(pids) and kill_hard(self._dice.choice(pids))

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import redis
 from sqlalchemy import select
 
 from coordinator import config, live
@@ -137,6 +138,13 @@ class Installation:
         """Empty the broker, as an operator's mistake would."""
         live.connect(self.broker_url).flushall()
 
+    def broker_pids(self) -> list[int]:
+        """The broker as it names itself; none while it is away."""
+        try:
+            return [int(live.connect(self.broker_url).info("server")["process_id"])]
+        except redis.RedisError:
+            return []
+
     def pids(self, part: Part) -> list[int]:
         """Processes of a part that gave a sign of life and run now."""
         mine = self.tree()
@@ -145,9 +153,9 @@ class Installation:
         return sorted(row["pid"] for row in rows if row.get("pid") in mine)
 
     def leader(self, word: str) -> list[int]:
-        """Direct children of the supervisor whose command holds this word: `web`, `jobs`, `broker.conf`."""
+        """Direct children of the supervisor whose command holds this word: `web`, `jobs`."""
         assert self._process is not None
-        return [pid for pid in self.tree() if word in command_of(pid).split() or word in command_of(pid).split("/")]
+        return [pid for pid in self.tree() if word in command_of(pid).split()]
 
     def tree(self) -> set[int]:
         """Every process of it except the supervisor."""
