@@ -29,11 +29,8 @@ def test_a_benchmark_prints_ours_the_floor_and_the_ratio(name: str, lines: int) 
     assert printed[0].startswith(f"{name} · ")
     assert "short: no measurement" in printed[0]
     assert len([line for line in printed if NUMBERS.search(line)]) == lines
-
-
-def test_every_report_of_the_load_is_answered() -> None:
-    answers = [line for line in run("intake") if "answers" in line]
-    assert len(answers) == 3
+    answers = [line for line in printed if "answers {" in line]
+    assert len(answers) == (3 if name == "intake" else 0)
     assert all(line.endswith("answers {202: 48}") for line in answers)
 
 
