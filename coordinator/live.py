@@ -66,6 +66,17 @@ class Live:
             return bool(self._client.ping())
         return False
 
+    def holds(self, lists: Iterable[str]) -> bool:
+        """Whether anything waits in one of these lists; no, while Redis is away."""
+        client = self._awake()
+        if client is None:
+            return False
+        try:
+            return any(client.llen(each) for each in lists)
+        except (redis.RedisError, OSError):
+            self._rest_until = time.monotonic() + REST
+            return False
+
     def _awake(self) -> redis.Redis | None:
         """The client, unless a call failed just now."""
         return self._client if time.monotonic() >= self._rest_until else None

@@ -30,6 +30,7 @@ from workers import app, jobs
 from workers.children import die_with_parent
 from workers.heartbeat import Beat
 from workers.jobs import Job
+from workers.watchdog import Watchdog
 
 THREADS = 4
 WORKERS = 2
@@ -89,12 +90,19 @@ def run_worker(
     die_with_parent()
     celery = app.make_celery(store.settings.redis_url)
 
+    watchdog = Watchdog(store.live, queues)
+
     @celery.task(name=app.JOB, shared=False)
     def job(pending_id: int, lease: str, name: str = "") -> None:
-        jobs.run(store, pending_id, lease, jobs_by_name)
+        watchdog.began()
+        try:
+            jobs.run(store, pending_id, lease, jobs_by_name)
+        finally:
+            watchdog.ended()
 
     beat = Beat(store, "worker", {"queues": list(queues), "threads": threads})
     signals.worker_ready.connect(lambda **_: beat.start(), weak=False)  # not before it takes work, and ends in order
+    watchdog.start()
     worker = celery.Worker(
         pool="threads", concurrency=threads, queues=list(queues), loglevel="WARNING", without_gossip=True,
         without_mingle=True, without_heartbeat=True, hostname=f"worker-{os.getpid()}@%h", quiet=True,

@@ -110,8 +110,8 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
 JOBS: Mapping[str, Job] = {job.name: job for followers in SUBSCRIBERS.values() for job in followers}
 
 LEASE = timedelta(seconds=10)  # a worker that was killed costs so long; a row still queued then is only sent twice
-BATCH = 100
-WINDOW = 400  # messages waiting in a queue before the relay holds back, so that leases do not run out in the queue
+BATCH = 48
+WINDOW = 48  # messages waiting in a queue before the relay holds back, so that leases do not run out in the queue
 LOOK_SECONDS = 0.1
 REST_SECONDS = 0.5  # after the broker refused
 
@@ -134,6 +134,9 @@ def claim(
     by_name = {job.name: job for followers in subscribers.values() for job in followers}
     now = clock.now()
     held_back = [name for name, job in by_name.items() if job.queue in full]
+    kinds_held_back = [
+        kind for kind, followers in subscribers.items() if followers and all(job.queue in full for job in followers)
+    ]
     due = (
         select(Pending.id)
         .where(
@@ -141,6 +144,7 @@ def claim(
             Pending.ready_at <= now,
             or_(Pending.lease_until.is_(None), Pending.lease_until <= now),
             Pending.job.not_in(held_back),
+            or_(Pending.job != "", Pending.kind.not_in(kinds_held_back)),
         )
         .order_by(Pending.ready_at, Pending.id)
         .limit(BATCH)
