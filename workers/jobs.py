@@ -18,7 +18,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import bindparam, delete, false, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
@@ -67,7 +67,7 @@ class Later(Exception):
 def run(store: Store, pending_id: int, lease: str, jobs: Mapping[str, Job]) -> None:
     """Do what the pending row asks for, if it is still there. Never raises. `lease`: what it was sent under."""
     try:
-        _run(store, pending_id, jobs)
+        _run(store, pending_id, clock.parse(lease), jobs)
     except Later as later:
         _put_off(store, pending_id, later.at or clock.now() + timedelta(seconds=1))
     except Exception as fault:
@@ -78,7 +78,7 @@ def run(store: Store, pending_id: int, lease: str, jobs: Mapping[str, Job]) -> N
             log.warning("pending %s: the failure could not be noted: %s", pending_id, where(again))
 
 
-def _run(store: Store, pending_id: int, jobs: Mapping[str, Job]) -> None:
+def _run(store: Store, pending_id: int, lease: datetime, jobs: Mapping[str, Job]) -> None:
     with store.read() as tx:
         name = tx.execute(_NAME, {"pending": pending_id}).scalar_one_or_none()
     if name is None:
@@ -86,7 +86,7 @@ def _run(store: Store, pending_id: int, jobs: Mapping[str, Job]) -> None:
     job = jobs[name]
     handler = handler_of(job.handler)
     if job.outside:
-        _run_outside(store, pending_id, handler)
+        _run_outside(store, pending_id, lease, handler)
         return
     with store.unit_of_work() as tx:
         object_id = _take(tx, pending_id)
@@ -99,14 +99,13 @@ def _take(tx: Session, pending_id: int) -> int | None:
     return tx.execute(_TAKE, {"pending": pending_id, "now": clock.now()}).scalar_one_or_none()
 
 
-def _run_outside(store: Store, pending_id: int, handler: Callable[[Store, int], None]) -> None:
-    """Take the row whatever lease the message was sent under: under load a message waits longer than its lease, and
-    thrown away it would be sent again for ever. Two at once are kept apart by the handler (`Later`)."""
+def _run_outside(store: Store, pending_id: int, lease: datetime, handler: Callable[[Store, int], None]) -> None:
+    """Take the row under the lease the message was sent with, or when nobody holds it: messages may wait long."""
     mine = clock.now() + OUTSIDE_LEASE
     with store.unit_of_work() as tx:
         take = (
             update(Pending)
-            .where(Pending.id == pending_id, Pending.dead.is_(False), Pending.ready_at <= clock.now())
+            .where(Pending.id == pending_id, Pending.dead.is_(False), Pending.ready_at <= clock.now(), _free(lease))
             .values(lease_until=mine)
             .returning(Pending.object_id)
         )
@@ -116,6 +115,11 @@ def _run_outside(store: Store, pending_id: int, handler: Callable[[Store, int], 
     handler(store, object_id)
     with store.unit_of_work() as tx:  # a worker that woke late leaves the row to the one that has it now
         tx.execute(delete(Pending).where(Pending.id == pending_id, Pending.lease_until == mine))
+
+
+def _free(lease: datetime) -> ColumnElement[bool]:
+    held = Pending.lease_until
+    return or_(held == lease, held.is_(None), held <= clock.now())
 
 
 def note_failure(store: Store, pending_id: int, fault: str) -> None:

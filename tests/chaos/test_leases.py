@@ -101,7 +101,7 @@ def test_a_worker_that_wakes_late_does_not_take_away_the_row_of_the_one_that_has
         monkeypatch.setattr(deliver, "deliver", lambda *_: first_ends(slow, first))  # the second: killed as it sends
         jobs.handler_of.cache_clear()
         with pytest.raises(Killed):
-            jobs._run(store, message.pending_id, relay.JOBS)
+            jobs._run(store, message.pending_id, message.lease, relay.JOBS)
         jobs.handler_of.cache_clear()
     assert rows_left(store) == 1, "nobody would ever look at the delivery again"
     assert attempts(store, alert) == ["delivered"]

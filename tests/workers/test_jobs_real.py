@@ -58,12 +58,12 @@ def test_a_job_whose_worker_is_killed_is_done_by_another_and_leaves_one_effect(p
 
 def test_an_emptied_broker_loses_nothing(parts: Machine) -> None:
     parts.start("relay")
-    parts.queue("test.write", *range(50))
-    wait_until(lambda: _leased(parts) == 50)
+    parts.queue("test.write", *range(40))
+    wait_until(lambda: _leased(parts) == 40)
     parts.flush_broker()  # every message is gone, no worker ever saw one
     parts.start("worker")
     parts.until_idle()
-    assert parts.effects() == list(range(50))
+    assert parts.effects() == list(range(40))
 
 
 def test_doubled_and_late_messages_do_nothing(parts: Machine) -> None:
@@ -90,12 +90,12 @@ def test_doubled_and_late_messages_do_nothing(parts: Machine) -> None:
 def test_two_relays_hand_each_row_out_once(parts: Machine) -> None:
     parts.start("relay-1")
     parts.start("relay-2")
-    parts.queue("test.write", *range(300))
-    wait_until(lambda: _queued(parts) >= 300)
-    assert _queued(parts) == 300
+    parts.queue("test.write", *range(40))
+    wait_until(lambda: _queued(parts) >= 40)
+    assert _queued(parts) == 40
     parts.start("worker")
     parts.until_idle()
-    assert parts.effects() == list(range(300))
+    assert parts.effects() == list(range(40))
 
 
 def test_commits_go_on_while_the_broker_is_away_and_are_done_when_it_is_back(parts: Machine) -> None:
