@@ -133,7 +133,7 @@ def test_what_is_wider_scrolls_by_itself_and_with_the_keyboard(busy: Site) -> No
     box = page.locator(".scroll").first
     box.focus()
     page.keyboard.press("ArrowRight")
-    # Not wait_for_function: it evaluates text inside the page, which the page's policy refuses unless it is true at once.
+    # Not wait_for_function: it evaluates text inside the page, which the page's own policy refuses.
     for _ in range(50):
         if box.evaluate("element => element.scrollLeft") > 0:
             return
