@@ -35,8 +35,16 @@ def send_receipt(tx: Session, report_id: int) -> Told | None:
     return tell(
         tx, incident=tx.get_one(Incident, report.incident_id), kind="receipt", title=title, body=body, purpose=PURPOSE,
         info_category=CATEGORY, requested_by=SYSTEM, addressees=written[:1], marking=Marking(tlp=Tlp.CLEAR), ack="",
-        ladder=(), facts={"report": report.public_id},
+        ladder=(), facts={"report": _replied_to(report)},
     )  # fmt: skip
+
+
+def _replied_to(report: Report) -> str:
+    """What the sender can know it by: of another coordinator's alert its own reference, else the id we answered with.
+
+    Our reference beside it is how that coordinator learns under which name our later alerts come.
+    """
+    return report.external_id if report.format == "alert" and report.external_id else report.public_id
 
 
 def send_closure(tx: Session, incident_id: int, *, requested_by: str = SYSTEM) -> Told | None:

@@ -26,6 +26,7 @@ from coordinator.incidents.models import (
     IncidentMember,
     Report,
 )
+from coordinator.incidents.receipts import note_receipt
 from coordinator.incidents.references import new_partner_reference, partner_reference, reference_of
 from coordinator.markings import Marking, combine, parse_tlp
 from coordinator.partners.models import Endpoint, Organisation
@@ -73,10 +74,10 @@ def file_report(tx: Session, inbound: Inbound, received: Received, *, released: 
         return Filed(**said, **_duplicate(tx, inbound, same))
     if reason and not released:
         return Filed(disposition="quarantined", reason=_quarantine(tx, inbound, received, reason), **said)
+    if received.kind == "receipt":
+        return Filed(disposition="accepted", reason="receipt", **said, **_receipted(tx, inbound, received, known))
     if known is not None:
         return Filed(**said, **_attach(tx, inbound, received, known, originator))
-    if received.kind == "receipt":
-        return Filed(disposition="accepted", reason="receipt", **said)
     if received.kind in ("closure", "recall") and not released:
         reason = _quarantine(tx, inbound, received, "nothing-to-attach")
         return Filed(disposition="quarantined", reason=reason, **said)
@@ -197,6 +198,15 @@ def _attach(
     timeline.pending(tx, "report.updated", inbound.id, exercise=inbound.exercise)
     _follow_up(tx, inbound, received, incident.id)
     return {"disposition": "update", "incident_id": incident.id, "reference": reference}
+
+
+def _receipted(tx: Session, inbound: Inbound, received: Received, known: int | None) -> dict[str, Any]:
+    """A receipt opens nothing; where it is for an incident of ours, that is noted there."""
+    if known is None:
+        return {}
+    incident = surviving(tx, known)
+    note_receipt(tx, inbound, received, incident)
+    return {"incident_id": incident.id, "reference": _reference_for(tx, inbound, incident)}
 
 
 def _safer(incident: Incident, inbound: Inbound, report: dict[str, Any]) -> dict[str, Any]:

@@ -186,12 +186,12 @@ def test_an_alert_of_one_is_a_report_at_the_other_and_everything_after_it_stays_
         assert each.machine.run("record", "verify").startswith("ok ")
 
 
-def test_what_the_other_closes_on_its_side_waits_for_a_person_and_opens_nothing(
+def test_what_the_other_closes_on_its_side_attaches_to_the_incident_it_was_told_of(
     ministries: tuple[Ministry, Ministry],
 ) -> None:
-    """A receipt does not yet teach us the other's reference for our incident, so its closure cannot be attached."""
+    """Its receipts named its reference for our incident, and so its closure finds it; ours stays as we left it."""
     estonia, latvia = ministries
-    there = latvia.the_incident()
+    there, here = latvia.the_incident(), estonia.the_incident()
     before = len(estonia.reports())
     for status in ("triage", "active"):
         latvia.officers._move(there, "coordinator", status, reason="Plausible.")
@@ -200,8 +200,11 @@ def test_what_the_other_closes_on_its_side_waits_for_a_person_and_opens_nothing(
     for each in ministries:
         each.settle()
     assert received(estonia)[-1].kind == "closure"
-    assert estonia.reports()[-1] == ("webhook", "quarantined", "nothing-to-attach")
-    assert len(estonia.incidents()) == 1
+    assert estonia.reports()[-1] == ("webhook", "update", "")
+    assert [one["reference"] for one in estonia.incidents()] == [here]
+    assert latvia.reports()[-1] == ("webhook", "accepted", "receipt"), "the closure was answered, and the answer is not"
+    for each in ministries:
+        assert each.machine.run("record", "verify").startswith("ok ")
 
 
 def _acknowledge(ministry: Ministry, event: Received) -> None:

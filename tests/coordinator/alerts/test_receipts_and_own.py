@@ -90,6 +90,13 @@ def test_a_receipt_goes_to_the_reporters_system_and_holds_no_case_content(desk: 
         assert open_holds(tx, incident.id) == []
 
 
+def test_the_receipt_for_another_coordinators_alert_replies_to_the_reference_it_sent(desk: Store, world: World) -> None:
+    with desk.unit_of_work() as tx:
+        row = report(tx, world, put_incident(tx), external_id="REF-THEIRS")
+        tx.get_one(Report, row).format = "alert"
+        assert alerts.send_receipt(tx, row).release.facts["report"] == "REF-THEIRS"
+
+
 def test_a_reporter_without_a_system_gets_its_receipt_by_mail_but_is_not_called(
     desk: Store, world: World, box: MailBox
 ) -> None:

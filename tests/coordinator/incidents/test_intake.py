@@ -14,6 +14,7 @@ from coordinator.errors import KeyReused
 from coordinator.incidents import intake
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import Attachment, Incident, ItemVersion, Report, ReportBody
+from coordinator.incidents.references import partner_reference
 from coordinator.partners.models import Endpoint, Organisation
 from coordinator.partners.queries import intake_endpoint
 from coordinator.timeline import queries as record
@@ -379,6 +380,35 @@ def test_a_closure_of_what_we_never_heard_of_is_set_aside_and_an_update_is_not(s
 def test_a_receipt_is_no_incident_and_is_not_answered_with_a_receipt(store, partner):
     assert post_event(partner, "receipt")["disposition"] == "accepted"
     assert (count(store, Incident), count(store, Pending)) == (0, 0)
+
+
+def test_a_receipt_names_the_senders_reference_for_our_incident_and_its_closure_attaches(store, partner, world):
+    partner.post(native())
+    with store.unit_of_work() as tx:
+        incident = tx.execute(select(Incident)).scalar_one()
+        ours, before = partner_reference(tx, incident, world.partner_id), incident.version
+    for number in (1, 2):
+        said = event("receipt", reference="REF-THEIRS", in_reply_to=ours) | {"id": f"evt-{number}"}
+        answer = partner.post(said, content_type="application/cloudevents+json").get_json()
+        assert (answer["disposition"], answer["incident"]) == ("accepted", ours)
+    with store.read() as tx:
+        incident = tx.execute(select(Incident)).scalar_one()
+        titles = tx.execute(select(ItemVersion.id).where(ItemVersion.kind == "title")).scalars().all()
+        assert (incident.version, len(titles)) == (before, 1), "a receipt changes nothing of the case"
+        kinds = tx.execute(select(Pending.kind)).scalars().all()
+        assert kinds.count("report.accepted") == 1 and "report.updated" not in kinds
+        said = [entry["values"] for entry in record.entries(tx, incident_id=incident.id)]
+        assert [one["learnt"] for one in said if one.get("kind") == "receipt"] == [True, False]
+    assert post_event(partner, "closure", reference="REF-THEIRS")["disposition"] == "update"
+    assert count(store, Incident) == 1
+
+
+def test_a_receipt_does_not_learn_by_the_reference_of_another_partner(store, partner, world):
+    partner.post(native())
+    with store.unit_of_work() as tx:
+        theirs = partner_reference(tx, tx.execute(select(Incident)).scalar_one(), world.other_id)
+    assert post_event(partner, "receipt", in_reply_to=theirs)["incident"] is None
+    assert post_event(partner, "closure")["disposition"] == "quarantined"
 
 
 def test_an_envelope_from_another_source_is_set_aside(store, partner):
