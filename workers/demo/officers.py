@@ -57,15 +57,19 @@ class Officers:
         self._change(reference, "coordinator", {"severity": 4, "severity_reason": "Two states, patients diverted."})
         self._move(reference, "coordinator", "active", reason="Confirmed by telephone with the reporter.")
 
-    def work(self, reference: str, *, seconds: float = 90.0) -> None:
-        """Do every task and clearance until no run is going any more."""
+    def work(self, reference: str, *, runs_awaited: int, seconds: float = 90.0) -> None:
+        """Do every task and clearance until no run is going any more.
+
+        `runs_awaited`: how many are known to come. A run begins a moment after what starts it, so that none going
+        may also mean that the next one has not begun.
+        """
         for _ in _until(seconds):
             busy = self._do_tasks(reference) + self._clear(reference)
             runs = self.get("coordinator", f"/incidents/{reference}/runs")["items"]
             stopped = [run for run in runs if run["state"] in ("needs-attention", "failed")]
             if stopped:
                 raise RuntimeError(f"a run stopped: {stopped[0].get('fault') or stopped[0]['state']}")
-            if runs and not busy and all(run["state"] in ("completed", "cancelled") for run in runs):
+            if len(runs) >= runs_awaited and not busy and all(run["state"] in ("completed", "cancelled") for run in runs):
                 return
         raise TimeoutError("the playbooks did not end")
 
