@@ -69,7 +69,8 @@ class Officers:
             stopped = [run for run in runs if run["state"] in ("needs-attention", "failed")]
             if stopped:
                 raise RuntimeError(f"a run stopped: {stopped[0].get('fault') or stopped[0]['state']}")
-            if len(runs) >= runs_awaited and not busy and all(run["state"] in ("completed", "cancelled") for run in runs):
+            ended = all(run["state"] in ("completed", "cancelled") for run in runs)
+            if len(runs) >= runs_awaited and ended and not busy:
                 return
         raise TimeoutError("the playbooks did not end")
 
