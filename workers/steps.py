@@ -24,6 +24,7 @@ from coordinator.incidents.service import transition
 from coordinator.partners.queries import duty_role
 from coordinator.runs import service as runs
 from coordinator.runs.arms import Begun
+from coordinator.runs.engine import CANCELLED
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt
 from coordinator.tasks import reminders
 from coordinator.tasks import service as tasks
@@ -81,17 +82,18 @@ def alert(tx: Session, work: Begun) -> Sequence[Event]:
     """Tell the audience. Who is told or waits for clearance, and who must not be told, is known at once."""
     spec, incident = work.spec, work.incident
     facts = incidents.facts(tx, incident) if incident is not None else {}
+    parts = incidents.told_of(tx, incident) if incident is not None else {}
     title, body = message(
         spec["message"], facts=facts, title=incidents.title_of(tx, incident) if incident is not None else "",
-        summary=incidents.summary_of(tx, incident) if incident is not None else "",
+        summary=incidents.summary_of(tx, incident) if incident is not None else "", template=spec.get("template") or "",
     )  # fmt: skip
     plain = spec["message"] in ("check", "call-our-desk")
     told = alerts.tell(
         tx, incident=None if spec["message"] == "check" else incident, kind=spec["message"], title=title, body=body,
         purpose=spec.get("purpose") or PURPOSE, info_category=spec.get("category") or CATEGORY,
         requested_by=work.run.started_by, audience=audience_of(tx, work), tlp_max=spec.get("tlp_max") or "",
-        marking=sharing_step.CLEAR if plain else None, ack=(spec.get("ack") or {}).get("by", ""), ladder=(),
-        exercise=work.run.exercise,
+        marking=sharing_step.CLEAR if plain else None, items=() if plain else parts.values(), of_incident=not plain,
+        ack=(spec.get("ack") or {}).get("by", ""), ladder=(), exercise=work.run.exercise,
     )  # fmt: skip
     work.attempt.release_id = told.release.id
     tx.flush()
@@ -183,6 +185,9 @@ class Arms:
     def call_off(self, tx: Session, attempt: StepAttempt, *, reason: str) -> None:
         for task_id in tasks_of(tx, attempt):
             tasks.cancel_task(tx, task_id, reason=reason, actor=SYSTEM)
+        if attempt.state == CANCELLED:
+            for release_id in releases_of(tx, attempt):
+                alerts.call_off(tx, release_id, reason=reason)
         if attempt.kind == "playbook":
             child = tx.execute(select(Run).where(Run.once_key == f"attempt:{attempt.id}")).scalar_one_or_none()
             if child is not None and child.ended_at is None:
@@ -209,11 +214,20 @@ _ENGINE = _Engine(0, "the run", "coordinator")
 
 def tasks_of(tx: Session, attempt: StepAttempt) -> list[int]:
     """The tasks that do this piece of work: its own, or those of its votes."""
-    query = select(StepAttempt.task_id).where(
-        StepAttempt.run_id == attempt.run_id, StepAttempt.task_id.is_not(None),
+    return [part.task_id for part in _parts(tx, attempt) if part.task_id is not None]
+
+
+def releases_of(tx: Session, attempt: StepAttempt) -> list[int]:
+    """What this piece of work asked to release: its own, or one for each category it shares."""
+    return [part.release_id for part in _parts(tx, attempt) if part.release_id is not None]
+
+
+def _parts(tx: Session, attempt: StepAttempt) -> Sequence[StepAttempt]:
+    query = select(StepAttempt).where(
+        StepAttempt.run_id == attempt.run_id,
         (StepAttempt.key == attempt.key) | StepAttempt.key.startswith(f"{attempt.key}/", autoescape=True),
-    )  # fmt: skip
-    return [task_id for task_id in tx.execute(query.order_by(StepAttempt.id)).scalars() if task_id is not None]
+    )
+    return tx.execute(query.order_by(StepAttempt.id)).scalars().all()
 
 
 def part_of(

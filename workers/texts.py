@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ CHECK_BODY = (
 )
 CALL_TITLE = "Please call our duty desk"
 CALL_BODY = "Please call our duty desk on the number you have for us. This message holds no details of any case."
-LONGEST_TITLE = 120
+LONGEST_TITLE, LONGEST_BODY = 120, 10_000
 
 
 def instructions(spec: Mapping[str, Any]) -> str:
@@ -34,12 +35,21 @@ def instructions(spec: Mapping[str, Any]) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def message(kind: str, *, facts: Mapping[str, Any], title: str, summary: str) -> tuple[str, str]:
-    """Title and body of an alert of this kind about an incident, or about none (check, call-our-desk)."""
+def message(
+    kind: str, *, facts: Mapping[str, Any], title: str, summary: str, template: str = ""
+) -> tuple[str, str]:
+    """Title and body of an alert of this kind about an incident, or about none (check, call-our-desk: fixed texts).
+
+    `template`: a body of the playbook's own, in which {title}, {summary} and {facts} are filled in.
+    """
     if kind == "check":
         return CHECK_TITLE, CHECK_BODY
     if kind == "call-our-desk":
         return CALL_TITLE, CALL_BODY
+    if template:
+        fillings = {"title": title, "summary": summary, "facts": _facts(facts, kind)}
+        filled = re.sub(r"\{(title|summary|facts)\}", lambda found: fillings[found[1]], template)
+        return (title or "An incident")[:LONGEST_TITLE], filled[:LONGEST_BODY]
     about = [summary] if summary and kind == "initial" else []
     return (title or "An incident")[:LONGEST_TITLE], "\n\n".join([*about, _facts(facts, kind)])
 

@@ -88,7 +88,7 @@ def ways_to(
     now = clock.now()
     ranked = []
     for contact in contacts(tx, organisation.id):
-        if contact.exercise not in ("", exercise) or not _within(contact.tlp_max, tlp):
+        if contact.exercise not in ("", exercise) or not within(contact.tlp_max, tlp):
             continue
         if contact_kind and contact.kind != contact_kind:
             continue
@@ -110,7 +110,7 @@ def system_of(tx: Session, organisation: Organisation, *, exercise: str, tlp: Tl
         Endpoint.exercise == exercise,
     )  # fmt: skip
     rows = tx.execute(query.order_by(Endpoint.id)).scalars()
-    return [to_endpoint(organisation, row) for row in rows if _within(row.tlp_max or "RED", tlp)]
+    return [to_endpoint(organisation, row) for row in rows if within(row.tlp_max or "RED", tlp)]
 
 
 def usable(tx: Session, channel: Channel, *, tlp: Tlp | None) -> bool:
@@ -122,7 +122,7 @@ def usable(tx: Session, channel: Channel, *, tlp: Tlp | None) -> bool:
     if channel.kind == "voice":
         return bool(channel.number)
     endpoint = tx.get(Endpoint, channel.endpoint_id) if channel.endpoint_id else None
-    return endpoint is not None and endpoint.state == "active" and _within(endpoint.tlp_max or "RED", tlp)
+    return endpoint is not None and endpoint.state == "active" and within(endpoint.tlp_max or "RED", tlp)
 
 
 def on_duty(contact: Contact, now: datetime) -> bool:
@@ -149,7 +149,8 @@ def _rank(contact: Contact, first: Channel, now: datetime) -> tuple[bool, bool, 
     return (not is_fresh(contact.verified_on, contact.suspect_since, now), not there, contact.position, contact.id)
 
 
-def _within(ceiling: str, tlp: Tlp | None) -> bool:
+def within(ceiling: str, tlp: Tlp | None) -> bool:
+    """Whether a text of this label (None = the strictest) stays below a ceiling."""
     return (Tlp.RED if tlp is None else tlp) <= parse_tlp(ceiling)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -10,6 +12,9 @@ from coordinator.accounts.principal import Principal
 from coordinator.alerts import rungs
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.errors import Fault, Invalid, NotFound, Refused
+from coordinator.incidents.holds import lock_incident_row
+from coordinator.sharing.approvals import end_release
+from coordinator.sharing.models import Release
 
 _STUCK = ("dead", "failed", "withheld")
 
@@ -22,15 +27,36 @@ def withdraw(tx: Session, alert_id: int, *, principal: Principal, reason: str) -
     alert, now = rungs.locked(tx, alert_id, principal=principal), clock.now()
     if alert.state == "withdrawn":
         return alert
+    _take_back(tx, alert, actor=principal.actor, reason=reason.strip(), now=now)
+    return alert
+
+
+def call_off(tx: Session, release_id: int, *, reason: str) -> None:
+    """Whoever asked for a release needs it no longer: what has not left is withdrawn, and nobody is asked to clear it.
+
+    What has left stays as it is: its reader may still answer, and taking it back is a person's decision.
+    """
+    release = tx.get_one(Release, release_id)
+    if release.incident_id is not None:
+        lock_incident_row(tx, release.incident_id)
+    for alert_id in tx.execute(select(Alert.id).where(Alert.release_id == release_id)).scalars().all():
+        alert = rungs.locked(tx, alert_id)
+        left = any(each.state in ("delivered", "handed-over") for each in rungs.deliveries_of(tx, alert))
+        if not left and alert.state not in rungs.SETTLED:
+            _take_back(tx, alert, actor="system", reason=reason, now=clock.now())
+    if release.state == "awaiting-approval":
+        end_release(tx, release, actor="system", reason=reason)
+
+
+def _take_back(tx: Session, alert: Alert, *, actor: str, reason: str, now: datetime) -> None:
     before, alert.state, alert.withdrawn_at = alert.state, "withdrawn", now
     tx.flush()
     rungs.stop(tx, alert, now=now)
     timeline.append(
-        tx, "alert.withdrawn", "An alert was withdrawn.", actor=principal.actor, incident=rungs.incident_of(tx, alert),
-        values={"before": before, "reason": reason.strip(), "recipient": alert.recipient}, about=("alert", alert.id),
+        tx, "alert.withdrawn", "An alert was withdrawn.", actor=actor, incident=rungs.incident_of(tx, alert),
+        values={"before": before, "reason": reason, "recipient": alert.recipient}, about=("alert", alert.id),
         exercise=alert.exercise,
     )  # fmt: skip
-    return alert
 
 
 def redeliver(tx: Session, delivery_id: int, *, principal: Principal) -> Delivery:

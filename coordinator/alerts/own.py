@@ -51,8 +51,9 @@ def tell_own(
     if not people:
         return ()
     exercise = incident.exercise if incident is not None else exercise
-    reference = reference_of(incident) if incident is not None and not incident.restricted else ""
-    title, body = own_notice(key, reference)
+    silent = incident is not None and incident.restricted
+    reference = reference_of(incident) if incident is not None and not silent else ""
+    title, body = own_notice(key, reference, silent=silent)
     return tell(
         tx, incident=incident, kind="notice", title=title, body=body, purpose=PURPOSE, info_category=CATEGORY,
         requested_by=SYSTEM, addressees=[to_user(user, exercise=exercise) for user in people],

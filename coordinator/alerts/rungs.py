@@ -25,7 +25,7 @@ from coordinator.partners.models import Channel, Contact, Organisation
 from coordinator.sharing.addressees import Addressee, to_contact
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Result
-from coordinator.sharing.service import redecide
+from coordinator.sharing.service import TextChanged, redecide
 from coordinator.store import store_of
 from coordinator.tasks.service import cancel_task, open_task
 from coordinator.vault import token_hash
@@ -202,7 +202,10 @@ def _same_way(tx: Session, alert: Alert, delivery: Delivery) -> Addressee | None
 
 
 def _begin_if_permitted(tx: Session, alert: Alert, way: Addressee, last: Delivery | None) -> Delivery | None:
-    decision = redecide(tx, last.decision_id if last else alert.decision_id, now=clock.now(), addressee=way)
+    try:
+        decision = redecide(tx, last.decision_id if last else alert.decision_id, now=clock.now(), addressee=way)
+    except TextChanged:  # as where it was to be sent: nothing of it leaves, and the end of the ladder tells a person
+        return None
     return begin(tx, alert, way, decision) if decision.result == Result.PERMIT else None
 
 
@@ -224,7 +227,8 @@ def _end_of_ladder(tx: Session, alert: Alert, *, reason: str) -> None:
     if not reached:
         timeline.pending(tx, kind, alert.id, exercise=alert.exercise)
     if alert.user_id is None:
-        hand_to_person(tx, alert, title=f"{text} Recipient: {alert.recipient}")
+        why = f"Why the last way ended: {reason}." if reason else ""
+        hand_to_person(tx, alert, title=f"{text} Recipient: {alert.recipient}", instructions=why)
 
 
 def hand_to_person(tx: Session, alert: Alert, *, title: str, instructions: str = "") -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from coordinator import timeline
 from coordinator.accounts.models import User
 from coordinator.alerts import calls, ladder, rungs
-from coordinator.alerts.audience import usable
+from coordinator.alerts.audience import usable, within
 from coordinator.alerts.letters import Event, event_for, letter_for
 from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
 from coordinator.alerts.wording import Letter
@@ -28,6 +28,7 @@ from coordinator.partners.service import disable_endpoint
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import TextChanged, redecide
+from coordinator.sharing.wording import explain
 from coordinator.store import store_of
 from coordinator.tasks.service import open_task
 
@@ -145,7 +146,19 @@ def _decide_again(tx: Session, alert: Alert, delivery: Delivery, *, now: datetim
     if decision.result != Result.PERMIT:
         _withhold(tx, alert, delivery, decision, decision.reasons, now=now)
         return None
+    if _address_changed(tx, delivery, decision):
+        _withhold(tx, alert, delivery, decision, ["ADDRESS-CHANGED"], now=now)
+        return None
     return decision
+
+
+def _address_changed(tx: Session, delivery: Delivery, decision: ShareDecision) -> bool:
+    """Whether this very way leads elsewhere than when it was decided on: nobody re-points an alert under way unseen."""
+    if decision.id == delivery.decision_id:
+        return False
+    before = tx.get_one(ShareDecision, delivery.decision_id)
+    decided_on = before.inputs.get("way")
+    return before.channel_id == decision.channel_id and bool(decided_on) and decided_on != decision.inputs.get("way")
 
 
 def _way_is_open(tx: Session, alert: Alert, delivery: Delivery) -> bool:
@@ -153,9 +166,9 @@ def _way_is_open(tx: Session, alert: Alert, delivery: Delivery) -> bool:
         return tx.get_one(User, delivery.user_id).state == "active"
     if delivery.contact_id is None or delivery.channel_id is None:
         return delivery.kind == "webhook" and _system(tx, alert) is not None
-    channel = tx.get_one(Channel, delivery.channel_id)
+    channel, contact = tx.get_one(Channel, delivery.channel_id), tx.get_one(Contact, delivery.contact_id)
     label = Marking.from_json(tx.get_one(Release, alert.release_id).marking).effective
-    return tx.get_one(Contact, delivery.contact_id).active and usable(tx, channel, tlp=label)
+    return contact.active and within(contact.tlp_max, label) and usable(tx, channel, tlp=label)
 
 
 def _system(tx: Session, alert: Alert) -> Endpoint | None:
@@ -184,9 +197,23 @@ def _withhold(
         title = f"An alert to {alert.recipient} was held back when it was to be sent"
         rungs.hand_to_person(
             tx, alert, title=title,
-            instructions=f"Look at decision {decision.id}: {', '.join(reasons)}. Change what it was made on, ask for a "
-            "clearance, or withdraw the alert.",
+            instructions="\n".join([
+                *(f"{_why(code)} ({code})" for code in reasons),
+                f"Look at decision {decision.id}. Change what it was made on and send it again, ask for a clearance, "
+                "or withdraw the alert.",
+            ]),
         )  # fmt: skip
+
+
+_HELD_BACK = {
+    "TEXT-CHANGED": "The stored text is not the one that was decided on. Find out who changed it.",
+    "ADDRESS-CHANGED": "The address of this contact was changed while the alert was under way. Make sure that the new "
+    "one is right.",
+}  # fmt: skip
+
+
+def _why(code: str) -> str:
+    return _HELD_BACK.get(code) or explain(code)
 
 
 def _pack(tx: Session, alert: Alert, delivery: Delivery) -> Parcel:

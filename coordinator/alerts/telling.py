@@ -72,6 +72,7 @@ def tell(
     exercise: str = "",
     tlp_max: str = "",
     facts: dict[str, Any] | None = None,
+    of_incident: bool = False,
 ) -> Told:
     """Tell somebody something. One of `audience` and `addressees`; an update, correction, closure or recall without
     either goes to everyone told so far. `tlp_max`: refuse a text above this label. The rest as `prepare_release`.
@@ -90,6 +91,7 @@ def tell(
         incident=incident, marking=marking, items=items, originator_id=originator_id, reply_by=reply_by,
         language=language, in_reply_to=in_reply_to or _said_before(tx, incident, kind), ack=asked,
         ladder=(DEFAULT_LADDER if asked else ()) if ladder is None else ladder, exercise=exercise, facts=facts,
+        of_incident=of_incident,
     )  # fmt: skip
     label = Marking.from_json(release.marking).effective
     if tlp_max and label > parse_tlp(tlp_max):

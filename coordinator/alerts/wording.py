@@ -92,9 +92,18 @@ OWN_NOTICES = {
 }
 
 
-def own_notice(key: str, reference: str) -> tuple[str, str]:
-    """Title and body of a notice to our own people. Raises KeyError for a key that is not known."""
+#: For a restricted incident a mail says that somebody should sign in, not what for.
+_SILENT = ("Something waits for you", "Something waits for you here.")
+_SILENT_URGENT = ("Urgent: sign in now", "Something urgent waits for you here.")
+_URGENT = ("life-at-risk", "life-at-risk-again")
+
+
+def own_notice(key: str, reference: str, *, silent: bool = False) -> tuple[str, str]:
+    """Title and body of a notice to our own people; `silent`: not even what it is about. Raises KeyError for a key
+    that is not known."""
     title, body = OWN_NOTICES[key]
+    if silent:
+        title, body = _SILENT_URGENT if key in _URGENT else _SILENT
     return title, body.format(reference=f" ({reference})" if reference else "") + " Sign in to see it."
 
 

@@ -93,18 +93,25 @@ def title_of(tx: Session, incident: Incident) -> str:
     """The title; for a restricted incident it is only in its sealed item."""
     if incident.title:
         return incident.title
-    first = select(func.min(ItemVersion.id)).where(ItemVersion.incident_id == incident.id, ItemVersion.kind == "title")
-    item = select(ItemVersion.item).where(ItemVersion.id == first.scalar_subquery()).scalar_subquery()
-    query = select(ItemVersion).where(ItemVersion.item == item).order_by(ItemVersion.version.desc()).limit(1)
-    version = tx.execute(query).scalar_one_or_none()
+    version = told_of(tx, incident).get("title")
     return _text(tx, version) if version else ""
 
 
 def summary_of(tx: Session, incident: Incident) -> str:
     """The first report's description, or ""."""
-    query = select(ItemVersion).where(ItemVersion.incident_id == incident.id, ItemVersion.kind == "summary")
-    version = tx.execute(query.order_by(ItemVersion.id).limit(1)).scalar_one_or_none()
+    version = told_of(tx, incident).get("summary")
     return _text(tx, version) if version else ""
+
+
+def told_of(tx: Session, incident: Incident) -> dict[str, ItemVersion]:
+    """The item versions that say what it is, as far as there are any: the newest `title`, the first `summary`."""
+    first = select(func.min(ItemVersion.id)).where(ItemVersion.incident_id == incident.id, ItemVersion.kind == "title")
+    item = select(ItemVersion.item).where(ItemVersion.id == first.scalar_subquery()).scalar_subquery()
+    title = select(ItemVersion).where(ItemVersion.item == item).order_by(ItemVersion.version.desc())
+    summary = select(ItemVersion).where(ItemVersion.incident_id == incident.id, ItemVersion.kind == "summary")
+    found = {"title": title, "summary": summary.order_by(ItemVersion.id)}
+    versions = {kind: tx.execute(query.limit(1)).scalar_one_or_none() for kind, query in found.items()}
+    return {kind: version for kind, version in versions.items() if version is not None}
 
 
 def described(tx: Session, incident: Incident) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def refuse(tx: Session, decision_id: int, *, principal: Principal, reason: str) 
 def withdraw_release(tx: Session, release_id: int, *, principal: Principal, reason: str) -> Release:
     """Ask no longer: what waits for a clearance is not answered any more. What was sent is withdrawn alert by alert.
 
-    Raises NotFound, Invalid without a reason, Refused where nothing waits.
+    Raises NotFound, Invalid without a reason, Refused where nothing waits. Whoever waits for the answer is told that
+    there is none (`decision.refused`).
     """
     if not reason.strip() or len(reason) > 2000:
         raise Invalid([Fault("/reason", "Say why, in at most 2000 characters.")])
@@ -81,17 +82,23 @@ def withdraw_release(tx: Session, release_id: int, *, principal: Principal, reas
     release = _held(tx, release_id, principal)
     if release.state != "awaiting-approval":
         raise Refused("Nothing of this release waits for a clearance.")
+    end_release(tx, release, actor=principal.actor, reason=reason.strip())
+    return release
+
+
+def end_release(tx: Session, release: Release, *, actor: str, reason: str) -> None:
+    """What waits for a clearance of this release waits no longer. Its incident is locked by this transaction."""
     release.state = "withdrawn"
     tx.flush()
     waiting = select(ShareDecision.id).where(ShareDecision.release_id == release.id, ShareDecision.result == "refer")
     for decision_id in tx.execute(waiting).scalars().all():
         settle_hold(tx, kind=CLEARANCE, object_id=decision_id)
+        timeline.pending(tx, "decision.refused", decision_id, exercise=release.exercise)
     timeline.append(
-        tx, "release.withdrawn", "A release was withdrawn before it was cleared.", actor=principal.actor,
-        incident=_incident(tx, release), values={"reason": reason.strip()}, about=("release", release.id),
+        tx, "release.withdrawn", "A release was withdrawn before it was cleared.", actor=actor,
+        incident=_incident(tx, release), values={"reason": reason}, about=("release", release.id),
         exercise=release.exercise,
     )  # fmt: skip
-    return release
 
 
 def _open_decision(tx: Session, decision_id: int, principal: Principal) -> tuple[ShareDecision, Release]:

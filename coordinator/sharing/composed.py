@@ -35,6 +35,9 @@ class Inputs:
     approvals: frozenset[str]
     approvals_end: tuple[datetime, ...]
     content_digest: str
+    way: str = ""  # digest of the address itself
+    label_raised: bool = False  # what it was made from is bound more strictly by now
+    fixed_text: bool = False  # a text that two persons clear beforehand, whatever its label
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, the same for the same inputs; kept with the decision. Ids and codes, never the text."""
@@ -48,6 +51,9 @@ class Inputs:
             "requested_by": self.requested_by,
             "approvals": sorted(self.approvals),
             "content_digest": self.content_digest,
+            "way": self.way,
+            "label_raised": self.label_raised,
+            "fixed_text": self.fixed_text,
             "policy_version": POLICY_VERSION,
         }
 
@@ -63,16 +69,30 @@ def judge(inputs: Inputs, now: datetime) -> Decision:
         for item in dict.fromkeys(inputs.items)
     ]
     first = answers[0]
-    reasons = {reason for answer in answers for reason in answer.reasons}
+    reasons = {reason for answer in answers for reason in answer.reasons} | set(_of_the_whole(inputs))
     problems = {key: answer.agreement_problems[key] for answer in answers for key in answer.agreement_problems}
     return Decision(
-        result=_strictest(answer.result for answer in answers),
+        result=_strictest([*(answer.result for answer in answers), *_of_the_whole(inputs).values()]),
         reasons=tuple(sorted(reasons)),
         obligations=tuple(sorted({owed for answer in answers for owed in answer.obligations})),
         effective_tlp=first.effective_tlp,
         agreement=first.agreement,
         agreement_problems=problems,
     )
+
+
+#: Reasons that no single part gives.
+WHOLE_REASONS = ("D-LABEL-RAISED", "R-TWO-PERSON")
+
+
+def _of_the_whole(inputs: Inputs) -> dict[str, Result]:
+    """Reasons that lie in how the text came about, not in any one part of it."""
+    found = {}
+    if inputs.label_raised:
+        found["D-LABEL-RAISED"] = Result.DENY
+    if inputs.fixed_text and not any(each != inputs.requested_by for each in inputs.approvals):
+        found["R-TWO-PERSON"] = Result.REFER
+    return found
 
 
 def valid_until(inputs: Inputs, now: datetime) -> datetime:

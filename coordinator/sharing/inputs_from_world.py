@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
@@ -13,9 +16,10 @@ from coordinator.accounts.models import User
 from coordinator.agreements.queries import consents, decision_agreements
 from coordinator.errors import NotFound
 from coordinator.incidents.items import read_item
-from coordinator.incidents.models import ItemVersion
-from coordinator.markings import Marking
-from coordinator.partners.models import Channel, Contact, Organisation
+from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.incidents.queries import originator_claimed
+from coordinator.markings import Marking, combine, parse_tlp
+from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
 from coordinator.partners.queries import organisation_by_code, own_organisation
 from coordinator.sharing.addressees import PUBLIC, Addressee, one_name, to_contact, to_user
 from coordinator.sharing.composed import Inputs, content_digest
@@ -23,6 +27,8 @@ from coordinator.sharing.inputs import OWN, Agreement, Consent, Item, Recipient
 from coordinator.sharing.inputs import Channel as ChannelInput
 from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
 
+#: Among the facts of a release: it tells what the incident is, and is bound as the incident.
+OF_INCIDENT = "of_incident"
 _NO_END = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -52,7 +58,49 @@ def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime
         approvals=frozenset(f"user:{answer.user_id}" for answer in answers),
         approvals_end=tuple(answer.until for answer in answers),
         content_digest=release.content_digest,
+        way=way_of(tx, addressee),
+        label_raised=label_raised(tx, release),
     )
+
+
+def as_the_incident(incident: Incident) -> tuple[Marking, int | None, int | None]:
+    """The marking, originator and unconfirmed teller that bind whatever is said of an incident."""
+    marking = combine([Marking.from_json(incident.marking), Marking(tlp=parse_tlp(incident.tlp))])
+    return marking, incident.originator_id, incident.source_id if originator_claimed(incident) else None
+
+
+def label_raised(tx: Session, release: Release) -> bool:
+    """Whether what the text was made from is bound more strictly now than the text says: its reader would be told a
+    label that holds no more."""
+    now = [Marking.from_json(marking) for marking in _newest_markings(tx, items_of(tx, release))]
+    if release.facts.get(OF_INCIDENT) and release.incident_id is not None:
+        now.append(as_the_incident(tx.get_one(Incident, release.incident_id))[0])
+    if not now:
+        return False
+    said = Marking.from_json(release.marking)
+    bound = combine([said, *now])
+    return replace(bound, community=said.community, pd_basis=said.pd_basis) != said  # joined names are not stricter
+
+
+def _newest_markings(tx: Session, parts: Sequence[ItemVersion]) -> list[dict[str, Any]]:
+    if not parts:
+        return []
+    newest = select(func.max(ItemVersion.id)).where(ItemVersion.item.in_({part.item for part in parts}))
+    query = select(ItemVersion.marking).where(ItemVersion.id.in_(newest.group_by(ItemVersion.item)))
+    return list(tx.execute(query).scalars())
+
+
+def way_of(tx: Session, addressee: Addressee) -> str:
+    """A digest of the address something would go to, so that a change of it is seen and the address is not repeated."""
+    if addressee.user_id is not None:
+        said = tx.get_one(User, addressee.user_id).email
+    elif addressee.channel_id is not None:
+        channel = tx.get_one(Channel, addressee.channel_id)
+        endpoint = tx.get(Endpoint, channel.endpoint_id) if channel.endpoint_id else None
+        said = endpoint.url if endpoint is not None else channel.address or channel.number
+    else:
+        said = ""
+    return hashlib.sha256(f"{addressee.channel_kind}\0{said}".encode()).hexdigest()[:32] if said else ""
 
 
 def standing_approvals(

@@ -17,11 +17,17 @@ from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarking
 from coordinator.incidents.holds import lock_incident_row, place_hold
 from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident, ItemVersion
-from coordinator.incidents.queries import originator_claimed
 from coordinator.markings import Marking, combine, find_secrecy, parse_tlp
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.composed import Inputs, content_digest, judge, valid_until
-from coordinator.sharing.inputs_from_world import addressee_of, digest_of, gather, text_of
+from coordinator.sharing.inputs_from_world import (
+    OF_INCIDENT,
+    addressee_of,
+    as_the_incident,
+    digest_of,
+    gather,
+    text_of,
+)
 from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
 from coordinator.sharing.rules import POLICY_VERSION, Result
 from coordinator.vocabulary import INFO_CATEGORIES
@@ -63,19 +69,22 @@ def prepare_release(
     ladder: Sequence[dict[str, Any]] = (),
     exercise: str = "",
     facts: dict[str, Any] | None = None,
+    of_incident: bool = False,
 ) -> Release:
     """Write down a text that is to leave, with its marking and digest. Raises Invalid, SecrecyMarkingFound, NotFound.
 
     `items`: the item versions it was composed from. `marking` and `originator_id` are what the author declares; where
     neither marking nor items are given, the text is taken for whatever the incident is, and for its originator's. The
-    marking is never looser than any part. `facts`: what else goes along in the envelope.
+    marking is never looser than any part. `facts`: what else goes along in the envelope. `of_incident`: besides its
+    parts it tells what the incident is, and is bound as the incident.
     """
     _check(kind, title, body, info_category)
     exercise = incident.exercise if incident is not None else exercise
     parts = [_item_version(tx, each, exercise) for each in items]
     source_id = None
-    if marking is None and not parts and incident is not None:
-        marking, originator_id, source_id = _as_the_incident(incident)
+    of_incident = incident is not None and (of_incident or (marking is None and not parts))
+    if of_incident and incident is not None:
+        marking, originator_id, source_id = as_the_incident(incident)
     declared = [] if marking is None and parts else [marking or Marking()]
     whole = combine([*declared, *(Marking.from_json(part.marking) for part in parts)])
     written = {
@@ -95,7 +104,8 @@ def prepare_release(
         info_category=info_category, title_version_id=written["title"].id, body_version_id=written["body"].id,
         marking=whole.to_json(), originator_id=originator_id, content_digest=digest, reply_by=reply_by, ack=ack,
         in_reply_to_id=in_reply_to.id if in_reply_to else None, ladder=list(ladder), requested_by=requested_by,
-        facts={**_facts(incident, whole, now), **(facts or {})}, created_at=now, exercise=exercise,
+        facts={**_facts(incident, whole, now), **({OF_INCIDENT: True} if of_incident else {}), **(facts or {})},
+        created_at=now, exercise=exercise,
     )  # fmt: skip
     tx.add(release)
     tx.flush()
@@ -204,12 +214,6 @@ _SENTENCES = {
 
 def _incident(tx: Session, release: Release) -> Incident | None:
     return tx.get_one(Incident, release.incident_id) if release.incident_id is not None else None
-
-
-def _as_the_incident(incident: Incident) -> tuple[Marking, int | None, int | None]:
-    """The marking, originator and unconfirmed teller that bind whatever is said of an incident."""
-    marking = combine([Marking.from_json(incident.marking), Marking(tlp=parse_tlp(incident.tlp))])
-    return marking, incident.originator_id, incident.source_id if originator_claimed(incident) else None
 
 
 def _facts(incident: Incident | None, marking: Marking, now: datetime) -> dict[str, Any]:

@@ -64,6 +64,10 @@ REASONS = {
         " each agreement; a consent of the originator does not replace one."
     ),
     "D-ENCRYPT": "Its exchange policy demands encryption in transit. Choose an encrypted channel.",
+    "D-LABEL-RAISED": (
+        "The label or a caveat of what the text was made from was raised after it was written. Write it anew: it is"
+        " bound by the new label then."
+    ),
     "D-CHANNEL-CLEAR-TEXT": "TLP:AMBER and stricter do not go in clear text. Choose an encrypted channel, or voice.",
     "R-UNMARKED": "It has no label and is treated as TLP:AMBER+STRICT. A person has to find out how it is meant.",
     "R-IEP-DATES": (

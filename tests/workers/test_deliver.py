@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import time_machine
 from pytest_httpserver import HTTPServer
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 from werkzeug import Request, Response
 
 from coordinator import clock
@@ -16,14 +18,14 @@ from coordinator.alerts.models import Alert, DeliveryAttempt
 from coordinator.alerts.sending import Outcome, claim, settle
 from coordinator.errors import Refused
 from coordinator.incidents.holds import open_holds
-from coordinator.partners.models import Contact
+from coordinator.incidents.items import write_item
+from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.markings import Marking
+from coordinator.partners.models import Contact, Endpoint
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.store import Store
-from tests.alerting import (
-    alert_of,
-    deliveries,
-    due,
-)
+from coordinator.tasks.models import Task
+from tests.alerting import alert_of, deliveries, due, put_contact, put_incident, webhook
 from tests.factories import PARTNER, person
 from tests.receiving import Receiver, attempts, officer, run_due, tasks, told
 from workers import deliver as worker
@@ -223,3 +225,58 @@ def test_what_was_withheld_goes_out_when_the_rules_permit_it_again(desk: Store, 
         alerts.redeliver(tx, deliveries(desk, alert)[0].id, principal=officer())
     run_due(desk)
     assert alert_of(desk, alert).state == "delivered"
+
+
+# ---------------------------------------------------------------- what it was decided on changed meanwhile
+
+
+def raise_incident(tx: Session, alert: Alert) -> None:
+    tx.execute(update(Incident).where(Incident.id == alert.incident_id).values(tlp="AMBER"))
+
+
+def raise_item(tx: Session, alert: Alert) -> None:
+    part = tx.execute(select(ItemVersion).where(ItemVersion.kind == "note")).scalar_one()
+    write_item(tx, kind="note", content="What we saw.", marking=Marking(tlp="AMBER"), author="user:1", item=part.item,
+               info_category="incident-notification", incident=tx.get_one(Incident, alert.incident_id))  # fmt: skip
+
+
+def repoint(tx: Session, alert: Alert) -> None:
+    tx.execute(update(Endpoint).where(Endpoint.direction == "out").values(url="https://elsewhere.example/hook"))
+
+
+@pytest.mark.parametrize(
+    ("change", "sources", "code"),
+    [(raise_incident, "incident", "D-LABEL-RAISED"), (raise_item, "items", "D-LABEL-RAISED"),
+     (repoint, "incident", "ADDRESS-CHANGED")],
+)  # fmt: skip
+def test_a_retry_stops_when_what_it_was_decided_on_changed_and_a_person_reads_why(
+    desk: Store, receiver: Receiver, change: Callable[[Session, Alert], None], sources: str, code: str
+) -> None:
+    receiver.status = 503
+    with desk.unit_of_work() as tx:
+        put_contact(tx, webhook())
+        incident = put_incident(tx)
+        note = write_item(tx, kind="note", content="What we saw.", marking=Marking(tlp="GREEN"), author="user:1",
+                          info_category="incident-notification", incident=incident)  # fmt: skip
+        alert_id = alerts.tell(
+            tx, incident=incident, kind="initial", title="Ransomware", body="What we saw.", purpose="network-defence",
+            info_category="incident-notification", requested_by="user:99", audience={"organisations": [PARTNER]},
+            ack="", items=[note] if sources == "items" else (),
+        ).permitted[0].id  # fmt: skip
+    run_due(desk)
+    with desk.unit_of_work() as tx:
+        change(tx, tx.get_one(Alert, alert_id))
+    with time_machine.travel(clock.now() + timedelta(minutes=1), tick=True):
+        run_due(desk)
+    assert attempts(desk, alert_id) == ["retry", "withheld"] and len(receiver.seen) == 1
+    with desk.read() as tx:
+        task = tx.execute(select(Task).where(Task.title.like("An alert to%held back%"))).scalar_one()
+    assert code in task.instructions and len(task.instructions) > len(code) + 80
+
+
+def test_what_our_own_words_say_is_not_bound_by_a_label_raised_later(desk: Store, receiver: Receiver) -> None:
+    alert_id = told(desk, marking=Marking(tlp="GREEN"))
+    with desk.unit_of_work() as tx:
+        raise_incident(tx, tx.get_one(Alert, alert_id))
+    run_due(desk)
+    assert attempts(desk, alert_id) == ["delivered"]

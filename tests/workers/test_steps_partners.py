@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
@@ -16,13 +16,15 @@ from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.alerts.rungs import ack_token
 from coordinator.incidents.holds import open_holds
+from coordinator.incidents.models import Incident
 from coordinator.incidents.service import change_incident, transition
 from coordinator.runs.models import Run, Timer
 from coordinator.sharing.approvals import approve, refuse
-from coordinator.sharing.models import ShareDecision
+from coordinator.sharing.inputs_from_world import label_raised, text_of
+from coordinator.sharing.models import Release, ShareDecision
 from coordinator.store import Store
 from tests.alerting import agreement, mailbox, put_contact, put_organisation, put_system, settings_of, webhook
-from tests.factories import PARTNER, World, person
+from tests.factories import OTHER, PARTNER, World, person
 from tests.playbooks.documents import action, document, end, line, sid
 from tests.workers.drained import drain
 from tests.workers.running import Running, keep, run_of
@@ -242,6 +244,52 @@ def test_a_cancelled_run_calls_its_tasks_off_and_lets_the_incident_go(
     assert run.state == "cancelled" and run.tasks() == [] and len(run.tasks("cancelled")) == 1
     with store.read() as tx:
         assert open_holds(tx, run.incident_id) == []
+
+
+def test_a_cancelled_run_takes_back_what_has_not_left_and_leaves_what_has(
+    store: Store, people: dict[str, Principal]
+) -> None:
+    run = run_of(store, telling(ALERT | {"ack": ACK}), with_incident=True)
+    run.ask("cancel", people["coordinator"])
+    assert [alert.state for alert in raised(store)] == ["withdrawn"]
+    with store.read() as tx:
+        assert open_holds(tx, run.incident_id) == []
+
+    again = run_of(store, telling(ALERT | {"ack": ACK}), with_incident=True)
+    with store.unit_of_work() as tx:
+        tx.execute(update(Delivery).where(Delivery.state == "queued").values(state="handed-over"))
+        tx.execute(update(Alert).where(Alert.state == "queued").values(state="handed-over"))
+    again.ask("cancel", people["coordinator"])
+    assert [alert.state for alert in raised(store)] == ["withdrawn", "handed-over"]
+
+
+def test_a_cancelled_run_asks_nobody_to_clear_any_more(
+    store: Store, world: World, people: dict[str, Principal]
+) -> None:
+    with store.unit_of_work() as tx:
+        put_organisation(tx, OTHER)
+        put_contact(tx, mailbox("desk@lv.example"), code="lv", organisation=OTHER)
+    step = ALERT | {"ack": ACK, "audience": {"organisations": [OTHER]}}
+    run = run_of(store, telling(step), originator_id=world.partner_id, source_id=world.partner_id)
+    with store.read() as tx:
+        assert {hold.kind for hold in open_holds(tx, run.incident_id)} == {"run", "clearance"}
+    run.ask("cancel", people["coordinator"])
+    with store.read() as tx:
+        assert open_holds(tx, run.incident_id) == []
+        assert tx.execute(select(Release.state).where(Release.kind == "initial")).scalar_one() == "withdrawn"
+
+
+def test_the_text_of_a_step_is_bound_by_the_incident_and_by_what_it_was_made_from(
+    store: Store, people: dict[str, Principal]
+) -> None:
+    run = run_of(store, telling(ALERT | {"template": "{title}: see {unknown}.\n{facts}"}), with_incident=True)
+    with store.unit_of_work() as tx:
+        release = tx.execute(select(Release).where(Release.kind == "initial")).scalar_one()
+        assert text_of(tx, release)[1].startswith("Ransomware at a hospital: see {unknown}.\n")
+        assert not label_raised(tx, release)
+        tx.get_one(Incident, run.incident_id).tlp = "AMBER"
+        tx.flush()
+        assert label_raised(tx, release)
 
 
 # ---------------------------------------------------------------- playbooks that call playbooks

@@ -186,3 +186,12 @@ def test_a_release_that_was_withdrawn_cannot_be_approved_any_more(tx: Session, w
     assert open_holds(tx, decision.incident_id) == []
     with pytest.raises(Refused):
         approve(tx, decision.id, principal=clearing(tx))
+
+
+def test_who_waits_for_a_withdrawn_release_is_told_that_there_is_no_answer(tx: Session, world: World) -> None:
+    decision = referred(tx, world)
+    row = tx.get_one(Release, decision.release_id)
+    row.state = "awaiting-approval"
+    withdraw_release(tx, row.id, principal=clearing(tx, "coordinator"), reason="Asked by mistake.")
+    told = tx.execute(select(Pending.object_id).where(Pending.kind == "decision.refused")).scalars().all()
+    assert told == [decision.id]

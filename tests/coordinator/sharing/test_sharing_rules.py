@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from coordinator.sharing import fitting, rules, wording
+from coordinator.sharing.composed import WHOLE_REASONS
 from coordinator.sharing.rules import Decision, Result, decide
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -357,7 +358,7 @@ def test_a_decision_is_written_in_the_form_others_read() -> None:
 
 def test_every_code_has_a_sentence() -> None:
     codes = {code for code, _ in (*rules.RULES, *fitting.AGREEMENT_RULES)} | {code for code, *_ in OBLIGATIONS}
-    assert set(wording.REASONS) == {code for code, _ in rules.RULES}
+    assert set(wording.REASONS) == {code for code, _ in rules.RULES} | set(WHOLE_REASONS)
     assert set(wording.AGREEMENT_PROBLEMS) == {code for code, _ in fitting.AGREEMENT_RULES}
     for code in codes:
         assert wording.explain(code)[0].isupper() and wording.explain(code).endswith(".")
