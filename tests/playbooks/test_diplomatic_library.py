@@ -62,7 +62,9 @@ def _deeds(work: Any, change: Any) -> list[dict[str, Any]]:
         case Approval(roles=roles):
             answers = ["refuse"] if change == REFUSE else change or ["approve"]
             people = [{"by": f"{role}:{role}"} for role in roles]
-            return [{"what": answer, **who} for answer in answers for who in (people[:1] if answer == REFUSE else people)]
+            return [
+                {"what": each, **who} for each in answers for who in (people[:1] if each == REFUSE else people)
+            ]
         case Decision(options=options):
             return [{"what": "decide", "values": {"option": each}} for each in change or [options[0]]]
         case Task(fields=fields):
@@ -143,9 +145,11 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
      "Tell the partner": SILENT}, {"Tell the partner in person": "succeeded"}, "completed"),
     ("espionage-foreign-ministry", {"Is anything said about who did it?": ["public"]},
      {"Write what is said": "succeeded"}, "completed"),
-    ("espionage-foreign-ministry", {"Is anything said about who did it?": ["public"], "Approve that it is said": REFUSE},
+    ("espionage-foreign-ministry", {"Is anything said about who did it?": ["public"],
+     "Approve that it is said": REFUSE},
      {"Write what is said": "", "Nothing is said": "succeeded"}, "completed"),
-    ("espionage-foreign-ministry", {"Is anything said about who did it?": ["public"], "Approve that it is said": SILENT},
+    ("espionage-foreign-ministry", {"Is anything said about who did it?": ["public"],
+     "Approve that it is said": SILENT},
      {"Write what is said": "", "Approve that it is said": "escalated"}, "waiting"),
     ("espionage-foreign-ministry", {"Secure the evidence, change nothing": FAIL},
      {"Find out what could not be done": "succeeded", "Evict at the agreed hour": ""}, "completed"),
