@@ -100,6 +100,9 @@ def _add_people(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("--role", required=True)
     command.add_argument("--organisation", default="")
     add("user link", _user_link, "print a one-time sign-in link").add_argument("email")
+    command = add("user reset", _user_reset, "ask for an account's second factor to be reset")
+    command.add_argument("email")
+    command.add_argument("--reason", default="")
     command = add("token add", _token_add, "make an API token and print it once")
     command.add_argument("--email", required=True)
     command.add_argument("--name", required=True)
@@ -146,29 +149,40 @@ def _load(arguments: argparse.Namespace) -> int:
 
 
 def _user_add(arguments: argparse.Namespace) -> int:
-    from coordinator.accounts import service
-    from coordinator.errors import Fault
-    from coordinator.partners.queries import organisation_by_code
+    from coordinator.accounts import schema, service, staff
+    from coordinator.changes import service as changes
+    from coordinator.changes.rules import Kind
 
+    wanted = schema.load_user({name: getattr(arguments, name) for name in ("email", "name", "role", "organisation")})
     with opened(arguments) as store, store.unit_of_work() as tx:
-        organisation = organisation_by_code(tx, arguments.organisation) if arguments.organisation else None
-        if arguments.organisation and organisation is None:
-            raise Invalid([Fault("/organisation", "There is no organisation with this code.")])
-        user = service.create_user(
-            tx, email=arguments.email, name=arguments.name, role=arguments.role, actor=actor(),
-            organisation_id=organisation.id if organisation else None,
-        )  # fmt: skip
-        token = service.create_link(tx, user.id, actor=actor())
+        staff.check_address_free(tx, wanted["email"])
+        asked = changes.ask(tx, Kind.ACCOUNT, wanted, actor=actor())
+        if asked.change is not None:
+            print(f"Change {asked.change.id} waits for a second person. Make a link once it was accepted.")
+            return 0
+        token = staff.make_link(tx, service.user_by_email(tx, wanted["email"]).id, actor=actor())
         print(f"{store.settings.base_url}/sign-in/{token}")
     return 0
 
 
 def _user_link(arguments: argparse.Namespace) -> int:
-    from coordinator.accounts import service
+    from coordinator.accounts import service, staff
 
     with opened(arguments) as store, store.unit_of_work() as tx:
-        token = service.create_link(tx, service.user_by_email(tx, arguments.email).id, actor=actor())
+        token = staff.make_link(tx, service.user_by_email(tx, arguments.email).id, actor=actor())
         print(f"{store.settings.base_url}/sign-in/{token}")
+    return 0
+
+
+def _user_reset(arguments: argparse.Namespace) -> int:
+    from coordinator.accounts import service
+    from coordinator.changes import service as changes
+    from coordinator.changes.rules import Kind
+
+    with opened(arguments) as store, store.unit_of_work() as tx:
+        user = service.user_by_email(tx, arguments.email)
+        asked = changes.ask(tx, Kind.FACTOR_RESET, {"user": user.id}, actor=actor(), reason=arguments.reason)
+        print(asked.line)
     return 0
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.models import SignInLink, UserSession
+from coordinator.changes import service as changes
 from coordinator.incidents.models import Draft, Report, ReportBody
 from coordinator.runs.models import Timer
 from coordinator.store import Store
@@ -43,6 +44,11 @@ log = logging.getLogger("coordinator.sweeper")
 def task_due(tx: Session, task_id: int) -> None:
     """A rung of a task's ladder or its deadline is reached."""
     reminders.look_at_times(tx, task_id)
+
+
+def change_expires(tx: Session, change_id: int) -> None:
+    """Nobody answered a change that waits for a second person."""
+    changes.expire(tx, change_id)
 
 
 def read_report_again(tx: Session, report_id: int) -> None:

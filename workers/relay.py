@@ -64,6 +64,9 @@ TELL_OVERDUE = _job("tell-task-overdue", "workers.tell:task_overdue", queue=ALER
 TELL_ESCALATED = _job("tell-task-escalated", "workers.tell:task_escalated", queue=ALERTS)
 FINISH_CALL = _job("finish-call", "workers.deliver:finish_call", queue=ALERTS)
 TELL_DEAD = _job("tell-dead-job", "workers.tell:job_dead", queue=ALERTS)
+TELL_RESET = _job("tell-factor-reset", "workers.tell:factor_reset", queue=ALERTS)
+TELL_LINK = _job("tell-link-made", "workers.tell:link_made", queue=ALERTS)
+CHANGE_EXPIRES = _job("change-expires", "workers.due:change_expires")
 TELL_RUN = _job("tell-run-attention", "workers.tell:run_needs_attention", queue=ALERTS)
 
 #: What follows from what: the one place to look. A kind that is not here is a mistake and said so loudly.
@@ -102,6 +105,9 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "run.ended": (RUN_ENDED,),
     "run.needs-attention": (TELL_RUN,),
     "run.notice": (TELL_RUN,),
+    "change.expires": (CHANGE_EXPIRES,),
+    "user.factor-reset": (TELL_RESET,),
+    "link.made": (TELL_LINK,),
     "timer": (TIMER,),
     jobs.DEAD: (TELL_DEAD,),
 }

@@ -69,6 +69,15 @@ def job_dead(tx: Session, pending_id: int) -> None:
         alerts.tell_own(tx, key="job-dead", role=duty_role(tx), exercise=row.exercise)
 
 
+def factor_reset(tx: Session, user_id: int) -> None:
+    alerts.tell_own(tx, key="factor-reset", user_id=user_id)
+
+
+def link_made(tx: Session, user_id: int) -> None:
+    """A link opens the account for whoever holds it: its owner hears of it."""
+    alerts.tell_own(tx, key="link-made", user_id=user_id)
+
+
 def run_needs_attention(tx: Session, run_id: int) -> None:
     run = tx.get_one(Run, run_id)
     alerts.tell_own(tx, key="run-stopped", role=COORDINATOR, incident=_incident(tx, run.incident_id),

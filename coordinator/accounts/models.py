@@ -31,6 +31,7 @@ class User(Base):
     last_sign_in_at: Mapped[datetime | None]
     failed_sign_ins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None]
+    approves_from: Mapped[datetime | None]
     language: Mapped[str] = mapped_column(String(20), default="en")
     time_zone: Mapped[Code] = mapped_column(default="UTC")
 

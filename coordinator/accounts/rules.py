@@ -53,6 +53,7 @@ class Right(StrEnum):
     EXPORT = "export"  # files out of the system
     READ_USERS = "read-users"
     MANAGE_USERS = "manage-users"  # invite, deactivate, restore, reset a factor
+    CONFIRM_CHANGE = "confirm-change"  # waiting changes: the second person; see changes/rules.may_answer
     SUSPEND_USER = "suspend-user"  # stop an account at once; restoring it is MANAGE_USERS
     READ_OPERATIONS = "read-operations"  # health in detail, settings, dead letters without content
     SEE_PARTNER_VIEW = "see-partner-view"  # what was released to one's own organisation, nothing else
@@ -67,13 +68,17 @@ _LEAD = _DESK | {
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.LIAISON_OFFICER: frozenset(_DESK | {Right.FILE_REPORT}),
     Role.COORDINATOR: frozenset(
-        _LEAD | {Right.DECIDE, Right.MANAGE_PARTNERS, Right.MANAGE_PLAYBOOKS, Right.EXPORT, Right.READ_USERS}
+        _LEAD | {Right.DECIDE, Right.MANAGE_PARTNERS, Right.MANAGE_PLAYBOOKS, Right.EXPORT, Right.READ_USERS,
+                 Right.CONFIRM_CHANGE}
     ),
     Role.DUTY_OFFICER: frozenset(_LEAD | {Right.SEE_RESTRICTED, Right.SUSPEND_USER, Right.READ_USERS}),
-    Role.RELEASE_AUTHORITY: frozenset(_DESK | {Right.DECIDE, Right.READ_AGREEMENTS, Right.EXPORT}),
-    Role.LEGAL_ADVISER: frozenset(_DESK | {Right.DECIDE, Right.READ_AGREEMENTS}),
+    Role.RELEASE_AUTHORITY: frozenset(
+        _DESK | {Right.DECIDE, Right.READ_AGREEMENTS, Right.EXPORT, Right.READ_USERS, Right.CONFIRM_CHANGE}
+    ),
+    Role.LEGAL_ADVISER: frozenset(_DESK | {Right.DECIDE, Right.READ_AGREEMENTS, Right.CONFIRM_CHANGE}),
     Role.AGREEMENT_MANAGER: frozenset(
-        {Right.COMPLETE_TASK, Right.READ_PARTNERS, Right.READ_AGREEMENTS, Right.MANAGE_AGREEMENTS}
+        {Right.COMPLETE_TASK, Right.READ_PARTNERS, Right.READ_AGREEMENTS, Right.MANAGE_AGREEMENTS,
+         Right.CONFIRM_CHANGE}
     ),
     Role.EXERCISE_CONTROLLER: frozenset(_DESK | {Right.FILE_REPORT, Right.MANAGE_EXERCISES}),
     Role.ANALYST: frozenset(_DESK | {Right.FILE_REPORT}),
@@ -85,14 +90,14 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.PARTNER_SYSTEM: frozenset(),
     Role.ADMINISTRATOR: frozenset(
         {Right.READ_PARTNERS, Right.MANAGE_PARTNERS, Right.MANAGE_ENDPOINTS, Right.READ_USERS, Right.MANAGE_USERS,
-         Right.SUSPEND_USER, Right.READ_OPERATIONS, Right.READ_PLAYBOOKS}
+         Right.CONFIRM_CHANGE, Right.SUSPEND_USER, Right.READ_OPERATIONS, Right.READ_PLAYBOOKS}
     ),
 }  # fmt: skip
 
 CLEARING = frozenset({Right.DECIDE})
 ADMINISTERING = frozenset(
     {Right.MANAGE_USERS, Right.MANAGE_PARTNERS, Right.MANAGE_ENDPOINTS, Right.MANAGE_AGREEMENTS, Right.MANAGE_PLAYBOOKS,
-     Right.MANAGE_EXERCISES, Right.EXPORT}
+     Right.MANAGE_EXERCISES, Right.EXPORT, Right.CONFIRM_CHANGE}
 )  # fmt: skip
 CASE_CONTENT = frozenset(
     {Right.FILE_REPORT, Right.READ_INCIDENTS, Right.SEE_RESTRICTED, Right.ADD_NOTE, Right.CHANGE_INCIDENT,
@@ -137,7 +142,7 @@ SCOPES: Mapping[Scope, frozenset[Right]] = {
         {Right.CHANGE_INCIDENT, Right.CHANGE_STATUS, Right.ADD_NOTE, Right.REQUEST_RELEASE, Right.MANAGE_RUNS,
          Right.HANDLE_QUARANTINE}
     ),
-    Scope.DECIDE: frozenset({Right.DECIDE}),
+    Scope.DECIDE: frozenset({Right.DECIDE, Right.CONFIRM_CHANGE}),
     Scope.ADMIN: ADMINISTERING | {Right.SUSPEND_USER},
 }  # fmt: skip
 
@@ -147,7 +152,7 @@ _OPENED_BY: Mapping[Scope, frozenset[Right]] = {
     Scope.READ: frozenset({Right.READ_INCIDENTS, Right.READ_PARTNERS, Right.SEE_PARTNER_VIEW}),
     Scope.TASKS: SCOPES[Scope.TASKS],
     Scope.COORDINATE: frozenset({Right.CHANGE_INCIDENT}),
-    Scope.DECIDE: SCOPES[Scope.DECIDE],
+    Scope.DECIDE: frozenset({Right.DECIDE}),
     Scope.ADMIN: frozenset({Right.MANAGE_USERS, Right.MANAGE_ENDPOINTS, Right.MANAGE_AGREEMENTS}),
 }
 

@@ -8,7 +8,7 @@ from marshmallow import ValidationError, validates_schema
 
 from coordinator.accounts.rules import Role
 from coordinator.outside import terms
-from coordinator.outside.faults import Shape
+from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Choice, Text
 
 
@@ -24,3 +24,11 @@ class UserSchema(Shape):
     def _partners_belong_somewhere(self, data: Any, **_: Any) -> None:
         if data.get("role") == Role.PARTNER_USER and "organisation" not in data:
             raise ValidationError({"organisation": ["A partner's user needs the organisation it belongs to."]})
+
+
+_USER = UserSchema()
+
+
+def load_user(data: Any) -> dict[str, Any]:
+    """An account: email, name, role, organisation?; or Invalid with every fault."""
+    return load(_USER, data)

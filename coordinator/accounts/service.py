@@ -73,21 +73,26 @@ def users_with_role(tx: Session, role: str) -> list[User]:
 
 def suspend_user(tx: Session, user_id: int, *, actor: str, reason: str) -> None:
     """Stop an account now: sessions, links and tokens are dead in the same transaction. Approvals stay on record."""
-    now = clock.now()
     user = tx.get(User, user_id)
     if user is None:
         raise NotFound()
     user.state = "suspended"
+    end_ways_in(tx, user_id)
+    timeline.append(
+        tx, "user.suspended", "An account was suspended; its sessions, links and tokens ended.", actor=actor,
+        values={"reason": reason}, about=("user", user_id),
+    )  # fmt: skip
+
+
+def end_ways_in(tx: Session, user_id: int) -> None:
+    """Sessions, links and tokens are dead from this transaction on."""
+    now = clock.now()
     tx.execute(update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None)).values(
         ended_at=now))  # fmt: skip
     tx.execute(update(SignInLink).where(SignInLink.user_id == user_id, SignInLink.used_at.is_(None)).values(
         used_at=now))  # fmt: skip
     tx.execute(update(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None)).values(
         revoked_at=now))  # fmt: skip
-    timeline.append(
-        tx, "user.suspended", "An account was suspended; its sessions, links and tokens ended.", actor=actor,
-        values={"reason": reason}, about=("user", user_id),
-    )  # fmt: skip
 
 
 def restore_user(tx: Session, user_id: int, *, actor: str, reason: str) -> None:

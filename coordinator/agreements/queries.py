@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +57,23 @@ def consents(tx: Session, *, originator_id: int, item: str | None = None) -> lis
         {"id": row.id, "to": code, "purpose": row.purpose, "valid_until": row.valid_until}
         for row, code in tx.execute(query)
     ]
+
+
+def stands(tx: Session, fields: Mapping[str, Any]) -> bool:
+    """Whether this very consent (from, to, purpose, item, valid_until, evidence; codes) is recorded and not
+    withdrawn."""
+    giver, receiver = aliased(Organisation), aliased(Organisation)
+    query = (
+        select(Consent.id)
+        .join(giver, giver.id == Consent.from_id)
+        .join(receiver, receiver.id == Consent.to_id)
+        .where(
+            giver.code == fields["from"], receiver.code == fields["to"], Consent.purpose == fields["purpose"],
+            Consent.item == (fields.get("item") or "*"), Consent.evidence == (fields.get("evidence") or ""),
+            Consent.valid_until == fields.get("valid_until"), Consent.withdrawn_at.is_(None),
+        )
+    )  # fmt: skip
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def standing(tx: Session, now: datetime) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
+from coordinator.agreements import queries
 from coordinator.agreements.models import Agreement, Consent
 from coordinator.errors import Fault, Invalid, NotFound
 from coordinator.partners.queries import organisation_by_code
@@ -23,9 +24,7 @@ def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
     Raises Invalid when a party is not a known organisation.
     """
     key, digest = terms["agreement_id"], hashlib.sha256(rfc8785.dumps(terms)).hexdigest()
-    for place, party in enumerate(terms["parties"]):
-        if organisation_by_code(tx, party["party"]) is None:
-            raise Invalid([Fault(f"/parties/{place}/party", "There is no organisation with this code: add it first.")])
+    check_parties(tx, terms)
     old = tx.execute(select(Agreement).where(Agreement.key == key, Agreement.current).with_for_update()).scalar()
     if old is not None and old.digest == digest:
         return ""
@@ -45,6 +44,13 @@ def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
     return f"agreement {key}: {'version ' + str(row.version) + ' recorded' if old else 'added'}"
 
 
+def check_parties(tx: Session, terms: dict[str, Any]) -> None:
+    """Raises Invalid for a party that is not a known organisation."""
+    for place, party in enumerate(terms["parties"]):
+        if organisation_by_code(tx, party["party"]) is None:
+            raise Invalid([Fault(f"/parties/{place}/party", "There is no organisation with this code: add it first.")])
+
+
 def record_consent(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
     """An originator's permission: from to purpose item valid_until evidence (codes; `*` for any). "" when it stands."""
     parties = {}
@@ -58,8 +64,7 @@ def record_consent(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
         "item": fields.get("item") or "*", "valid_until": fields.get("valid_until"),
         "evidence": fields.get("evidence") or "",
     }  # fmt: skip
-    query = select(Consent).filter_by(**wanted).where(Consent.withdrawn_at.is_(None))
-    if tx.execute(query).first() is not None:
+    if queries.stands(tx, fields):
         return ""
     row = Consent(**wanted, granted_at=clock.now(), recorded_by=actor)
     tx.add(row)

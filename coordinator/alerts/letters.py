@@ -40,6 +40,7 @@ EVENT_TYPES = {
     "recall": "coordination.alert.recall",
     "call-our-desk": "coordination.alert.initial",
     "check": "coordination.check.ping",
+    "contact-change": "coordination.check.ping",
 }
 
 
@@ -65,7 +66,7 @@ def event_for(tx: Session, alert: Alert, delivery: Delivery) -> Event:
         type=event_type, source=base_url, id=delivery.webhook_id, time=delivery.created_at,
         data={
             "alert": alert.public_id, "reference": alert.partner_reference or None,
-            "kind": "check" if release.kind == "check" else event_type.rsplit(".", 1)[1],
+            "kind": "check" if event_type.startswith("coordination.check.") else event_type.rsplit(".", 1)[1],
             "in_reply_to": _in_reply_to(tx, alert, release), "title": title, "body": body,
             "tlp": decision.effective_tlp, "pap": marking.pap.value if marking.pap else None,
             "purpose": release.purpose, "handling": list(decision.obligations),

@@ -20,6 +20,7 @@ KINDS = {
     "recall": "Recall",
     "check": "Communication check",
     "call-our-desk": "Please call our duty desk",
+    "contact-change": "Change of how we reach you",
     "notice": "Notice",
 }
 
@@ -69,6 +70,12 @@ CALL_OUR_DESK = (
     "Please call our duty desk",
     "Please call our duty desk on the number you have on file for us, and quote the reference.",
 )
+#: To the old channel, before a change of it is made. It holds no word of what the new one is.
+CONTACT_CHANGE = (
+    "Change of how we reach you",
+    "Somebody asked us to change how we reach you, or the keys we use with you. If you know of this, nothing is to be"
+    " done. If you do not, please call our duty desk at once on the number you have on file for us.",
+)
 
 #: Notices to our own people: title and body. No case content; {reference} is ours, "" for a restricted incident.
 OWN_NOTICES = {
@@ -88,6 +95,25 @@ OWN_NOTICES = {
     "endpoint-disabled": ("A partner's endpoint was disabled", "A partner's system answered that it is gone."),
     "run-stopped": ("A playbook needs you", "A playbook run has stopped and needs a decision{reference}."),
     "job-dead": ("A job was given up", "Something failed again and again and waits for a person to send it again."),
+    "change-waits": (
+        "A change waits for a second person",
+        "Somebody asked for a change that two persons make. Please look at it and answer.",
+    ),
+    "account-change": (
+        "A change of your account was asked for",
+        "Somebody asked to change your role, or to reset your second factor. If you do not know of this, tell your duty"
+        " officer at once.",
+    ),
+    "factor-reset": (
+        "Your second factor was reset",
+        "Your second factor was taken away, and your sessions and tokens have ended. For 24 hours you cannot approve"
+        " anything. If you do not know of this, tell your duty officer at once.",
+    ),
+    "link-made": (
+        "A sign-in link for your account was made",
+        "Somebody made a one-time link that opens your account. If you did not ask for it, tell your duty officer at"
+        " once.",
+    ),
     "flood": ("Many reports at once", "Reports arrive faster than they are handled; they are grouped."),
 }
 
@@ -134,7 +160,7 @@ def _subject(said: Said, *, quiet: bool) -> str:
         parts.append("Reminder:")
     if quiet:
         parts.append("Message for you")
-    elif said.kind in ("notice", "check", "receipt", "call-our-desk"):
+    elif said.kind in ("notice", "check", "receipt", "call-our-desk", "contact-change"):
         parts.append(said.title)
     else:
         parts.append(f"{KINDS[said.kind]}: {said.title}")

@@ -16,7 +16,7 @@ from marshmallow import Schema
 from werkzeug.exceptions import NotFound as NoSuchFile
 from werkzeug.routing import Rule
 
-from coordinator.api import changes, shapes, work
+from coordinator.api import changes, shapes, waiting_changes, work
 from coordinator.api.access import open_to
 from coordinator.incidents import requests
 from coordinator.incidents.envelope import READERS
@@ -82,6 +82,11 @@ OPERATIONS: dict[str, Operation] = {
     "work.one_decision": Operation(answer=shapes.DecisionSchema),
     "work.approve": Operation(body=work.ApprovalSchema, answer=shapes.DecisionSchema),
     "work.refuse": Operation(body=work.RefusalSchema, answer=shapes.DecisionSchema),
+    "waiting_changes.waiting": Operation(answer=shapes.WaitingChangeListSchema),
+    "waiting_changes.one": Operation(answer=shapes.WaitingChangeSchema),
+    "waiting_changes.accept": Operation(answer=shapes.WaitingChangeSchema),
+    "waiting_changes.refuse": Operation(body=waiting_changes.ChangeRefusalSchema, answer=shapes.WaitingChangeSchema),
+    "waiting_changes.withdraw": Operation(answer=shapes.WaitingChangeSchema),
     "work.acknowledge": Operation(body=work.AcknowledgementSchema, answer=shapes.AnswerSchema),
 }
 

@@ -173,10 +173,24 @@ class PersonSchema(Schema):
     role = _text()
 
 
+class WaitingChangeSchema(Schema):
+    id = _number()
+    kind = _text()
+    subject = _text()
+    state = _text()
+    asked_by = _text()
+    asked_at = _at()
+    expires_at = _at()
+    reason = _text()
+    differences = fields.List(fields.Dict(), required=True)
+    why_not = _text(description="Why this person may not answer it; empty where they may.")
+
+
 class ThingSchema(Schema):
     """Something of an incident, with an id or a reference."""
 
 
 IncidentListSchema, EntryListSchema, TaskListSchema = _many(IncidentSchema), _many(EntrySchema), _many(TaskSchema)
 AlertListSchema, DecisionListSchema, RunListSchema = _many(AlertSchema), _many(DecisionSchema), _many(RunSchema)
+WaitingChangeListSchema = _many(WaitingChangeSchema)
 ReportListSchema, ThingListSchema = _many(ReportSchema), _many(ThingSchema)

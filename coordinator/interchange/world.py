@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import timeline
-from coordinator.accounts import service as accounts
 from coordinator.agreements.models import Agreement
-from coordinator.agreements.service import record_agreement, record_consent
+from coordinator.changes import service as changes
+from coordinator.changes.rules import Kind
 from coordinator.errors import CoordinatorError, Fault, Invalid
 from coordinator.interchange import world_schema
 from coordinator.interchange.world_schema import references
@@ -32,7 +33,7 @@ def load_world(tx: Session, raw: bytes, *, actor: str, digest: str) -> list[str]
     world = world_schema.load_world(parse_json(raw, max_bytes=LARGEST))
     timeline.lock_record(tx)
     _check_references(tx, world)
-    lines = list(_lines(tx, world, actor=actor))
+    lines = list(_lines(tx, world, actor=actor, source=digest))
     if lines:
         timeline.append(
             tx, "world.loaded", "A world file was loaded.", actor=actor, values={"sha256": digest, "lines": lines}
@@ -64,7 +65,7 @@ def _check_references(tx: Session, world: dict[str, Any]) -> None:
         raise Invalid(missing)
 
 
-def _lines(tx: Session, world: dict[str, Any], *, actor: str) -> Iterator[str]:
+def _lines(tx: Session, world: dict[str, Any], *, actor: str, source: str) -> Iterator[str]:
     settings = dict(world.get("settings") or {})
     own = settings.get("own_organisation")
     organisations = [
@@ -78,11 +79,20 @@ def _lines(tx: Session, world: dict[str, Any], *, actor: str) -> Iterator[str]:
             line = partners.put_setting(tx, name, value, actor=actor)
         if line:
             yield line
-    yield from _each(tx, "endpoints", world.get("endpoints"), partners.put_endpoint, actor=actor)
-    yield from _each(tx, "contacts", world.get("contacts"), partners.put_contact, actor=actor)
-    yield from _each(tx, "agreements", world.get("agreements"), record_agreement, actor=actor)
-    yield from _each(tx, "consents", world.get("consents"), record_consent, actor=actor)
-    yield from _each(tx, "users", world.get("users"), _put_user, actor=actor)
+    for part, kind in _ASKED.items():
+        ask = partial(_ask, kind=kind, source=source)
+        yield from _each(tx, part, world.get(part), ask, actor=actor)
+
+
+#: What two persons change: until there are two, it is loaded as it stands in the file.
+_ASKED = {
+    "endpoints": Kind.ENDPOINT, "contacts": Kind.CONTACT, "agreements": Kind.AGREEMENT, "consents": Kind.CONSENT,
+    "users": Kind.ACCOUNT,
+}  # fmt: skip
+
+
+def _ask(tx: Session, fields: dict[str, Any], *, kind: Kind, actor: str, source: str) -> str:
+    return changes.ask(tx, kind, fields, actor=actor, reason="from a world file", source=source).line
 
 
 def _each(
@@ -104,26 +114,3 @@ def _at(pointer: str) -> Iterator[None]:
         raise Invalid([Fault(pointer + fault.pointer, fault.detail) for fault in refused.errors]) from refused
     except CoordinatorError as refused:
         raise Invalid([Fault(pointer, refused.detail)]) from refused
-
-
-def _put_user(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
-    code = fields.get("organisation")
-    organisation = organisation_by_code(tx, code) if code else None
-    if code and organisation is None:
-        raise Invalid([Fault("/organisation", "There is no organisation with this code: add it first.")])
-    user = accounts.find_user(tx, fields["email"])
-    if user is None:
-        user = accounts.create_user(
-            tx, email=fields["email"], name=fields["name"], role=fields["role"], actor=actor,
-            organisation_id=organisation.id if organisation else None,
-        )  # fmt: skip
-        return f"user {user.id}: added"
-    if (user.name, user.role) == (fields["name"], fields["role"]):
-        return ""
-    old = {"name": user.name, "role": user.role}
-    user.name, user.role = fields["name"], fields["role"]
-    timeline.append(
-        tx, "user.changed", "An account was changed.", actor=actor, about=("user", user.id),
-        values={"old": old, "new": {"name": user.name, "role": user.role}},
-    )  # fmt: skip
-    return f"user {user.id}: changed"

@@ -85,9 +85,8 @@ def add_secret(
     """Rotate: the new secret works at once, the ones before it until `overlap` is over. Secrets are never used
     twice."""
     signing.check_secret(secret)
-    fingerprint = _fingerprint(secret)
-    if tx.execute(select(EndpointKey.id).where(EndpointKey.fingerprint == fingerprint)).first():
-        raise Invalid([Fault("/secret", "This secret was used before. Make a new one for each endpoint and rotation.")])
+    fingerprint = fingerprint_of(secret)
+    check_unused(tx, secret)
     now = clock.now()
     for old in keys_of(tx, endpoint_id):
         if usable(old, now) and (old.not_after is None or old.not_after > now + overlap):
@@ -102,6 +101,12 @@ def add_secret(
     timeline.append(tx, "key.added", "A webhook secret was added.", actor=actor, about=("endpoint_key", row.id),
                     values={"endpoint": endpoint_id})  # fmt: skip
     return row
+
+
+def check_unused(tx: Session, secret: str) -> None:
+    """Raises Invalid for a secret that any endpoint has or had."""
+    if tx.execute(select(EndpointKey.id).where(EndpointKey.fingerprint == fingerprint_of(secret))).first():
+        raise Invalid([Fault("/secret", "This secret was used before. Make a new one for each endpoint and rotation.")])
 
 
 def revoke_key(tx: Session, key_id: int, *, actor: str, reason: str) -> None:
@@ -212,7 +217,7 @@ def _said(row: Channel) -> dict[str, Any]:
 
 def _put_first_secret(tx: Session, endpoint: Endpoint, secret: str, *, actor: str) -> str:
     """A world file may name the secret an endpoint has; another one is a rotation."""
-    fingerprint = _fingerprint(secret)
+    fingerprint = fingerprint_of(secret)
     keys = keys_of(tx, endpoint.id)
     if keys and keys[0].fingerprint == fingerprint and usable(keys[0]):
         return ""
@@ -220,7 +225,7 @@ def _put_first_secret(tx: Session, endpoint: Endpoint, secret: str, *, actor: st
     return f"endpoint {endpoint.slug}: secret {'rotated' if keys else 'set'}"
 
 
-def _fingerprint(secret: str) -> str:
+def fingerprint_of(secret: str) -> str:
     """The same for every way of writing the same key bytes. Keys are random, so a plain digest gives nothing away."""
     return hashlib.sha256(b"endpoint secret\0" + base64.b64decode(secret.removeprefix("whsec_"))).hexdigest()
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts import rules as rights
 from coordinator.accounts.principal import Principal
+from coordinator.accounts.staff import check_may_approve
 from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused
 from coordinator.incidents.holds import lock_incident_row, settle_hold
 from coordinator.incidents.models import Incident
@@ -31,9 +32,11 @@ def approve(
     """Approve a referred decision; answers the new decision made with the approval (it may still refer).
 
     Raises NotFound, NoRight (the role may not), Invalid (`until`), TextChanged, and Refused (own request, answered
-    already, not referred). When the new decision permits, `decision.approved` follows and the waiting alert is raised.
+    already, not referred, own second factor reset lately). When the new decision permits, `decision.approved` follows
+    and the waiting alert is raised.
     """
     now = clock.now()
+    check_may_approve(tx, principal.user_id)
     decision, release = _open_decision(tx, decision_id, principal)
     check_text(tx, release, decision)
     until = until or now + DEFAULT_LIFE

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
+from coordinator.accounts.staff import check_may_approve
 from coordinator.errors import NotFound, Refused
 from coordinator.incidents import holds, items, queries
 from coordinator.incidents.models import Incident
@@ -94,6 +95,8 @@ def complete_task(
     if task.state == rules.State.DONE and task.done_by == principal.actor and task.outcome == outcome:
         return task
     rules.check_may_do(given(tx, task), user_id=principal.user_id, role=principal.role)
+    if task.kind == rules.Kind.APPROVAL:
+        check_may_approve(tx, principal.user_id)
     wanted = rules.Outcome(outcome)
     values = rules.read_result(rules.Kind(task.kind), task.fields, outcome=wanted, result=result)
     if values:

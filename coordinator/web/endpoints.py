@@ -9,6 +9,8 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from coordinator.accounts.rules import Right
+from coordinator.changes import service as changes
+from coordinator.changes.rules import Kind
 from coordinator.errors import Invalid, NotFound
 from coordinator.markings import Tlp
 from coordinator.outside.faults import load
@@ -43,10 +45,12 @@ def make(code: str) -> Any:
         with access.store().unit_of_work() as tx:
             if _by_slug(tx, wanted["id"]) is not None:
                 return _form(code, given, {"id": _("There is an endpoint with this name: choose another.")}, status=422)
-            service.put_endpoint(tx, wanted, actor=access.required().actor)
+            asked = changes.ask(
+                tx, Kind.ENDPOINT, wanted, actor=access.required().actor, reason=request.form.get("reason", "")
+            )
     except Invalid as error:
         return _form(code, given, page.errors_by_field(error), status=422)
-    return _secret_page(code, wanted["id"], secret, rotated=False)
+    return _secret_page(code, wanted["id"], secret, rotated=False, waits=asked.change is not None)
 
 
 @pages.post("/endpoints/<int:endpoint_id>/rotate")
@@ -56,9 +60,10 @@ def rotate(endpoint_id: int) -> Any:
     with access.store().unit_of_work() as tx:
         row = _endpoint(tx, endpoint_id)
         code = tx.get_one(Organisation, row.organisation_id).code
-        service.add_secret(tx, endpoint_id, secret, actor=access.required().actor)
-        slug = row.slug
-    return _secret_page(code, slug, secret, rotated=True)
+        wanted = {"endpoint": row.slug, "secret": secret}
+        asked = changes.ask(tx, Kind.KEY, wanted, actor=access.required().actor, reason=_reason())
+        slug, waits = row.slug, asked.change is not None
+    return _secret_page(code, slug, secret, rotated=True, waits=waits)
 
 
 @pages.post("/endpoints/<int:endpoint_id>/keys/<int:key_id>/revoke")
@@ -84,9 +89,10 @@ def disable(endpoint_id: int) -> Any:
     return page.after("partners.one", _("The endpoint is no longer used."), code=code)
 
 
-def _secret_page(code: str, slug: str, secret: str, *, rotated: bool) -> Response:
+def _secret_page(code: str, slug: str, secret: str, *, rotated: bool, waits: bool) -> Response:
     return page.show(
-        "partners/secret.html", here="partners", org_code=code, slug=slug, secret=secret, rotated=rotated
+        "partners/secret.html", here="partners", org_code=code, slug=slug, secret=secret, rotated=rotated,
+        waits=waits,
     )
 
 

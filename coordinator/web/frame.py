@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right
+from coordinator.changes import queries as changes
 from coordinator.partners.models import Organisation
 from coordinator.status import task_lists
 from coordinator.timeline.models import Heartbeat
@@ -54,4 +55,6 @@ def _counts(principal: Principal) -> dict[str, int]:
             counts |= task_lists.counts(tx, principal=principal)
         if access.may(Right.DECIDE):
             counts["clearances"] = task_lists.clearances_count(tx, principal=principal)
+        if access.may(Right.CONFIRM_CHANGE):
+            counts["changes"] = changes.waiting_count(tx, principal=principal)
         return counts

@@ -17,6 +17,7 @@ from coordinator.web import (
     agreements,
     alerts,
     board,
+    changes,
     clearances,
     endpoints,
     formats,
@@ -38,7 +39,7 @@ from coordinator.web.pulse import EVERY, Pulse
 
 BLUEPRINTS = (
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
-    clearances.pages, partners.pages,
+    clearances.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages,
 )  # fmt: skip

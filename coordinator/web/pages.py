@@ -47,6 +47,11 @@ def after(endpoint: str, message: str = "", **values: Any) -> Any:
     return redirect(url_for(endpoint, **values), code=303)
 
 
+def waits() -> str:
+    """Said after asking for a change that two persons make."""
+    return _("It waits for a second person. Nothing is changed until somebody else accepts it.")
+
+
 def then(default: str) -> str:
     """Where the person wanted to go before being asked something; only paths of ours."""
     wanted = request.values.get("then", "")

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from coordinator import clock, vocabulary
 from coordinator.accounts.rules import Right
 from coordinator.agreements import queries as agreements
+from coordinator.changes import service as changes
+from coordinator.changes.rules import Kind
 from coordinator.errors import Invalid, NotFound
 from coordinator.outside.faults import load
 from coordinator.partners import queries, service
@@ -150,7 +152,11 @@ def save_contact(code: str, contact: str) -> Any:
         with access.store().unit_of_work() as tx:
             before = _contact(tx, code, contact) if contact else None
             data = _contact_data(tx, code, contact, given, before)
-            service.put_contact(tx, load(_CONTACT, data), actor=access.required().actor)
+            asked = changes.ask(
+                tx, Kind.CONTACT, load(_CONTACT, data), actor=access.required().actor, reason=given.get("reason", "")
+            )
+            if asked.change is not None:
+                return page.after("changes.one", page.waits(), change_id=asked.change.id)
     except Invalid as error:
         errors = page.errors_by_field(error, field=_contact_field)
         return _contact_form(code, given, errors, contact=contact, status=422)

@@ -6,13 +6,18 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
 from coordinator import vocabulary
-from coordinator.accounts import service
+from coordinator.accounts import service, staff
 from coordinator.accounts.models import User
 from coordinator.accounts.rules import Right, Role, needs_second_factor
+from coordinator.accounts.schema import load_user
+from coordinator.changes import service as changes
+from coordinator.changes.rules import Kind
 from coordinator.errors import Invalid, NotFound, Refused
-from coordinator.partners.queries import organisation_by_code, organisations
+from coordinator.partners.models import Organisation
+from coordinator.partners.queries import organisations
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
@@ -30,6 +35,18 @@ def listed() -> Response:
     return page.show("users/list.html", here="users", rows=rows)
 
 
+@pages.get("/<int:user_id>")
+@needs(Right.READ_USERS)
+def one(user_id: int) -> Response:
+    with access.store().read() as tx:
+        user = _user(tx, user_id)
+        organisation = tx.get(Organisation, user.organisation_id) if user.organisation_id else None
+    return page.show(
+        "users/one.html", here="users", user=user, organisation=organisation, values={"role": user.role}, errors={},
+        roles=_roles(),
+    )  # fmt: skip
+
+
 @pages.get("/new")
 @needs(Right.MANAGE_USERS, fresh=True)
 def new() -> Response:
@@ -42,13 +59,14 @@ def add(code: int = 200) -> Any:
     given = {name: request.form.get(name, "").strip() for name in ("email", "name", "role", "organisation")}
     actor = access.required().actor
     try:
+        wanted = load_user(given)
         with access.store().unit_of_work() as tx:
-            organisation = organisation_by_code(tx, given["organisation"]) if given["organisation"] else None
-            user = service.create_user(
-                tx, email=given["email"], name=given["name"], role=given["role"], actor=actor,
-                organisation_id=organisation.id if organisation else None,
-            )  # fmt: skip
-            token = service.create_link(tx, user.id, actor=actor)
+            staff.check_address_free(tx, wanted["email"])
+            asked = changes.ask(tx, Kind.ACCOUNT, wanted, actor=actor, reason=_reason())
+            if asked.change is not None:
+                return page.after("changes.one", page.waits(), change_id=asked.change.id)
+            user = service.user_by_email(tx, wanted["email"])
+            token = staff.make_link(tx, user.id, actor=actor)
             name = user.name
     except Invalid as error:
         return _form(given, page.errors_by_field(error), code=422)
@@ -62,14 +80,33 @@ def add(code: int = 200) -> Any:
 def link(user_id: int) -> Response:
     """A one-time link for an account that has no second factor yet; others sign in with what they have."""
     with access.store().unit_of_work() as tx:
-        user = tx.get(User, user_id)
-        if user is None:
-            raise NotFound()
-        if user.enrolled_at is not None:
-            raise Refused(_("This account has a password and a second factor: links are for accounts without."))
-        token = service.create_link(tx, user_id, actor=access.required().actor)
-        name = user.name
+        token = staff.make_link(tx, user_id, actor=access.required().actor)
+        name = tx.get_one(User, user_id).name
     return _link_page(name, token)
+
+
+@pages.post("/<int:user_id>/role")
+@needs(Right.MANAGE_USERS, fresh=True)
+def role(user_id: int) -> Any:
+    with access.store().unit_of_work() as tx:
+        user = _user(tx, user_id)
+        wanted = load_user(
+            {"email": user.email, "name": user.name, "role": request.form.get("role", "")}
+            | ({"organisation": tx.get_one(Organisation, user.organisation_id).code} if user.organisation_id else {})
+        )
+        asked = changes.ask(tx, Kind.ACCOUNT, wanted, actor=access.required().actor, reason=_reason())
+        return _after(user_id, asked, _("The role is changed."))
+
+
+@pages.post("/<int:user_id>/reset")
+@needs(Right.MANAGE_USERS, fresh=True)
+def reset(user_id: int) -> Any:
+    """Somebody lost the second factor: another person has to agree before it is taken away."""
+    with access.store().unit_of_work() as tx:
+        _user(tx, user_id)
+        wanted = {"user": user_id}
+        asked = changes.ask(tx, Kind.FACTOR_RESET, wanted, actor=access.required().actor, reason=_reason())
+        return _after(user_id, asked, _("The second factor is taken away. Make a link, so that it can be set anew."))
 
 
 @pages.post("/<int:user_id>/suspend")
@@ -90,6 +127,24 @@ def restore(user_id: int) -> Any:
     return page.after("users.listed", _("The account may sign in again."))
 
 
+def _roles() -> list[tuple[str, str]]:
+    return [(role, name) for role, name in vocabulary.ROLES.choices() if role != Role.PARTNER_SYSTEM]
+
+
+def _after(user_id: int, asked: changes.Asked, done: str) -> Any:
+    if asked.change is not None:
+        return page.after("changes.one", page.waits(), change_id=asked.change.id)
+    return page.after("users.one", done, user_id=user_id)
+
+
+def _user(tx: Session, user_id: int) -> User:
+    """Raises NotFound."""
+    user = tx.get(User, user_id)
+    if user is None:
+        raise NotFound()
+    return user
+
+
 def _reason() -> str:
     return request.form.get("reason", "").strip()[:500]
 
@@ -103,7 +158,6 @@ def _link_page(name: str, token: str) -> Response:
 def _form(values: dict[str, str], errors: dict[str, str], *, code: int = 200) -> Response:
     with access.store().read() as tx:
         codes = [(row.code, f"{row.name} ({row.code})") for row in organisations(tx)]
-    roles = [(role, name) for role, name in vocabulary.ROLES.choices() if role != Role.PARTNER_SYSTEM]
     return page.show(
-        "users/form.html", here="users", values=values, errors=errors, roles=roles, organisations=codes, code=code
+        "users/form.html", here="users", values=values, errors=errors, roles=_roles(), organisations=codes, code=code
     )

@@ -59,6 +59,7 @@ ALERT_KIND = {
     "recall": _("Recall"),
     "check": _("Communication check"),
     "call-our-desk": _("Please call our desk"),
+    "contact-change": _("Change of how we reach you"),
     "notice": _("Notice"),
 }
 DELIVERY_STATE = ALERT_STATE | {"cancelled": (_("Stopped"), "plain"), "dead": (_("Given up"), "bad")}
@@ -192,6 +193,24 @@ SCOPE = {
     "decide": _("Approve or refuse releases"),
     "admin": _("Administer"),
 }
+#: Changes that two persons make.
+CHANGE = {
+    "endpoint": _("Endpoint"),
+    "key": _("Key of an endpoint"),
+    "contact": _("Point of contact"),
+    "agreement": _("Agreement"),
+    "consent": _("Consent"),
+    "account": _("Account"),
+    "factor-reset": _("Reset of a second factor, account"),
+}
+CHANGE_STATE = {
+    "waiting": (_("Waiting"), "busy"),
+    "accepted": (_("Accepted"), "good"),
+    "refused": (_("Refused"), "bad"),
+    "withdrawn": (_("Withdrawn"), "plain"),
+    "overtaken": (_("Overtaken"), "plain"),
+    "expired": (_("Expired"), "plain"),
+}
 
 _TABLES: dict[str, dict[str, tuple[object, str]]] = {
     "status": STATUS,
@@ -204,6 +223,7 @@ _TABLES: dict[str, dict[str, tuple[object, str]]] = {
     "step": STEP_STATE,
     "answer": ANSWER,
     "agreement": AGREEMENT_STATUS,
+    "change-state": CHANGE_STATE,
 }
 _NAMES: dict[str, dict[str, object]] = {
     "outlook": OUTLOOK,
@@ -219,6 +239,7 @@ _NAMES: dict[str, dict[str, object]] = {
     "hold-kind": HOLD_KIND,
     "scope": SCOPE,
     "instant": INSTANTS,
+    "change": CHANGE,
 }
 _LISTS = {
     "role": vocabulary.ROLES,

@@ -1,0 +1,96 @@
+"""What is done to somebody's account by others: its role, its second factor taken away, its way in closed at once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts import service
+from coordinator.accounts.models import Passkey, User
+from coordinator.errors import Fault, Invalid, NotFound, Refused
+from coordinator.partners.queries import organisation_by_code
+
+#: Whose second factor was reset approves nothing for so long: whoever had it reset may not be who it belongs to.
+REST_AFTER_RESET = timedelta(hours=24)
+
+
+def put_user(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
+    """Add an account, or change its name and role: email name role organisation? (a code). One line that says so, or
+    "". Raises Invalid, Refused."""
+    code = fields.get("organisation")
+    organisation = organisation_by_code(tx, code) if code else None
+    if code and organisation is None:
+        raise Invalid([Fault("/organisation", "There is no organisation with this code: add it first.")])
+    user = service.find_user(tx, fields["email"])
+    if user is None:
+        user = service.create_user(
+            tx, email=fields["email"], name=fields["name"], role=fields["role"], actor=actor,
+            organisation_id=organisation.id if organisation else None,
+        )  # fmt: skip
+        return f"user {user.id}: added"
+    if (user.name, user.role) == (fields["name"], fields["role"]):
+        return ""
+    old = {"name": user.name, "role": user.role}
+    user.name, user.role = fields["name"], fields["role"]
+    timeline.append(
+        tx, "user.changed", "An account was changed.", actor=actor, about=("user", user.id),
+        values={"old": old, "new": {"name": user.name, "role": user.role}},
+    )  # fmt: skip
+    return f"user {user.id}: changed"
+
+
+def check_address_free(tx: Session, email: str) -> None:
+    """Raises Refused where there is an account with this address."""
+    if service.find_user(tx, email) is not None:
+        raise Refused("There is an account with this address already.")
+
+
+def make_link(tx: Session, user_id: int, *, actor: str) -> str:
+    """A one-time link's token for an account without factors: it is how such an account enrols. Whoever used the
+    account before is told. Raises NotFound, Refused."""
+    user = tx.get(User, user_id)
+    if user is None:
+        raise NotFound()
+    if user.enrolled_at is not None:
+        raise Refused(
+            "This account has a second factor: links are for accounts without. Where the factor is lost, have it reset."
+        )
+    token = service.create_link(tx, user_id, actor=actor)
+    if user.last_sign_in_at is not None:
+        timeline.pending(tx, "link.made", user_id)
+    return token
+
+
+def reset_factors(tx: Session, user_id: int, *, actor: str) -> str:
+    """Take password, authenticator and passkeys away: a new link enrols the account again. Sessions, links and tokens
+    end, and it approves nothing for 24 h. Raises NotFound, Refused where there is nothing to reset."""
+    user = tx.get(User, user_id, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFound()
+    if user.enrolled_at is None:
+        raise Refused("This account has no second factor: make a sign-in link instead.")
+    user.password_hash, user.totp_sealed, user.totp_last_step, user.enrolled_at = "", None, None, None
+    user.failed_sign_ins, user.locked_until = 0, None
+    user.approves_from = clock.now() + REST_AFTER_RESET
+    tx.execute(delete(Passkey).where(Passkey.user_id == user_id))
+    service.end_ways_in(tx, user_id)
+    timeline.append(
+        tx, "user.factor-reset", "Password and second factor were taken away; sessions, links and tokens ended.",
+        actor=actor, values={"approves_from": clock.rfc3339(user.approves_from)}, about=("user", user_id),
+    )  # fmt: skip
+    timeline.pending(tx, "user.factor-reset", user_id)
+    return f"user {user_id}: second factor reset"
+
+
+def check_may_approve(tx: Session, user_id: int, *, now: datetime | None = None) -> None:
+    """Raises Refused for 24 h after this account's second factor was reset."""
+    user = tx.get(User, user_id)
+    until = user.approves_from if user is not None else None
+    if until is not None and (now or clock.now()) < until:
+        raise Refused(
+            "Your second factor was reset less than 24 hours ago: until that has passed another person has to answer."
+        )

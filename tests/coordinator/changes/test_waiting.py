@@ -1,0 +1,212 @@
+"""A change asked for by one is made when another one accepts; stale, late, double and hostile answers are refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.accounts import service as accounts
+from coordinator.accounts import staff
+from coordinator.accounts.models import User
+from coordinator.alerts.models import Alert, Delivery
+from coordinator.changes import queries, service
+from coordinator.changes.models import ProposedChange
+from coordinator.changes.rules import Kind
+from coordinator.errors import Invalid, NotFound, Refused, StepUpNeeded
+from coordinator.partners.models import Endpoint, EndpointKey
+from coordinator.partners.signing import generate_secret
+from coordinator.timeline.models import Entry
+from tests.coordinator.changes.conftest import Pair
+from tests.factories import person
+
+OUT = {"id": "fi-out", "organisation": "FI-CSIRT", "direction": "out", "url": "https://fi.example/hook"}
+
+
+def ask_for_endpoint(pair: Pair, **more: Any) -> int:
+    with pair.store.unit_of_work() as tx:
+        wanted = OUT | {"secret": generate_secret()} | more
+        change = service.ask(tx, Kind.ENDPOINT, wanted, actor=pair.administrator.actor, reason="They moved.").change
+        assert change is not None
+        return change.id
+
+
+def kinds(tx: Session) -> list[str]:
+    return list(tx.execute(select(Entry.kind).where(Entry.kind.like("change.%")).order_by(Entry.id)).scalars())
+
+
+def test_nothing_changes_until_another_person_accepts(pair: Pair) -> None:
+    change_id = ask_for_endpoint(pair)
+    with pair.store.read() as tx:
+        assert tx.execute(select(func.count()).select_from(Endpoint).where(Endpoint.slug == "fi-out")).scalar() == 0
+    with pair.store.unit_of_work() as tx, pytest.raises(Refused):
+        service.accept(tx, change_id, principal=pair.administrator)
+    with pair.store.unit_of_work() as tx:
+        service.accept(tx, change_id, principal=pair.coordinator)
+    with pair.store.read() as tx:
+        made = tx.execute(select(Endpoint).where(Endpoint.slug == "fi-out")).scalar_one()
+        assert made.url == OUT["url"]
+        assert tx.execute(select(func.count()).where(EndpointKey.endpoint_id == made.id)).scalar() == 1
+        assert kinds(tx) == ["change.asked", "change.accepted"]
+        added = tx.execute(select(Entry).where(Entry.kind == "endpoint.added")).scalar_one()
+        assert added.actor == pair.administrator.actor
+
+
+def test_a_secret_that_waits_is_nowhere_in_the_open_and_in_no_answer(pair: Pair) -> None:
+    secret = generate_secret()
+    change_id = ask_for_endpoint(pair, secret=secret)
+    with pair.store.read() as tx:
+        shown = repr(queries.one(tx, change_id, principal=pair.coordinator))
+        row = tx.get_one(ProposedChange, change_id)
+        assert secret not in shown and secret[6:].encode() not in row.sealed
+
+
+def test_asked_twice_it_waits_once(pair: Pair) -> None:
+    secret = generate_secret()
+    assert ask_for_endpoint(pair, secret=secret) == ask_for_endpoint(pair, secret=secret)
+
+
+def test_a_change_is_made_once_and_an_answer_stands(pair: Pair) -> None:
+    change_id = ask_for_endpoint(pair)
+    with pair.store.unit_of_work() as tx:
+        service.accept(tx, change_id, principal=pair.coordinator)
+    for answer in (service.accept, lambda tx, number, principal: service.refuse(tx, number, principal=principal,
+                                                                                 reason="No.")):  # fmt: skip
+        with pair.store.unit_of_work() as tx, pytest.raises(Refused):
+            answer(tx, change_id, principal=pair.coordinator)
+
+
+def test_what_was_changed_meanwhile_is_not_overwritten(pair: Pair) -> None:
+    with pair.store.unit_of_work() as tx:
+        service.accept(tx, ask_for_endpoint_in(tx, pair, generate_secret()), principal=pair.coordinator)
+    first = ask_for_endpoint(pair, url="https://new.example/hook")
+    with pair.store.unit_of_work() as tx:
+        tx.execute(update(Endpoint).where(Endpoint.slug == "fi-out").values(restricted=True))
+    with pair.store.unit_of_work() as tx:
+        tx.execute(update(Delivery).values(attempts=1))
+    with pair.store.unit_of_work() as tx, pytest.raises(Refused, match="changed meanwhile"):
+        service.accept(tx, first, principal=pair.coordinator)
+
+
+def ask_for_endpoint_in(tx: Session, pair: Pair, secret: str) -> int:
+    change = service.ask(tx, Kind.ENDPOINT, OUT | {"secret": secret}, actor=pair.administrator.actor).change
+    assert change is not None
+    return change.id
+
+
+def test_of_two_changes_of_one_thing_the_second_is_overtaken(pair: Pair) -> None:
+    first, second = ask_for_endpoint(pair), ask_for_endpoint(pair, url="https://second.example/hook")
+    with pair.store.unit_of_work() as tx:
+        service.accept(tx, second, principal=pair.coordinator)
+    with pair.store.read() as tx:
+        assert tx.get_one(ProposedChange, first).state == "overtaken"
+
+
+def test_refused_needs_a_reason_and_changes_nothing(pair: Pair) -> None:
+    change_id = ask_for_endpoint(pair)
+    with pair.store.unit_of_work() as tx, pytest.raises(Invalid):
+        service.refuse(tx, change_id, principal=pair.coordinator, reason=" ")
+    with pair.store.unit_of_work() as tx:
+        service.refuse(tx, change_id, principal=pair.coordinator, reason="They know nothing of it.")
+    with pair.store.read() as tx:
+        assert tx.execute(select(Endpoint).where(Endpoint.slug == "fi-out")).scalar_one_or_none() is None
+        assert kinds(tx) == ["change.asked", "change.refused"]
+
+
+def test_an_old_session_without_second_factor_answers_nothing(pair: Pair) -> None:
+    from dataclasses import replace
+
+    change_id = ask_for_endpoint(pair)
+    weak = replace(pair.coordinator, second_factor_at=None)
+    with pair.store.unit_of_work() as tx, pytest.raises(StepUpNeeded):
+        service.accept(tx, change_id, principal=weak)
+
+
+def test_unanswered_it_is_over(pair: Pair) -> None:
+    change_id = ask_for_endpoint(pair)
+    with pair.store.unit_of_work() as tx:
+        service.expire(tx, change_id)
+        assert tx.get_one(ProposedChange, change_id).state == "waiting"
+        tx.execute(update(ProposedChange).values(expires_at=clock.now() - timedelta(seconds=1)))
+    with pair.store.unit_of_work() as tx, pytest.raises(Refused, match="in time"):
+        service.accept(tx, change_id, principal=pair.coordinator)
+    with pair.store.unit_of_work() as tx:
+        service.expire(tx, change_id)
+        assert tx.get_one(ProposedChange, change_id).state == "expired"
+
+
+def test_who_may_not_read_agreements_does_not_see_their_changes(pair: Pair) -> None:
+    manager = person(pair.store, "agreement-manager")
+    terms = {
+        "agreement_id": "MOU-1", "kind": "mou-bilateral", "tlp_ceiling": "AMBER", "permitted_purposes": ["attribution"],
+        "parties": [{"party": "EE-MFA", "role": "both"}, {"party": "FI-CSIRT", "role": "both"}],
+        "info_categories_allowed": ["statistics"],
+    }  # fmt: skip
+    with pair.store.unit_of_work() as tx:
+        change = service.ask(tx, Kind.AGREEMENT, terms, actor=manager.actor).change
+        assert change is not None
+        change_id = change.id
+    with pair.store.unit_of_work() as tx:
+        assert queries.waiting(tx, principal=pair.administrator) == []
+        with pytest.raises(NotFound):
+            service.accept(tx, change_id, principal=pair.administrator)
+        assert queries.waiting_count(tx, principal=pair.coordinator) == 1
+
+
+def test_the_old_channel_is_told_before_the_change_can_be_made(pair: Pair) -> None:
+    with pair.store.unit_of_work() as tx:
+        service.accept(tx, ask_for_endpoint_in(tx, pair, generate_secret()), principal=pair.coordinator)
+    change_id = ask_for_endpoint(pair, url="https://new.example/hook")
+    with pair.store.unit_of_work() as tx:
+        told = tx.execute(select(Alert).where(Alert.kind == "contact-change")).scalar_one()
+        assert told.recipient == "FI-CSIRT" and tx.get_one(ProposedChange, change_id).notices == [told.id]
+        with pytest.raises(Refused, match="told first"):
+            service.accept(tx, change_id, principal=pair.coordinator)
+    with pair.store.unit_of_work() as tx:  # it was tried: whether it arrived or not, the change can be answered
+        tx.execute(update(Delivery).where(Delivery.alert_id == told.id).values(attempts=1))
+    with pair.store.unit_of_work() as tx:
+        service.accept(tx, change_id, principal=pair.coordinator)
+
+
+def test_until_there_are_two_persons_changes_are_made_at_once(store: Any, world: Any) -> None:
+    person(store, "liaison-officer")
+    alone = person(store, "administrator")
+    with store.unit_of_work() as tx:
+        assert not service.two_persons(tx, Kind.ENDPOINT)
+        made = service.ask(tx, Kind.ENDPOINT, OUT | {"secret": generate_secret()}, actor=alone.actor)
+        assert made.change is None and made.line.startswith("endpoint fi-out: added")
+        first = {"email": "first@ee.example", "name": "First", "role": "coordinator"}
+        assert service.ask(tx, Kind.ACCOUNT, first, actor=alone.actor).change is None
+        second = {"email": "second@ee.example", "name": "Second", "role": "release-authority"}
+        assert service.ask(tx, Kind.ACCOUNT, second, actor=alone.actor).change is not None
+        accounts.suspend_user(tx, accounts.user_by_email(tx, "first@ee.example").id, actor=alone.actor, reason="x")
+        assert service.two_persons(tx, Kind.ACCOUNT), "stopping the only other person opens nothing"
+
+
+def test_a_reset_factor_ends_everything_and_bars_approving_for_a_day(pair: Pair) -> None:
+    release = person(pair.store, "release-authority")
+    with pair.store.unit_of_work() as tx:
+        token = accounts.create_token(tx, release.user_id, name="t", scopes=["read"], actor="cli:test")
+        with pytest.raises(Refused):
+            staff.make_link(tx, release.user_id, actor="cli:test")
+        change = service.ask(tx, Kind.FACTOR_RESET, {"user": release.user_id}, actor=pair.administrator.actor).change
+        assert change is not None
+    with pair.store.unit_of_work() as tx, pytest.raises(Refused, match="your own account"):
+        service.accept(tx, change.id, principal=release)
+    with pair.store.unit_of_work() as tx:
+        service.accept(tx, change.id, principal=pair.coordinator)
+    with pair.store.unit_of_work() as tx:
+        user = tx.get_one(User, release.user_id)
+        assert user.enrolled_at is None and accounts.token_principal(tx, token) is None
+        assert staff.make_link(tx, release.user_id, actor="cli:test")
+        with pytest.raises(Refused, match="24 hours"):
+            service.accept(tx, _another(tx, pair), principal=release)
+        staff.check_may_approve(tx, release.user_id, now=clock.now() + timedelta(hours=24, seconds=1))
+
+
+def _another(tx: Session, pair: Pair) -> int:
+    return ask_for_endpoint_in(tx, pair, generate_secret())
