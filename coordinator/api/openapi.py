@@ -36,7 +36,10 @@ _WEBHOOK = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """What a route takes and gives beside what its address says. `query`: names of query arguments."""
+    """What a route takes and gives beside what its address says. `query`: names of query arguments.
+
+    `foreign`: media types it takes as well, whose shape is another standard's.
+    """
 
     body: type[Schema] | None = None
     answer: type[Schema] | None = None
@@ -44,10 +47,11 @@ class Operation:
     query: tuple[str, ...] = ()
     if_match: bool = False
     media_types: tuple[str, ...] = ("application/json",)
+    foreign: tuple[str, ...] = ()
 
 
 _PAGED = ("limit", "cursor")
-_REPORT = Operation(body=ReportSchema, answer=shapes.AcceptedSchema, status=202, media_types=tuple(READERS))
+_REPORT = Operation(body=ReportSchema, answer=shapes.AcceptedSchema, status=202, foreign=tuple(READERS)[1:])
 
 OPERATIONS: dict[str, Operation] = {
     "intake.receive": _REPORT,
@@ -126,7 +130,8 @@ def _add(spec: APISpec, rule: Rule, operation: Operation) -> None:
     if kind == "needs":
         described["description"] = f"Needs the right `{what.value}`."
     if operation.body:
-        content = {media: {"schema": operation.body} for media in operation.media_types}
+        content: dict[str, Any] = {media: {"schema": operation.body} for media in operation.media_types}
+        content |= {media: {"schema": {"type": "object"}} for media in operation.foreign}
         described["requestBody"] = {"required": True, "content": content}
     elif "PUT" in (rule.methods or ()):
         binary = {"schema": {"type": "string", "format": "binary"}}
