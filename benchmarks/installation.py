@@ -37,7 +37,9 @@ class Installation:
         self._before = {name: value for name, value in os.environ.items() if name.startswith("COORDINATOR_")}
         self._set({
             "COORDINATOR_DATA_DIR": str(folder), "COORDINATOR_OUTBOUND_ALLOW_PRIVATE": "yes",
-            "COORDINATOR_LOG_LEVEL": "WARNING", **({"COORDINATOR_DATABASE_URL": database_url} if database_url else {}),
+            "COORDINATOR_LOG_LEVEL": "WARNING",
+            "COORDINATOR_FLOOD_LIMIT": "1000000",  # counted, never reached
+            **({"COORDINATOR_DATABASE_URL": database_url} if database_url else {}),
             **env,
         })  # fmt: skip
         if database_url:

@@ -32,6 +32,7 @@ class Settings:
     outbound_allow_private: bool = False
     max_body_bytes: int = MIB
     max_attachment_bytes: int = 25 * MIB
+    flood_limit: int = 60
     checkpoint_sink: str = ""
     metrics_token: str = field(default="", repr=False)
     log_level: str = "INFO"
@@ -71,6 +72,7 @@ def load(environ: Mapping[str, str] | None = None, *, data_dir: str | Path | Non
         outbound_allow_private=_flag(env, "OUTBOUND_ALLOW_PRIVATE"),
         max_body_bytes=_number(env, "MAX_BODY_BYTES", MIB),
         max_attachment_bytes=_number(env, "MAX_ATTACHMENT_BYTES", 25 * MIB),
+        flood_limit=_number(env, "FLOOD_LIMIT", 60),
         checkpoint_sink=_read(env, "CHECKPOINT_SINK"),
         metrics_token=_read(env, "METRICS_TOKEN"),
         log_level=(_read(env, "LOG_LEVEL") or "INFO").upper(),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Role, scopes_allowed
 from coordinator.accounts.service import create_token, create_user
+from coordinator.partners.exercises import put_exercise
 from coordinator.partners.models import Endpoint, EndpointKey, Organisation, Setting
 from coordinator.partners.signing import generate_secret, signed_headers
 from coordinator.store import Store
@@ -131,3 +133,17 @@ class PartnerSystem:
         return self.client.put(
             f"/api/v1/intake/{self.world.endpoint}/attachments/{sha256}", data=body, headers=headers
         )
+
+
+def running_exercise(tx: Session, code: str = "EX-1", *organisations: str) -> None:
+    """An exercise that began an hour ago, with these organisations (the partner where none is named)."""
+    now = clock.now()
+    put_exercise(tx, {
+        "code": code, "title": f"Exercise {code}", "starts_at": now - timedelta(hours=1),
+        "ends_at": now + timedelta(hours=8), "organisations": list(organisations) or [PARTNER],
+    }, actor="cli:test")  # fmt: skip
+
+
+def at_endpoint(client: Any, world: World, slug: str, secret: str) -> PartnerSystem:
+    """The partner's system at another endpoint of its own."""
+    return PartnerSystem(client, replace(world, endpoint=slug, secret=secret))

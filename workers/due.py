@@ -19,14 +19,23 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.models import SignInLink, UserSession
 from coordinator.changes import service as changes
-from coordinator.incidents.models import Draft, Report, ReportBody
+from coordinator.incidents.models import Draft, Flood, Report, ReportBody
+from coordinator.partners.models import Endpoint
+from coordinator.partners.queries import duty_role
 from coordinator.runs.models import Timer
 from coordinator.store import Store
 from coordinator.tasks import reminders
+from coordinator.tasks.service import cancel_task, open_task
 from coordinator.timeline import verify
 from coordinator.timeline.models import Heartbeat, Pending
 from workers.heartbeat import beat as write_beat
 
+FLOOD_DUE = timedelta(hours=1)
+FLOOD_WORDS = (
+    "More new incidents than usual come from the endpoint {endpoint}. What came over the limit is kept and was "
+    "answered; nothing follows from it by itself. Open the flood: open single reports as incidents, or refuse the "
+    "rest. If the partner's system is compromised, revoke its key now."
+)
 SWEEPER, CLOCK, ROWS = "sweeper", "clock", "rows"
 RECORDED_STEP = 5.0  # seconds by which the clock may jump or differ before it is put on record
 STUCK = timedelta(minutes=5)
@@ -60,6 +69,26 @@ def read_report_again(tx: Session, report_id: int) -> None:
     disposition = tx.execute(select(Report.disposition).where(Report.id == report_id)).scalar_one_or_none()
     if disposition == "received":
         intake.read_report(tx, report_id)
+
+
+def flood_began(tx: Session, flood_id: int) -> None:
+    """One task for all of a flood, and with it one notice to the duty role."""
+    flood = tx.get_one(Flood, flood_id, with_for_update=True)
+    if flood.over_at is not None:
+        return
+    endpoint = tx.get_one(Endpoint, flood.endpoint_id)
+    flood.task_id = open_task(
+        tx, title="Many reports at once from one endpoint: look through them", role=duty_role(tx),
+        fallback_role="coordinator", created_by="system", due_at=clock.now() + FLOOD_DUE, priority=90,
+        instructions=FLOOD_WORDS.format(endpoint=endpoint.slug), exercise=flood.exercise,
+    ).id  # fmt: skip
+
+
+def flood_over(tx: Session, flood_id: int) -> None:
+    """Everything of it was handled: its task has nothing left to ask."""
+    flood = tx.get_one(Flood, flood_id)
+    if flood.task_id is not None:
+        cancel_task(tx, flood.task_id, reason="Every report of the flood was handled.", actor="system")
 
 
 # ---------------------------------------------------------------- periodic work

@@ -57,6 +57,9 @@ TELL_INCIDENT = _job("tell-incident", "workers.tell:incident_opened", queue=ALER
 TELL_TASK = _job("tell-task", "workers.tell:task_opened", queue=ALERTS)
 TELL_CLEARANCE = _job("tell-clearance", "workers.tell:clearance_wanted", queue=ALERTS)
 TELL_QUARANTINE = _job("tell-quarantine", "workers.tell:report_quarantined", queue=ALERTS)
+TELL_QUARANTINE_DUE = _job("tell-quarantine-due", "workers.tell:quarantine_due", queue=ALERTS)
+FLOOD_BEGAN = _job("flood-began", "workers.due:flood_began")
+FLOOD_OVER = _job("flood-over", "workers.due:flood_over")
 TELL_ALERT_FAILED = _job("tell-alert-failed", "workers.tell:alert_failed", queue=ALERTS)
 TELL_LIFE = _job("tell-life-at-risk", "workers.tell:life_at_risk", queue=ALERTS)
 TELL_REMINDED = _job("tell-task-reminded", "workers.tell:task_reminded", queue=ALERTS)
@@ -75,6 +78,9 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "report.accepted": (SEND_RECEIPT,),
     "report.updated": (REPORT_UPDATED,),
     "report.quarantined": (TELL_QUARANTINE,),
+    "quarantine.due": (TELL_QUARANTINE_DUE,),
+    "flood.began": (FLOOD_BEGAN,),
+    "flood.over": (FLOOD_OVER,),
     "incident.opened": (START_INTERNAL, TELL_INCIDENT),
     "incident.life-at-risk": (TELL_LIFE,),
     "incident.reported": (STATUS_CHANGED,),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert
-from coordinator.incidents.models import Incident
+from coordinator.incidents import quarantine
+from coordinator.incidents.models import Flood, Incident
 from coordinator.partners.queries import duty_role
 from coordinator.runs.models import Run
 from coordinator.tasks import rules
@@ -26,11 +28,28 @@ def life_at_risk(tx: Session, incident_id: int) -> None:
 
 
 def report_quarantined(tx: Session, report_id: int) -> None:
-    alerts.tell_own(tx, key="quarantine", role=duty_role(tx))
+    """Once an hour for each endpoint and kind of notice: a partner's fault must not become a flood of mail."""
+    row = quarantine.to_tell(tx, report_id)
+    if row is not None:
+        key = "life-at-risk" if row.urgent else "possibly-real" if row.possibly_real else "quarantine"
+        alerts.tell_own(tx, key=key, role=duty_role(tx))
+
+
+def quarantine_due(tx: Session, report_id: int) -> None:
+    """Nobody decided in time: whoever has it, else the duty role, and a coordinator."""
+    row = quarantine.note_overdue(tx, report_id)
+    if row is None:
+        return
+    if row.owner_id is not None:
+        alerts.tell_own(tx, key="quarantine-overdue", user_id=row.owner_id)
+    else:
+        alerts.tell_own(tx, key="quarantine-overdue", role=duty_role(tx))
+    alerts.tell_own(tx, key="quarantine-overdue", role=COORDINATOR, exclude=(row.owner_id or 0,))
 
 
 def task_opened(tx: Session, task_id: int) -> None:
-    _tell_of_task(tx, task_id, "task")
+    flooded = tx.execute(select(Flood.id).where(Flood.task_id == task_id)).first() is not None
+    _tell_of_task(tx, task_id, "flood" if flooded else "task")
 
 
 def task_reminded(tx: Session, task_id: int) -> None:

@@ -92,6 +92,11 @@ OWN_NOTICES = {
     "withheld": ("An alert was withheld", "An alert was held back when it was about to be sent{reference}."),
     "unanswered": ("An alert is unanswered", "A partner has not answered an alert{reference}."),
     "quarantine": ("A report is in quarantine", "A report was put into quarantine and waits for a decision."),
+    "quarantine-overdue": ("Quarantine is overdue", "A report in quarantine still waits for a decision."),
+    "possibly-real": (
+        "A report called an exercise may be real",
+        "A report came as an exercise, and that does not fit what we know. Please look now.",
+    ),
     "endpoint-disabled": ("A partner's endpoint was disabled", "A partner's system answered that it is gone."),
     "run-stopped": ("A playbook needs you", "A playbook run has stopped and needs a decision{reference}."),
     "job-dead": ("A job was given up", "Something failed again and again and waits for a person to send it again."),
@@ -114,7 +119,9 @@ OWN_NOTICES = {
         "Somebody made a one-time link that opens your account. If you did not ask for it, tell your duty officer at"
         " once.",
     ),
-    "flood": ("Many reports at once", "Reports arrive faster than they are handled; they are grouped."),
+    "flood": (
+        "Many reports at once", "One partner's system sends more than usual: what is over the limit waits as one task.",
+    ),
 }
 
 

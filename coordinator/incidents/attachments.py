@@ -63,6 +63,22 @@ def store_for_report(tx: Session, report_id: int, *, body: bytes, actor: str) ->
     return found
 
 
+def adopt(tx: Session, report_id: int, incident: Incident, *, actor: str) -> None:
+    """A report came out of quarantine: its files belong to the incident now, and those that arrived are items of it."""
+    query = select(Attachment).where(Attachment.report_id == report_id, Attachment.incident_id.is_(None))
+    for attachment in tx.execute(query.order_by(Attachment.id)).scalars().all():
+        attachment.incident_id = incident.id
+        if attachment.state == "stored":
+            attachment.item_version_id = _as_item(tx, attachment, incident, author=actor)
+
+
+def copy_stored(tx: Session, report_id: int, *, to: int, actor: str) -> None:
+    """Keep the files that arrived for one report for another one that announces the same."""
+    query = select(Attachment).where(Attachment.report_id == report_id, Attachment.state == "stored")
+    for attachment in tx.execute(query.order_by(Attachment.id)).scalars().all():
+        store_for_report(tx, to, body=b"".join(_parts(tx, attachment)), actor=actor)
+
+
 def attachments_of(tx: Session, incident_id: int) -> list[dict[str, Any]]:
     """The files of an incident, awaited ones too: {id, name, media_type, seems, sha256, size, state, stored_at}."""
     query = select(Attachment).where(Attachment.incident_id == incident_id).order_by(Attachment.id)

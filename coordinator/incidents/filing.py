@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.models import User
-from coordinator.incidents import rules, statements
+from coordinator.db import insert_or_ignore
+from coordinator.incidents import flood, rules, setting_aside, statements
 from coordinator.incidents.changes import close_off
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound, incident_values, items_of
@@ -29,6 +30,7 @@ from coordinator.incidents.models import (
 from coordinator.incidents.receipts import note_receipt
 from coordinator.incidents.references import new_partner_reference, partner_reference, reference_of
 from coordinator.markings import Marking, combine, parse_tlp
+from coordinator.partners.exercises import is_running, takes_part
 from coordinator.partners.models import Endpoint, Organisation
 from coordinator.timeline import Event
 
@@ -59,8 +61,13 @@ class _Opened:
     created_at: datetime
 
 
-def file_report(tx: Session, inbound: Inbound, received: Received, *, released: bool = False) -> Filed:
-    """Give the report its place and say so on record. `released`: a person let it out of quarantine."""
+def file_report(
+    tx: Session, inbound: Inbound, received: Received, *, released: bool = False, to: int | None = None
+) -> Filed:
+    """Give the report its place and say so on record.
+
+    `released`: a person let it out of quarantine; `to`: and chose the incident it belongs to.
+    """
     said = {
         "format": received.format, "tlp": received.report.get("tlp"), "flags": received.report.get("flags", []),
         "external_id": received.report.get("external_id"),
@@ -68,6 +75,7 @@ def file_report(tx: Session, inbound: Inbound, received: Received, *, released: 
     if received.kind == "ping":
         return Filed(disposition="accepted", reason="ping", **said)
     inbound, same, known = _look_around(tx, inbound, received)
+    same, known = (None, to) if to is not None else (same, known)
     originator, reason = _originator(tx, inbound, received)
     reason = _odd(tx, inbound, received) or reason
     if same is not None:
@@ -81,6 +89,8 @@ def file_report(tx: Session, inbound: Inbound, received: Received, *, released: 
     if received.kind in ("closure", "recall") and not released:
         reason = _quarantine(tx, inbound, received, "nothing-to-attach")
         return Filed(disposition="quarantined", reason=reason, **said)
+    if not released and inbound.endpoint_id is not None and flood.over(tx, {inbound.endpoint_id: 1}):
+        return Filed(disposition="quarantined", reason=_quarantine(tx, inbound, received, flood.REASON), **said)
     return Filed(disposition="accepted", **said, **_open(tx, inbound, received, originator))
 
 
@@ -94,8 +104,8 @@ def _odd(tx: Session, inbound: Inbound, received: Received) -> str:
     """
     if not inbound.active:
         return "sender-inactive"
-    if received.report.get("exercise", "") != inbound.exercise:
-        return "exercise-mismatch"
+    if strange := _strange_exercise(tx, inbound, received.report.get("exercise", "")):
+        return strange
     if received.source and inbound.endpoint_id is not None:
         if not inbound.source:
             tx.execute(update(Endpoint).where(Endpoint.id == inbound.endpoint_id, Endpoint.source == "").values(
@@ -103,6 +113,14 @@ def _odd(tx: Session, inbound: Inbound, received: Received) -> str:
         elif inbound.source != received.source:
             return "source-mismatch"
     return ""
+
+
+def _strange_exercise(tx: Session, inbound: Inbound, said: str) -> str:
+    """Why what a report says of an exercise cannot stand, or "". It may then be meant for real."""
+    if said and not takes_part(tx, said, inbound.organisation_id, at=inbound.received_at):
+        running = is_running(tx, said, at=inbound.received_at)
+        return setting_aside.EXERCISE_UNKNOWN if not running else setting_aside.EXERCISE_NOT_ENROLLED
+    return setting_aside.EXERCISE_MISMATCH if said != inbound.exercise else ""
 
 
 def _originator(tx: Session, inbound: Inbound, received: Received) -> tuple[int | None, str]:
@@ -150,12 +168,7 @@ def _one_at_a_time(tx: Session, inbound: Inbound, external_id: str | None) -> No
 
 def _quarantine(tx: Session, inbound: Inbound, received: Received, reason: str) -> str:
     _announce(tx, inbound, received, incident_id=None, data_key_id=inbound.data_key_id)
-    timeline.append(
-        tx, "report.quarantined", "A report was set aside: a person must look at it.", actor=inbound.actor,
-        values={"report": inbound.public_id, "reason": reason}, about=("report", inbound.id), exercise=inbound.exercise,
-    )  # fmt: skip
-    timeline.pending(tx, "report.quarantined", inbound.id, exercise=inbound.exercise)
-    return reason
+    return setting_aside.set_aside(tx, inbound, received, reason)
 
 
 def _duplicate(tx: Session, inbound: Inbound, same: int) -> dict[str, Any]:
@@ -280,10 +293,10 @@ def surviving(tx: Session, incident_id: int) -> Incident:
 def _announce(
     tx: Session, inbound: Inbound, received: Received, *, incident_id: int | None, data_key_id: int
 ) -> None:
-    """A row for each announced file, so that what is missing shows as awaited."""
+    """A row for each announced file, so that what is missing shows as awaited. One that was in quarantine has them."""
     files = received.report.get("attachments")
     if files:
-        tx.execute(insert(Attachment), [
+        tx.execute(insert_or_ignore(tx, Attachment), [
             {"incident_id": incident_id, "report_id": inbound.id, "name": one["name"], "media_type": one["media_type"],
              "sha256": one["sha256"], "size": one["size"], "data_key_id": data_key_id, "exercise": inbound.exercise}
             for one in files

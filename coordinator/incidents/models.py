@@ -16,7 +16,9 @@ from coordinator.partners import models as _partners  # noqa: F401  the tables i
 class Report(Exercised, Base):
     """One inbound report, kept as it came. `message_id` is the webhook-id or the Idempotency-Key.
 
-    `disposition`: received (raw bytes are safe, not read yet) accepted update duplicate quarantined invalid refused.
+    `disposition`: received (raw bytes are safe, not read yet) accepted update duplicate quarantined invalid refused;
+    rejected (by a person) and refiled (as a real one) follow quarantined. `doubted_at`: somebody of ours doubts that
+    its sender wrote it.
     """
 
     __tablename__ = "reports"
@@ -42,6 +44,8 @@ class Report(Exercised, Base):
     faults: Mapped[list[Any] | None] = mapped_column(Json)
     flags: Mapped[list[Any] | None] = mapped_column(Json)
     incident_id: Mapped[int | None]
+    doubted_at: Mapped[datetime | None]
+    doubted_by: Mapped[Code] = mapped_column(default="", server_default="")
     __table_args__ = (
         whole(),
         within("endpoint_id", "endpoints"),
@@ -51,6 +55,7 @@ class Report(Exercised, Base):
         Index("ix_reports_same_bytes", "organisation_id", "raw_digest"),
         Index("ix_reports_incident", "incident_id"),
         Index("ix_reports_disposition", "disposition", "id"),
+        Index("ix_reports_endpoint", "endpoint_id", "received_at"),
     )
 
 
@@ -61,6 +66,53 @@ class ReportBody(Base):
     report_id: Mapped[int] = mapped_column(ForeignKey("reports.id"), primary_key=True, autoincrement=False)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     erase_after: Mapped[datetime | None]
+
+
+class Flood(Exercised, Base):
+    """More new incidents than are opened by themselves from one endpoint: what came over that waits as one task.
+
+    `open_slot` is the endpoint's id while it lasts, so that there is one at a time. `task_id`: given when there is one.
+    """
+
+    __tablename__ = "floods"
+    id: Mapped[Id]
+    endpoint_id: Mapped[int]
+    open_slot: Mapped[int | None] = mapped_column(unique=True)
+    began_at: Mapped[datetime]
+    over_at: Mapped[datetime | None]
+    task_id: Mapped[int | None]
+    __table_args__ = (whole(), within("endpoint_id", "endpoints"), Index("ix_floods_task", "task_id"))
+
+
+class Quarantined(Exercised, Base):
+    """A report that waits for a person. `state`: waiting, then released, attached, refused or refiled.
+
+    `urgent`: it says that people are in danger. `possibly_real`: it came as an exercise that we do not know of.
+    """
+
+    __tablename__ = "quarantine"
+    report_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason: Mapped[Code]
+    flood_id: Mapped[int | None]
+    endpoint_id: Mapped[int | None]
+    urgent: Mapped[bool] = mapped_column(Boolean, default=False)
+    possibly_real: Mapped[bool] = mapped_column(Boolean, default=False)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    since: Mapped[datetime]
+    due_at: Mapped[datetime]
+    told_at: Mapped[datetime | None]
+    overdue_told_at: Mapped[datetime | None]
+    state: Mapped[Code] = mapped_column(default="waiting")
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[Code] = mapped_column(default="")
+    __table_args__ = (
+        within("report_id", "reports"),
+        within("flood_id", "floods"),
+        within("endpoint_id", "endpoints"),
+        Index("ix_quarantine_waiting", "state", "due_at", "report_id"),
+        Index("ix_quarantine_flood", "flood_id", "state", "report_id"),
+        Index("ix_quarantine_told", "endpoint_id", "told_at"),
+    )
 
 
 class Incident(Exercised, Base):

@@ -109,3 +109,27 @@ class Channel(Exercised, Base):
     number: Mapped[str] = mapped_column(String(40), default="")
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     __table_args__ = (whole(), within("endpoint_id", "endpoints"), UniqueConstraint("contact_id", "position"))
+
+
+class Exercise(Base):
+    """An exercise we know of: only while it runs, and only from those enrolled, is its traffic taken as exercise.
+
+    `code` is what reports, endpoints and rows of a case call it. `run_by`: the actor who answers for it.
+    """
+
+    __tablename__ = "exercises"
+    id: Mapped[Id]
+    code: Mapped[Code] = mapped_column(unique=True)
+    title: Mapped[str] = mapped_column(Text)
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    run_by: Mapped[Code]
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class ExerciseMember(Base):
+    """An organisation that takes part in an exercise."""
+
+    __tablename__ = "exercise_members"
+    exercise_id: Mapped[int] = mapped_column(ForeignKey("exercises.id"), primary_key=True, autoincrement=False)
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"), primary_key=True, autoincrement=False)

@@ -43,6 +43,7 @@ class Installation:
             "COORDINATOR_DATA_DIR": str(folder),
             "COORDINATOR_OUTBOUND_ALLOW_PRIVATE": "yes",
             "COORDINATOR_LOG_LEVEL": "ERROR",
+            "COORDINATOR_FLOOD_LIMIT": "0",
             "COORDINATOR_SMTP_URL": mail,
             "COORDINATOR_MAIL_FROM": "desk@ee.example",
             **{f"COORDINATOR_{name.upper()}": value for name, value in more.items()},

@@ -52,7 +52,7 @@ class Machines:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("COORDINATOR_")}
         own = local_environment(self.services[service], self._secrets)
         places = {"COORDINATOR_DATA_DIR": str(self._folder / "data"), "PYTHONPATH": str(ROOT)}
-        return {**plain, **own, **places, "COORDINATOR_LOG_LEVEL": "ERROR"}
+        return {**plain, **own, **places, "COORDINATOR_LOG_LEVEL": "ERROR", "COORDINATOR_FLOOD_LIMIT": "0"}
 
     def run(self, service: str, *words: str) -> str:
         """The command of a service that ends by itself, or another one in its place; its output."""

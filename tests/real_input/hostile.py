@@ -38,7 +38,7 @@ def main() -> int:
     said = parser.parse_args()
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="coordinator-hostile-") as home:
-        settings = config.load({"COORDINATOR_LOG_LEVEL": "CRITICAL"}, data_dir=home)
+        settings = config.load({"COORDINATOR_LOG_LEVEL": "CRITICAL", "COORDINATOR_FLOOD_LIMIT": "0"}, data_dir=home)
         migrations.upgrade(settings)
         store = Store(settings)
         doors = Doors(store, small_world(store))

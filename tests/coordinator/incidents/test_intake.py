@@ -18,7 +18,7 @@ from coordinator.partners.models import Endpoint, Organisation
 from coordinator.partners.queries import intake_endpoint
 from coordinator.timeline import queries as record
 from coordinator.timeline.models import DataKey, Pending
-from tests.factories import PartnerSystem, inbound_endpoint, native, person
+from tests.factories import PartnerSystem, at_endpoint, inbound_endpoint, native, person, running_exercise
 
 
 def count(store, model, *where):
@@ -176,7 +176,7 @@ def test_a_red_update_closes_the_incident_off(store, partner):
 def test_another_organisations_external_id_is_another_incident(store, client, partner, world):
     with store.unit_of_work() as tx:
         _, secret = inbound_endpoint(tx, world.other_id, "lv-in")
-    other = PartnerSystem(client, type(world)(**{**vars(world), "secret": secret, "endpoint": "lv-in"}))
+    other = at_endpoint(client, world, "lv-in", secret)
     first = partner.post(native(external_id="X-1")).get_json()
     second = other.post(native(external_id="X-1")).get_json()
     assert (second["disposition"], count(store, Incident)) == ("accepted", 2)
@@ -231,7 +231,7 @@ def test_an_update_flagged_life_at_risk_calls_a_person_too(store, partner):
 
 
 @pytest.mark.parametrize("fields, reason", [
-    ({"exercise": "LOCKED-SHIELDS"}, "exercise-mismatch"),
+    ({"exercise": "LOCKED-SHIELDS"}, "exercise-unknown"),
     ({"originator": "NOBODY-KNOWN"}, "originator-unknown"),
     ({"originator": "EE-MFA"}, "originator-is-us"),
 ])  # fmt: skip
@@ -242,14 +242,15 @@ def test_odd_claims_are_set_aside_for_a_person(store, partner, fields, reason):
         report = tx.execute(select(Report)).scalar_one()
         assert (report.disposition, report.reason) == ("quarantined", reason)
         assert {(row.kind, row.object_id) for row in tx.execute(select(Pending)).scalars()} == {
-            ("report.quarantined", report.id)}  # fmt: skip
+            ("report.quarantined", report.id), ("quarantine.due", report.id)}  # fmt: skip
     assert count(store, Incident) == 0
 
 
 def test_an_unlabelled_report_at_an_exercise_endpoint_may_be_real(store, client, world):
     with store.unit_of_work() as tx:
         _, secret = inbound_endpoint(tx, world.partner_id, "fi-ex", exercise="EX-1")
-    system = PartnerSystem(client, type(world)(**{**vars(world), "secret": secret, "endpoint": "fi-ex"}))
+        running_exercise(tx, "EX-1")
+    system = at_endpoint(client, world, "fi-ex", secret)
     assert system.post(native()).get_json()["disposition"] == "quarantined"
     assert system.post(native(exercise="EX-1", title="Drill")).get_json()["disposition"] == "accepted"
     with store.read() as tx:
