@@ -24,6 +24,7 @@ from coordinator.accounts import service as accounts
 from coordinator.accounts import sessions
 from coordinator.app import create_app
 from coordinator.incidents.models import Incident, IncidentMember, ItemVersion
+from coordinator.incidents.words import searchable
 from coordinator.partners.models import Organisation
 from coordinator.store import Store
 from coordinator.tasks.models import Task
@@ -150,7 +151,7 @@ def _incident(
     changed = created + timedelta(minutes=chance.randint(0, 60 * 24 * 30))
     return {
         "id": number, "title": "" if restricted else title,
-        "search_text": "" if restricted else f"{title}\n{said['external_id']}\n{said['description']}".casefold(),
+        "search_text": "" if restricted else searchable(title, said["external_id"], said["description"]),
         "status": chance.choices(list(SPREAD), list(SPREAD.values()))[0], "tlp": "RED" if restricted else said["tlp"],
         "classification": said["classification"], "marking": {"tlp": said["tlp"]}, "severity": said["severity"],
         "owner_id": chance.choice([None, *users]), "sectors": said["sectors"], "source_id": sender,

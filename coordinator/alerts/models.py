@@ -59,6 +59,7 @@ class Alert(Exercised, Base):
         UniqueConstraint("release_id", "recipient"),
         Index("ix_alerts_incident", "incident_id", "id"),
         Index("ix_alerts_state", "state", "id"),
+        Index("ix_alerts_unanswered", "ack", "state", "id"),
     )
 
 

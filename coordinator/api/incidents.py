@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
-from coordinator import clock
+from coordinator import vocabulary
 from coordinator.accounts.rules import Right
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import (
@@ -39,16 +39,15 @@ MOST = 1000
 @needs(Right.READ_INCIDENTS)
 def listed() -> Response:
     """Incidents this person may know of, last changed first."""
-    limit = page_limit()
-    before = _seen_last()
+    statuses = _statuses()
+    filters = board.Filters(
+        statuses=tuple(statuses), every_status=not statuses, severities=tuple(_severities()),
+        state=_code("state", vocabulary.COUNTRIES), sector=_code("sector", vocabulary.SECTORS),
+        updated_since=instant_argument("updated_since"), q=text_argument("q"), exercise=text_argument("exercise"),
+    )  # fmt: skip
+    cursor, limit = request.args.get("cursor", ""), page_limit()
     with store().read() as tx:
-        rows = queries.find_incidents(
-            tx, principal=principal(), statuses=_statuses(), severities=_severities(), before=before, limit=limit + 1,
-            updated_since=instant_argument("updated_since"), q=text_argument("q"), exercise=text_argument("exercise"),
-        )  # fmt: skip
-        page = rows[:limit]
-        more = to_cursor(clock.rfc3339(page[-1].updated_at), page[-1].id) if len(rows) > limit else None
-        return answer({"items": board.described(tx, page), "next": more})
+        return answer(board.board(tx, principal=principal(), filters=filters, cursor=cursor, limit=limit))
 
 
 @routes.get("/incidents/<reference>")
@@ -142,11 +141,8 @@ def _severities() -> list[int]:
     return [int(level) for level in asked]
 
 
-def _seen_last() -> Any:
-    parts = from_cursor(request.args.get("cursor", ""), str, int)
-    if parts is None:
-        return None
-    try:
-        return clock.parse(parts[0]), parts[1]
-    except ValueError:
-        raise Invalid([Fault("/cursor", "Use the cursor of the answer before, or leave it out.")]) from None
+def _code(name: str, known: vocabulary.Vocabulary[str]) -> str:
+    asked = text_argument(name)
+    if asked and asked not in known:
+        raise Invalid([Fault(f"/{name}", "Send one code of the list in the documentation, or leave it out.")])
+    return asked

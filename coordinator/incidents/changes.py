@@ -17,7 +17,7 @@ from coordinator import clock
 from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.errors import Fault, Invalid, Refused
-from coordinator.incidents import rules
+from coordinator.incidents import rules, words
 from coordinator.incidents.items import newest_version, write_item
 from coordinator.incidents.models import Incident, IncidentMember, ItemVersion
 from coordinator.incidents.queries import title_of
@@ -152,6 +152,6 @@ def _change_title(tx: Session, incident: Incident, title: str, *, principal: Pri
         author=principal.actor, incident=incident, item=item,
     )  # fmt: skip
     if not incident.restricted:
-        incident.search_text = f"{title}\n{incident.search_text.partition(chr(10))[2]}".casefold()
+        incident.search_text = words.with_title(incident.search_text, title)
         incident.title = title
     return {"title": ["", ""]}

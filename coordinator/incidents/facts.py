@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from coordinator import clock
-from coordinator.incidents import rules
+from coordinator.incidents import rules, words
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.items import NewItem, marking_of_report
 from coordinator.markings import Tlp, parse_tlp
@@ -75,7 +75,7 @@ def incident_values(
 def _searchable(report: dict[str, Any]) -> str:
     """What search may find in the open: the body of AMBER and stricter stays sealed."""
     open_text = report.get("description", "") if parse_tlp(report["tlp"]) <= Tlp.GREEN else ""
-    return "\n".join(part for part in (report["title"], report.get("external_id", ""), open_text) if part).casefold()
+    return words.searchable(report["title"], report.get("external_id", ""), open_text)
 
 
 def items_of(inbound: Inbound, received: Received, originator: int | None) -> list[NewItem]:

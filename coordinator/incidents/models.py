@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    literal_column,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.accounts import models as _accounts  # noqa: F401  the tables its keys point to
@@ -125,7 +136,7 @@ class Incident(Exercised, Base):
     __tablename__ = "incidents"
     id: Mapped[Id]
     title: Mapped[str] = mapped_column(Text, default="")
-    search_text: Mapped[str] = mapped_column(Text, default="")
+    search_text: Mapped[str] = mapped_column(Text, default="")  # as words.searchable folds it
     status: Mapped[Code] = mapped_column(default="reported")
     determination: Mapped[Code] = mapped_column(default="suspected")
     classification: Mapped[Code] = mapped_column(default="undetermined")
@@ -172,9 +183,17 @@ class Incident(Exercised, Base):
         within("parent_id", "incidents"),
         Index("ix_incidents_updated", "exercise", "updated_at", "id"),
         Index("ix_incidents_status", "exercise", "status", "updated_at", "id"),
-        Index("ix_incidents_severity", "exercise", "severity", "updated_at", "id"),
-        Index("ix_incidents_owner", "owner_id", "status"),
+        Index("ix_incidents_severity", "exercise", "status", "severity", "updated_at", "id"),
+        Index("ix_incidents_owner", "exercise", "owner_id", "status", "updated_at", "id"),
     )
+
+
+#: The words of an incident as PostgreSQL indexes them. On SQLite triggers keep them in the table `incident_words`.
+_incidents = Incident.__table__.c
+WORDS: ColumnElement[Any] = func.to_tsvector(literal_column("'simple'::regconfig"), _incidents.search_text)
+Index(
+    "ix_incidents_words", WORDS, _incidents.states_affected, _incidents.sectors, postgresql_using="gin"
+).ddl_if(dialect="postgresql")  # fmt: skip
 
 
 class IncidentMember(Base):
@@ -268,6 +287,7 @@ class ExternalReference(Exercised, Base):
     __table_args__ = (
         within("incident_id", "incidents"),
         UniqueConstraint("organisation_id", "external_id", "exercise"),
+        Index("ix_external_references_external_id", "external_id"),
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
@@ -178,44 +178,6 @@ def facts(tx: Session, incident: Incident) -> dict[str, Any]:
     }  # fmt: skip
     known |= {name: clock.rfc3339(value) for name in INSTANTS if (value := getattr(incident, name)) is not None}
     return known
-
-
-def find_incidents(
-    tx: Session,
-    *,
-    principal: Principal,
-    statuses: list[str] | None = None,
-    severities: list[int] | None = None,
-    updated_since: datetime | None = None,
-    q: str = "",
-    exercise: str = "",
-    before: tuple[datetime, int] | None = None,
-    limit: int = 50,
-) -> list[Incident]:
-    """Incidents this person may know of, last updated first. `before`: (updated_at, id) of the last one seen.
-
-    `q`: words that all occur in title, reference or open text. Restricted ones are not searched: their text is sealed.
-    """
-    query = select(Incident).where(Incident.exercise == exercise, visible(principal))
-    if statuses:
-        query = query.where(Incident.status.in_(statuses))
-    if severities:
-        query = query.where(Incident.severity.in_(severities))
-    if updated_since is not None:
-        query = query.where(Incident.updated_at >= updated_since)
-    for word in q.casefold().split()[:10]:
-        query = query.where(_matches(word))
-    if before is not None:
-        at, last = before
-        query = query.where(or_(Incident.updated_at < at, and_(Incident.updated_at == at, Incident.id < last)))
-    query = query.order_by(Incident.updated_at.desc(), Incident.id.desc()).limit(limit)
-    return list(tx.execute(query).scalars())
-
-
-def _matches(word: str) -> ColumnElement[bool]:
-    incident_id = parse_reference(word)
-    text = Incident.search_text.contains(word, autoescape=True)
-    return or_(text, Incident.id == incident_id) if incident_id else text
 
 
 def _text(tx: Session, version: ItemVersion) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, cast, exists, func, literal, select, tuple_, union_all
+from sqlalchemy import Select, exists, func, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from coordinator import clock
@@ -18,10 +18,11 @@ from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.alerts.models import Alert
 from coordinator.errors import Fault, Invalid
+from coordinator.incidents.finding import Wanted, find_incidents, named_incidents
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import visible
-from coordinator.incidents.references import parse_reference, reference_of
+from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import OPEN_STATUSES, Status
 from coordinator.sharing.models import Release
 from coordinator.status.paging import bounded, from_cursor, to_cursor
@@ -38,17 +39,19 @@ UNANSWERED = ("queued", "handed-over", "delivered")
 READINGS = ("incident.read", "attachment.read", "timeline.read")
 #: Counts stop here: the page then says "200+".
 MOST = 200
+MOST_SEVERE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
     """What the board is asked for. Empty means any; `statuses` empty means the open ones, `exercise` "" the real ones.
 
-    `owner`: a user's id, or 0 for "nobody yet". `severity` is the least level.
+    `owner`: a user's id, or 0 for "nobody yet". `severity` is the least level, `severities` are the very ones.
     """
 
     statuses: tuple[str, ...] = ()
     severity: int | None = None
+    severities: tuple[int, ...] = ()
     owner: int | None = None
     state: str = ""
     sector: str = ""
@@ -57,18 +60,31 @@ class Filters:
     exercise: str = ""
     every_status: bool = False
 
+    def wanted(self) -> Wanted:
+        """The same for finding."""
+        levels = self.severities if self.severity is None else tuple(range(self.severity, MOST_SEVERE + 1))
+        return Wanted(
+            statuses=() if self.every_status else self.statuses or OPEN, severities=levels, owner=self.owner,
+            state=self.state, sector=self.sector, q=self.q, updated_since=self.updated_since, exercise=self.exercise,
+        )  # fmt: skip
+
 
 def board(
     tx: Session, *, principal: Principal, filters: Filters | None = None, cursor: str = "", limit: int = 50
 ) -> dict[str, Any]:
-    """{"items": [incident…], "next": cursor or None}, last changed first. Raises Invalid for a foreign cursor."""
+    """{"items": [incident…], "next": cursor or None}, last changed first. Raises Invalid for a foreign cursor.
+
+    An incident whose reference is searched for, ours or a partner's, stands first, whatever the other filters say.
+    """
     filters, limit = filters or Filters(), bounded(limit)
     after = _position(cursor)
-    rows = _rows(tx, principal, filters, after, limit + 1)
+    rows = find_incidents(tx, filters.wanted(), principal=principal, before=after, limit=limit + 1)
     page = rows[:limit]
     following = page[-1] if len(rows) > limit else None
+    named = named_incidents(tx, filters.q, principal=principal, exercise=filters.exercise)
+    first = {row.id for row in named}
     return {
-        "items": described(tx, page),
+        "items": described(tx, [*(() if after else named), *(row for row in page if row.id not in first)]),
         "next": to_cursor(clock.rfc3339(following.updated_at), following.id) if following else None,
     }
 
@@ -81,45 +97,6 @@ def _position(cursor: str) -> tuple[datetime, int] | None:
         return clock.parse(parts[0]), parts[1]
     except ValueError:
         raise Invalid([Fault("/cursor", "Use the cursor of the answer before, or leave it out.")]) from None
-
-
-def _rows(
-    tx: Session, principal: Principal, filters: Filters, after: tuple[datetime, int] | None, limit: int
-) -> list[Incident]:
-    named = parse_reference(filters.q) if filters.q else None
-    if named is not None:
-        query = select(Incident).where(Incident.id == named, visible(principal))
-        return [row for row in tx.execute(query).scalars() if reference_of(row) == filters.q.strip().upper()]
-    where = _criteria(principal, filters)
-    if after is not None:
-        where.append(tuple_(Incident.updated_at, Incident.id) < tuple_(literal(after[0]), literal(after[1])))
-    newest = (Incident.updated_at.desc(), Incident.id.desc())
-    if filters.every_status:
-        return list(tx.execute(select(Incident).where(*where).order_by(*newest).limit(limit)).scalars())
-    # One range of the (exercise, status, updated_at, id) index for each status, then a merge of a few rows.
-    parts = [
-        select(Incident.id).where(Incident.status == status, *where).order_by(*newest).limit(limit).subquery()
-        for status in filters.statuses or OPEN
-    ]
-    ids = union_all(*(select(part.c.id) for part in parts)).subquery()
-    query = select(Incident).where(Incident.id.in_(select(ids.c.id))).order_by(*newest).limit(limit)
-    return list(tx.execute(query).scalars())
-
-
-def _criteria(principal: Principal, filters: Filters) -> list[Any]:
-    where: list[Any] = [Incident.exercise == filters.exercise, visible(principal)]
-    if filters.severity is not None:
-        where.append(Incident.severity >= filters.severity)
-    if filters.owner is not None:
-        where.append(Incident.owner_id == filters.owner if filters.owner else Incident.owner_id.is_(None))
-    for column, code in ((Incident.states_affected, filters.state), (Incident.sectors, filters.sector)):
-        if code:
-            where.append(cast(column, Text).contains(f'"{code}"', autoescape=True))
-    if filters.q:
-        where.append(Incident.search_text.contains(filters.q.casefold(), autoescape=True))
-    if filters.updated_since is not None:
-        where.append(Incident.updated_at >= filters.updated_since)
-    return where
 
 
 def described(tx: Session, rows: Sequence[Incident]) -> list[dict[str, Any]]:

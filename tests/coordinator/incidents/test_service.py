@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from coordinator.errors import Invalid, NotFound, Refused, SecrecyMarkingFound, Stale
 from coordinator.incidents import queries, service
+from coordinator.incidents.finding import Wanted, find_incidents
 from coordinator.incidents.holds import lock_incident, open_holds, place_hold, settle_hold
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import Incident, ItemVersion
@@ -224,7 +225,7 @@ def test_a_changed_title_is_the_next_version_of_its_item(store, partner, tlp):
         said = tx.execute(titles).scalars()
         assert [(one.version, one.tlp, read_item(tx, one)) for one in said] == [
             (1, tlp, "Ransomware at a hospital"), (2, tlp, "Wiper at a hospital")]  # fmt: skip
-        found = queries.find_incidents(tx, principal=officer, q="wiper")
+        found = find_incidents(tx, Wanted(q="wiper"), principal=officer)
         assert len(found) == (1 if tlp == "GREEN" else 0)
 
 
@@ -236,9 +237,9 @@ def test_a_restricted_incident_is_there_for_few(store, partner, role, sees):
     partner.post(native(tlp="RED"))
     someone = person(store, role)
     with store.read() as tx:
-        found = queries.find_incidents(tx, principal=someone)
+        found = find_incidents(tx, Wanted(), principal=someone)
         assert len(found) == (1 if sees else 0)
-        assert queries.find_incidents(tx, principal=someone, q="hospital") == []
+        assert find_incidents(tx, Wanted(q="hospital"), principal=someone) == []
 
 
 def test_named_recipients_owner_and_members_see_a_restricted_incident(store, partner):
@@ -250,7 +251,7 @@ def test_named_recipients_owner_and_members_see_a_restricted_incident(store, par
     with store.unit_of_work() as tx:
         service.add_member(tx, lock_incident(tx, incident.id), member.user_id, actor="system")
     with store.read() as tx:
-        seen = {one.name: bool(queries.find_incidents(tx, principal=one)) for one in (named, owner, member, other)}
+        seen = {one.name: bool(find_incidents(tx, Wanted(), principal=one)) for one in (named, owner, member, other)}
     assert seen == {"Ulla Named": True, "Otto": True, "Mia": True, "Ole": False}
 
 
