@@ -26,10 +26,10 @@ GIN = (
     "CREATE INDEX ix_incidents_words ON incidents USING gin "
     "(to_tsvector('simple'::regconfig, search_text), states_affected, sectors)"
 )
-#: The letters of ASCII, every other letter and the colon make words: exactly what `words.searchable` parts by spaces.
+#: ASCII letters and digits, whatever is not ASCII, colon and hyphen make words: so do `words.searchable` and codes.
 FTS = (
     "CREATE VIRTUAL TABLE incident_words USING fts5 "
-    "(words, content='', detail='none', columnsize=0, tokenize=\"ascii tokenchars ':'\")"
+    "(words, content='', detail='none', columnsize=0, tokenize=\"ascii tokenchars ':-'\")"
 )
 COLUMNS = ("search_text", "states_affected", "sectors")
 
