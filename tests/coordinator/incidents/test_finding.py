@@ -172,7 +172,7 @@ def test_what_was_filed_before_the_index_is_found_and_the_way_back_works(
     partner.post(native(title="Hôpital", description="Gateway", external_id="FI-7", states_affected=["FI"]))
     officer = person(store)
     store.engine.dispose()
-    migrations.downgrade(store.settings, "0008")
+    migrations.downgrade(store.settings, "0009")
     with store.unit_of_work() as tx:
         tx.execute(update(Incident).values(search_text="hôpital\nfi-7\ngateway"))
     store.engine.dispose()

@@ -9,8 +9,8 @@ from alembic import op
 
 from coordinator.incidents.words import searchable
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 INDEXES = (
     ("ix_incidents_severity", "incidents", ("exercise", "status", "severity", "updated_at", "id")),
