@@ -14,7 +14,7 @@ from coordinator.alerts.models import Acknowledgement, Alert
 from coordinator.incidents import queries as incidents
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident, Report
-from coordinator.runs import matching
+from coordinator.runs import duplicates, matching
 from coordinator.runs import service as runs
 from coordinator.runs.models import Run, StepAttempt, Timer
 from coordinator.runs.saved import load_state
@@ -35,14 +35,19 @@ _PLAIN = frozenset({task_rules.NOTE, task_rules.RATIONALE, task_rules.REASON})
 
 
 def incident_opened(tx: Session, incident_id: int) -> None:
-    """Playbooks that tell nobody outside may start at once."""
-    matching.start_matching(tx, lock_incident(tx, incident_id), internal=True, started_by=SYSTEM, arms=ARMS)
+    """Playbooks that tell nobody outside may start at once. For a duplicate they wait until it is none."""
+    incident = lock_incident(tx, incident_id)
+    if incident.status == "duplicate":
+        return
+    matching.start_matching(tx, incident, internal=True, started_by=SYSTEM, arms=ARMS)
 
 
 def incident_active(tx: Session, incident_id: int) -> None:
     """A person accepted triage: what waited for it goes on, and the playbook that the facts choose is started. When an
     incident becomes active again, playbooks are only offered."""
     incident = lock_incident(tx, incident_id)
+    if incident.status == "duplicate":
+        return
     for run_id in _running(tx, incident_id):
         runs.release_held(tx, run_id, arms=ARMS)
     accepted = select(func.count(), func.max(Entry.id)).where(
@@ -63,10 +68,15 @@ def status_changed(tx: Session, incident_id: int) -> None:
 
 
 def incident_over(tx: Session, incident_id: int) -> None:
-    """Rejected, or a duplicate: its runs end, with their tasks, on record."""
+    """Rejected: its runs end, with their tasks, on record."""
     incident = lock_incident(tx, incident_id)
-    if incident.status in ("rejected", "duplicate"):
+    if incident.status == "rejected":
         runs.cancel_all(tx, incident_id, reason=f"The incident is {incident.status}.", arms=ARMS)
+
+
+def duplicate_settled(tx: Session, incident_id: int) -> None:
+    """Marked as a duplicate, or no longer: what is open stands still, or goes on."""
+    duplicates.settle(tx, incident_id, arms=ARMS)
 
 
 def facts_changed(tx: Session, incident_id: int) -> None:

@@ -38,6 +38,7 @@ START_INTERNAL = _job("start-internal-runs", "workers.advance:incident_opened")
 START_EXTERNAL = _job("start-external-runs", "workers.advance:incident_active")
 STATUS_CHANGED = _job("runs-status-changed", "workers.advance:status_changed")
 INCIDENT_OVER = _job("runs-incident-over", "workers.advance:incident_over")
+DUPLICATE = _job("duplicate-settled", "workers.advance:duplicate_settled")
 FACTS_CHANGED = _job("runs-facts-changed", "workers.advance:facts_changed")
 REPORT_UPDATED = _job("runs-report-updated", "workers.advance:report_updated")
 TASK_FINISHED = _job("runs-task-finished", "workers.advance:task_finished")
@@ -90,7 +91,8 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "incident.resolved": (STATUS_CHANGED,),
     "incident.closed": (CLOSURE, STATUS_CHANGED),
     "incident.rejected": (INCIDENT_OVER,),
-    "incident.duplicate": (INCIDENT_OVER,),
+    "incident.duplicate": (DUPLICATE,),
+    "incident.reinstated": (DUPLICATE, STATUS_CHANGED),
     "incident.changed": (FACTS_CHANGED,),
     "note.added": (),  # nobody is told: open pages were nudged with the commit
     "task.opened": (TELL_TASK,),

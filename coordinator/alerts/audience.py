@@ -19,6 +19,7 @@ from coordinator import clock
 from coordinator.agreements.queries import current
 from coordinator.alerts.models import Alert
 from coordinator.incidents.models import Incident
+from coordinator.incidents.queries import duplicates_of
 from coordinator.markings import Tlp, parse_tlp
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
 from coordinator.partners.queries import channels_of, contacts
@@ -137,9 +138,10 @@ def on_duty(contact: Contact, now: datetime) -> bool:
 
 
 def told_so_far(tx: Session, incident: Incident) -> list[str]:
-    """Codes of the organisations told of an incident, those that got a receipt for their report included."""
+    """Codes of the organisations told of an incident or of a duplicate of it, those that got a receipt included."""
+    incidents = [incident.id, *duplicates_of(tx, incident.id)]
     query = select(Alert.recipient).where(
-        Alert.incident_id == incident.id, Alert.organisation_id.is_not(None), Alert.state.not_in(_NOT_TOLD)
+        Alert.incident_id.in_(incidents), Alert.organisation_id.is_not(None), Alert.state.not_in(_NOT_TOLD)
     )
     return sorted(set(tx.execute(query).scalars()))
 

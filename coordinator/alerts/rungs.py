@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
+from coordinator.alerts import standstill
 from coordinator.alerts.audience import system_of, usable, ways_to
 from coordinator.alerts.ladder import Way, entry_due, next_way
 from coordinator.alerts.models import Alert, Delivery
@@ -87,7 +88,7 @@ def climb(tx: Session, alert_id: int) -> None:
     alert = locked(tx, alert_id)
     release = tx.get_one(Release, alert.release_id)
     due_at = entry_due(release.ladder, alert.ladder_step, alert.created_at)
-    if alert.state in SETTLED or due_at is None:
+    if alert.state in SETTLED or due_at is None or standstill.stands(tx, alert):
         return
     if due_at > clock.now():
         set_timer(tx, alert, release)

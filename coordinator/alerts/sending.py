@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import timeline
 from coordinator.accounts.models import User
-from coordinator.alerts import calls, ladder, rungs
+from coordinator.alerts import calls, ladder, rungs, standstill
 from coordinator.alerts.audience import usable, within
 from coordinator.alerts.letters import Event, event_for, letter_for
 from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
@@ -85,6 +85,9 @@ def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime 
     later = max(delivery.next_attempt_at or now, delivery.lease_until or now)
     if later > now:
         return later
+    if standstill.stands(tx, alert):
+        standstill.hold(tx, alert, delivery, now=now)
+        return None
     decision = _decide_again(tx, alert, delivery, now=now)
     if decision is None:
         return None

@@ -15,7 +15,7 @@ from coordinator.alerts import service as alerts
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, check_if_match, json_body
 from coordinator.errors import Fault, Invalid
-from coordinator.incidents import queries, requests, service
+from coordinator.incidents import queries, requests, service, sources
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking, parse_tlp
@@ -123,6 +123,19 @@ def link(reference: str) -> Response:
         service.link_incidents(tx, incident.id, wanted["other"], kind=wanted["kind"], principal=principal())
         tx.flush()
         return _full(tx, incident, status=201)
+
+
+@routes.post("/incidents/<reference>/facts")
+@needs(Right.CHANGE_INCIDENT)
+def choose_fact(reference: str) -> Response:
+    """Choose what one source says of a fact; the incident is bound by that source from then on."""
+    wanted = requests.load_fact(json_body())
+    with store().unit_of_work() as tx:
+        incident = _locked(tx, reference)
+        check_if_match(incident.version)
+        sources.choose(tx, incident.id, principal=principal(), **wanted)
+        tx.flush()
+        return _full(tx, incident)
 
 
 @routes.post("/incidents/<reference>/alerts")

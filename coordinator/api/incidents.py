@@ -21,7 +21,7 @@ from coordinator.api.bodies import (
     words_argument,
 )
 from coordinator.errors import Fault, Invalid
-from coordinator.incidents import attachments, queries
+from coordinator.incidents import attachments, queries, sources
 from coordinator.incidents.models import Incident
 from coordinator.incidents.rules import Status
 from coordinator.status import board, incident_page, outgoing, run_view
@@ -109,6 +109,7 @@ _list("decisions", lambda tx, incident: outgoing.decisions(tx, incident.id, limi
 _list("runs", lambda tx, incident: run_view.runs(tx, incident.id, limit=MOST))
 _list("reports", lambda tx, incident: incident_page.reports(tx, incident.id, limit=MOST))
 _list("items", lambda tx, incident: incident_page.items(tx, incident.id, limit=MOST))
+_list("facts", lambda tx, incident: sources.stated(tx, incident, principal=principal()))
 _list("links", lambda tx, incident: incident_page.links(tx, incident, principal=principal()))
 _list("attachments", lambda tx, incident: attachments.attachments_of(tx, incident.id))
 

@@ -93,7 +93,7 @@ class TaskSchema(Schema):
     title = _text()
     role = _text()
     assignee = _number(none=True)
-    state = fields.String(required=True, metadata={"enum": ["open", "done", "cancelled"]})
+    state = fields.String(required=True, metadata={"enum": ["open", "done", "cancelled", "set-aside"]})
     outcome = _text(none=True)
     due_at = _at(none=True)
     blocking = _text(none=True)
@@ -186,6 +186,15 @@ class WaitingChangeSchema(Schema):
     why_not = _text(description="Why this person may not answer it; empty where they may.")
 
 
+class FactSchema(Schema):
+    """What each source says of one fact, and whether they differ."""
+
+    name = _text()
+    conflict = fields.Boolean(required=True)
+    said = fields.List(fields.Dict(), required=True)
+    chosen = _number(none=True)
+
+
 class ThingSchema(Schema):
     """Something of an incident, with an id or a reference."""
 
@@ -193,4 +202,4 @@ class ThingSchema(Schema):
 IncidentListSchema, EntryListSchema, TaskListSchema = _many(IncidentSchema), _many(EntrySchema), _many(TaskSchema)
 AlertListSchema, DecisionListSchema, RunListSchema = _many(AlertSchema), _many(DecisionSchema), _many(RunSchema)
 WaitingChangeListSchema = _many(WaitingChangeSchema)
-ReportListSchema, ThingListSchema = _many(ReportSchema), _many(ThingSchema)
+ReportListSchema, ThingListSchema, FactListSchema = _many(ReportSchema), _many(ThingSchema), _many(FactSchema)

@@ -276,6 +276,51 @@ class IncidentLink(Exercised, Base):
     )
 
 
+class DuplicateMark(Exercised, Base):
+    """An incident was marked a duplicate of the one that stays; `undone_at` ends it.
+
+    `aware_before` is what the one that stays had, where it took over the earlier instant (`took_over`). `stopped`: ids
+    of "runs" and "tasks" that stand still, and of tasks "moved"; empty until a worker did so; given back once.
+    """
+
+    __tablename__ = "duplicate_marks"
+    id: Mapped[Id]
+    incident_id: Mapped[int]
+    stays_id: Mapped[int]
+    status_before: Mapped[Code]
+    took_over: Mapped[bool] = mapped_column(Boolean, default=False)
+    aware_before: Mapped[datetime | None]
+    aware_fidelity_before: Mapped[str] = mapped_column(String(6), default="")
+    stopped: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    given_back_at: Mapped[datetime | None]
+    marked_at: Mapped[datetime]
+    marked_by: Mapped[Code]
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[Code] = mapped_column(default="")
+    __table_args__ = (
+        within("incident_id", "incidents"),
+        within("stays_id", "incidents"),
+        Index("ix_duplicate_marks_incident", "incident_id", "id"),
+    )
+
+
+class ChosenFact(Exercised, Base):
+    """A person chose what one source says of a fact, among those who say different things. The newest row counts."""
+
+    __tablename__ = "chosen_facts"
+    id: Mapped[Id]
+    incident_id: Mapped[int]
+    name: Mapped[Code]
+    item_version_id: Mapped[int]
+    chosen_at: Mapped[datetime]
+    chosen_by: Mapped[Code]
+    __table_args__ = (
+        within("incident_id", "incidents"),
+        within("item_version_id", "item_versions"),
+        Index("ix_chosen_facts_incident", "incident_id", "name", "id"),
+    )
+
+
 class ExternalReference(Exercised, Base):
     """A partner's own id for an incident of ours."""
 

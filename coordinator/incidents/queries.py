@@ -15,7 +15,7 @@ from coordinator.accounts.rules import Right, Role, may
 from coordinator.errors import NotFound
 from coordinator.incidents.holds import open_holds
 from coordinator.incidents.items import read_item
-from coordinator.incidents.models import Incident, IncidentMember, ItemVersion
+from coordinator.incidents.models import DuplicateMark, Incident, IncidentMember, ItemVersion
 from coordinator.incidents.references import parse_reference, reference_of
 from coordinator.incidents.rules import INSTANTS, Status, next_statuses
 from coordinator.partners.models import Organisation
@@ -142,7 +142,8 @@ def described_in_full(tx: Session, incident: Incident) -> dict[str, Any]:
         "originator_claimed": originator_claimed(incident), "suspected_malicious": incident.suspected_malicious,
         "cross_border": incident.cross_border, "language": incident.language,
         "duplicate_of": _reference(tx, incident.duplicate_of_id), "parent": _reference(tx, incident.parent_id),
-        "next_statuses": [str(status) for status in next_statuses(Status(incident.status))],
+        "next_statuses": [str(status) for status in next_statuses(
+            Status(incident.status), before=status_before(tx, incident))],
         "open": [{"kind": hold.kind, "id": hold.id, "text": hold.text, "blocks": str(hold.blocks)}
                  for hold in open_holds(tx, incident.id)],
         "restricted_to": sorted(tx.execute(members).scalars()), "version": incident.version,
@@ -151,6 +152,25 @@ def described_in_full(tx: Session, incident: Incident) -> dict[str, Any]:
     for name in INSTANTS:
         more |= {name: getattr(incident, name), f"{name}_fidelity": getattr(incident, _fidelity(name)) or None}
     return described(tx, incident) | more
+
+
+def status_before(tx: Session, incident: Incident) -> Status | None:
+    """What a duplicate was before it was marked; None for any other incident."""
+    if incident.status != Status.DUPLICATE:
+        return None
+    query = select(DuplicateMark.status_before).where(DuplicateMark.incident_id == incident.id)
+    found = tx.execute(query.order_by(DuplicateMark.id.desc()).limit(1)).scalar_one_or_none()
+    return Status(found) if found else None
+
+
+def duplicates_of(tx: Session, incident_id: int) -> list[int]:
+    """The ids of all incidents marked as duplicates of this one, and of those, and so on."""
+    found, looking = list[int](), [incident_id]
+    while looking:
+        query = select(Incident.id).where(Incident.duplicate_of_id.in_(looking)).order_by(Incident.id)
+        looking = [each for each in tx.execute(query).scalars() if each not in found and each != incident_id]
+        found += looking
+    return found
 
 
 def originator_claimed(incident: Incident) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from coordinator import vocabulary
 from coordinator.errors import Fault, Invalid
-from coordinator.incidents.rules import FIDELITIES, INSTANTS, Outlook, Status
+from coordinator.incidents.rules import FACTS, FIDELITIES, INSTANTS, Outlook, Status
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Choice, Instant, Listed, Text, Token, Whole
@@ -79,7 +79,16 @@ class LinkSchema(Shape):
     kind = Choice(("related", "parent"), required=True)
 
 
+class FactSchema(Shape):
+    """`POST …/facts`: take what one source says of a fact as the incident's own."""
+
+    name = Choice(FACTS, required=True)
+    version = _id(required=True, metadata={"description": "The item version in which the source says it."})
+    reason = Text(2000, lines=True, required=True)
+
+
 _CHANGE, _STATUS, _NOTE, _LINK = ChangeSchema(), StatusSchema(), NoteSchema(), LinkSchema()
+_FACT = FactSchema()
 
 
 def load_change(data: Any) -> dict[str, Any]:
@@ -114,3 +123,8 @@ def load_note(data: Any) -> dict[str, Any]:
 def load_link(data: Any) -> dict[str, Any]:
     """{"other", "kind"}. Raises Invalid."""
     return load(_LINK, data)
+
+
+def load_fact(data: Any) -> dict[str, Any]:
+    """{"name", "version", "reason"}. Raises Invalid."""
+    return load(_FACT, data)

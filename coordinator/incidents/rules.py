@@ -52,6 +52,7 @@ class Guard(StrEnum):
     REASON = "reason"
     DUPLICATE_OF = "duplicate_of"
     NO_CYCLE = "no-cycle"
+    AS_BEFORE = "as-before"
     NOTHING_BLOCKS_RESOLVING = "nothing-blocks-resolving"
     NOTHING_OPEN = "nothing-open"
     SECOND_LOOK = "second-look"
@@ -61,16 +62,19 @@ _REJECT = (Guard.REASON, Guard.SECOND_LOOK)
 _DUPLICATE = (Guard.DUPLICATE_OF, Guard.NO_CYCLE)
 _RESOLVE = (Guard.OUTLOOK, Guard.NOTHING_BLOCKS_RESOLVING)
 _CLOSE = (Guard.NOTE, Guard.NOTHING_OPEN)
+_UNDO = (Guard.AS_BEFORE, Guard.REASON)
 
 TRANSITIONS: Mapping[Status, Mapping[Status, tuple[Guard, ...]]] = {
     Status.REPORTED: {Status.TRIAGE: (), Status.DUPLICATE: _DUPLICATE, Status.REJECTED: _REJECT},
     Status.TRIAGE: {Status.ACTIVE: (), Status.REJECTED: _REJECT, Status.DUPLICATE: _DUPLICATE},
-    Status.ACTIVE: {Status.MONITORING: (), Status.RESOLVED: _RESOLVE},
-    Status.MONITORING: {Status.ACTIVE: (), Status.RESOLVED: _RESOLVE},
+    Status.ACTIVE: {Status.MONITORING: (), Status.RESOLVED: _RESOLVE, Status.DUPLICATE: _DUPLICATE},
+    Status.MONITORING: {Status.ACTIVE: (), Status.RESOLVED: _RESOLVE, Status.DUPLICATE: _DUPLICATE},
     Status.RESOLVED: {Status.CLOSED: _CLOSE, Status.ACTIVE: ()},
     Status.CLOSED: {Status.ACTIVE: (Guard.REASON,)},
     Status.REJECTED: {},
-    Status.DUPLICATE: {},
+    Status.DUPLICATE: {
+        Status.REPORTED: _UNDO, Status.TRIAGE: _UNDO, Status.ACTIVE: _UNDO, Status.MONITORING: _UNDO,
+    },  # fmt: skip
 }
 
 TO_STIX: Mapping[Status, str] = {
@@ -92,8 +96,10 @@ def to_stix(status: Status) -> str:
     return TO_STIX[status]
 
 
-def next_statuses(status: Status) -> tuple[Status, ...]:
-    """The states that can follow, in the order of the table."""
+def next_statuses(status: Status, *, before: Status | None = None) -> tuple[Status, ...]:
+    """The states that can follow, in the order of the table. A duplicate goes back only to what it was `before`."""
+    if status is Status.DUPLICATE:
+        return (before,) if before else ()
     return tuple(TRANSITIONS[status])
 
 
@@ -124,7 +130,8 @@ class Situation:
     """The incident as its row lock shows it.
 
     `id` is what `Change.duplicate_of` is compared with; `duplicate_chain` holds what one meets when `duplicate_of` is
-    followed from the incident that stays; `rejection_asked_by` is who asked for the rejection before, if anybody did.
+    followed from the incident that stays; `rejection_asked_by` is who asked for the rejection before, if anybody did;
+    `before` is what a duplicate was before it was marked.
     """
 
     id: str
@@ -134,6 +141,7 @@ class Situation:
     holds: Collection[OpenHold] = ()
     duplicate_chain: Collection[str] = ()
     rejection_asked_by: str | None = None
+    before: Status | None = None
 
 
 def check_transition(situation: Situation, change: Change) -> None:
@@ -145,7 +153,7 @@ def check_transition(situation: Situation, change: Change) -> None:
     """
     guards = TRANSITIONS[situation.status].get(change.target)
     if guards is None:
-        raise Refused(_no_way(situation.status, change.target))
+        raise Refused(_no_way(situation, change.target))
     missing = [fault for guard in guards for fault in _missing(guard, situation, change)]
     blockers = [blocker for guard in guards for blocker in _blockers(guard, situation, change)]
     if blockers:
@@ -155,8 +163,9 @@ def check_transition(situation: Situation, change: Change) -> None:
         raise Invalid(missing)
 
 
-def _no_way(status: Status, target: Status) -> str:
-    ways = ", ".join(next_statuses(status))
+def _no_way(situation: Situation, target: Status) -> str:
+    status = situation.status
+    ways = ", ".join(next_statuses(status, before=situation.before))
     if status == target:
         return f"The incident is {status} already."
     return f"From {status} an incident can become {ways}." if ways else f"Nothing follows {status}."
@@ -178,6 +187,9 @@ def _blockers(guard: Guard, situation: Situation, change: Change) -> Iterable[Bl
         yield from (_blocker(hold) for hold in situation.holds if hold.blocks is Blocks.RESOLVE)
     if guard is Guard.NOTHING_OPEN:
         yield from map(_blocker, situation.holds)
+    if guard is Guard.AS_BEFORE and change.target is not situation.before:
+        text = f"It was {situation.before or 'something else'} before it was marked: it goes back to that."
+        yield Blocker("incident", situation.id, text)
     if guard is Guard.NO_CYCLE and change.duplicate_of:
         yield from _cycle(situation, change.duplicate_of)
     if guard is Guard.SECOND_LOOK and situation.humanitarian_flags:
@@ -253,6 +265,11 @@ def opens_restricted(tlp: Tlp, endpoint_restricted: bool) -> bool:
 
 REPORT_INSTANTS = ("occurred_at", "detected_at", "noticed_at", "aware_at")
 INSTANTS = (*REPORT_INSTANTS, "ended_at")
+
+#: The facts on which a person may choose between sources. `aware_at` is not among them: the earliest counts (I7).
+CHOOSABLE_INSTANTS = ("occurred_at", "detected_at", "noticed_at")
+FACTS = (*CHOOSABLE_INSTANTS, "severity", "classification", "sectors", "states_affected", "suspected_malicious",
+         "cross_border", "humanitarian_flags")  # fmt: skip
 
 FIDELITIES: Mapping[str, timedelta] = {
     "second": timedelta(0),

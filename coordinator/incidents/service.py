@@ -16,12 +16,12 @@ from coordinator.accounts.principal import Principal
 from coordinator.db import insert_or_ignore
 from coordinator.errors import Fault, Invalid, Refused, Stale
 from coordinator.incidents import changes as changes_of
-from coordinator.incidents import rules
+from coordinator.incidents import duplicates, rules
 from coordinator.incidents.changes import marking_of_incident
 from coordinator.incidents.holds import lock_incident, open_holds
 from coordinator.incidents.items import marking_of, read_item, write_item
 from coordinator.incidents.models import Incident, IncidentLink, IncidentMember, ItemVersion
-from coordinator.incidents.queries import get_visible
+from coordinator.incidents.queries import get_visible, status_before
 from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import Change, Outlook, Situation, Status
 from coordinator.incidents.schema import refuse_secrecy
@@ -70,10 +70,11 @@ def transition(
 
     Raises Stale, Invalid, Refused with what stands in the way. A rejection that needs a second person comes back as
     `Moved.refusal`: that it was asked for must be committed. The first to accept triage becomes owner if there is none.
+    From `duplicate` back to what it was before undoes the marking.
     """
     incident = _taken(tx, incident_id, if_version)
     target, before = Status(to), incident.status
-    stays = get_visible(tx, duplicate_of, principal=principal) if duplicate_of and to == Status.DUPLICATE else None
+    stays = _that_stays(tx, duplicate_of, principal=principal) if duplicate_of and to == Status.DUPLICATE else None
     change = Change(
         target=target, actor=principal.actor, reason=reason, note=note or "",
         outlook=Outlook(outlook) if outlook else None, duplicate_of=str(stays.id) if stays else None,
@@ -88,6 +89,10 @@ def transition(
         raise
     if stays is not None and stays.exercise != incident.exercise:
         raise Refused("Exercise and real incidents are never mixed.")
+    if before == Status.DUPLICATE:
+        duplicates.undo(tx, incident, actor=principal.actor, reason=reason)
+        _touch(incident)
+        return Moved(incident)
     _move(tx, incident, change, stays, principal=principal)
     values = {"from": before, "to": target.value, "reason": reason, "outlook": incident.outlook}
     values |= {"duplicate_of": reference_of(stays)} if stays else {}
@@ -186,12 +191,18 @@ def _touch(incident: Incident) -> None:
     incident.updated_at, incident.version = clock.now(), incident.version + 1
 
 
+def _that_stays(tx: Session, reference: str, *, principal: Principal) -> Incident:
+    """The incident that stays, locked too, so that no two of them mark each other at once."""
+    return lock_incident(tx, get_visible(tx, reference, principal=principal).id)
+
+
 def _situation(tx: Session, incident: Incident, stays: Incident | None) -> Situation:
     return Situation(
         id=str(incident.id), status=Status(incident.status), holds=open_holds(tx, incident.id),
         outlook=Outlook(incident.outlook) if incident.outlook else None,
         humanitarian_flags=incident.humanitarian_flags, rejection_asked_by=incident.rejection_asked_by or None,
         duplicate_chain=[str(one) for one in _chain(tx, stays, "duplicate_of_id")] if stays else (),
+        before=status_before(tx, incident),
     )  # fmt: skip
 
 
@@ -221,7 +232,7 @@ def _ask_rejection(
 def _move(
     tx: Session, incident: Incident, change: Change, stays: Incident | None, *, principal: Principal
 ) -> None:
-    now = clock.now()
+    now, before = clock.now(), incident.status
     incident.status = change.target.value
     if change.outlook:
         incident.outlook = change.outlook.value
@@ -235,20 +246,5 @@ def _move(
         if change.target is Status.CLOSED:
             incident.closure_note_id = note.id
     if stays is not None:
-        incident.duplicate_of_id = stays.id
-        _keep_earliest(tx, incident, stays, actor=principal.actor)
+        duplicates.mark(tx, incident, stays, before=before, actor=principal.actor)
     _touch(incident)
-
-
-def _keep_earliest(tx: Session, incident: Incident, stays: Incident, *, actor: str) -> None:
-    """The incident that stays takes over the earlier instant somebody was aware (I7)."""
-    if incident.aware_at is None or (stays.aware_at is not None and stays.aware_at <= incident.aware_at):
-        return
-    stays = lock_incident(tx, stays.id)
-    before = changes_of.set_column(stays, "aware_at", incident.aware_at)
-    before |= changes_of.set_column(stays, "aware_fidelity", incident.aware_fidelity)
-    _touch(stays)
-    timeline.append(
-        tx, "incident.changed", "Changed: aware at, taken over from a duplicate.", actor=actor, incident=stays,
-        values=before, about=("incident", stays.id),
-    )  # fmt: skip

@@ -138,6 +138,8 @@ def ask(
     run, incident = _visible(tx, run_id, principal)
     if run.state in ENDED:
         raise Refused(f"The run is {run.state} already.")
+    if do == "resume" and incident is not None and incident.status == "duplicate":
+        raise Refused("The incident is marked as a duplicate: say first that it is none.")
     run.asked = [*run.asked, {"do": do, "token": token, "reason": reason, "values": _plain(values or {}),
                               "by": principal.actor}]  # fmt: skip
     timeline.append(
@@ -150,6 +152,8 @@ def ask(
 def do_what_was_asked(tx: Session, run_id: int, *, arms: Arms) -> None:
     """Everything that persons asked of a run, in their order."""
     engine = locked(tx, run_id, arms=arms)
+    if not engine.run.scope and engine.incident is not None and engine.incident.status == "duplicate":
+        return  # it begins when somebody says that it is none (duplicates.py)
     asked, engine.run.asked = engine.run.asked, []
     for wish in asked:
         if wish["do"] == "start":

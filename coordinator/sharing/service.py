@@ -17,6 +17,7 @@ from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarking
 from coordinator.incidents.holds import lock_incident_row, place_hold
 from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.incidents.sources import chosen_from_others
 from coordinator.markings import Marking, combine, find_secrecy, parse_tlp
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.composed import Inputs, content_digest, judge, valid_until
@@ -41,6 +42,8 @@ LONGEST_TITLE, LONGEST_BODY = 120, 10_000
 
 #: The hold of a release that waits for a person.
 CLEARANCE = "clearance"
+#: Facts of the incident that go along with a text.
+ENVELOPE_FACTS = ("noticed_at", "detected_at", "states_affected")
 _NOT_HOLDING = ("receipt", "closure", "notice")
 
 
@@ -86,6 +89,8 @@ def prepare_release(
     of_incident = incident is not None and (of_incident or (marking is None and not parts))
     if of_incident and incident is not None:
         marking, originator_id, source_id = as_the_incident(incident)
+        parts = _with(parts, chosen_from_others(tx, incident))
+    along = incident is not None and _may_ride(tx, incident, parts)
     declared = [] if marking is None and parts else [marking or Marking()]
     whole = combine([*declared, *(Marking.from_json(part.marking) for part in parts)])
     written = {
@@ -105,7 +110,8 @@ def prepare_release(
         info_category=info_category, title_version_id=written["title"].id, body_version_id=written["body"].id,
         marking=whole.to_json(), originator_id=originator_id, content_digest=digest, reply_by=reply_by, ack=ack,
         in_reply_to_id=in_reply_to.id if in_reply_to else None, ladder=list(ladder), requested_by=requested_by,
-        facts={**_facts(incident, whole, now), **({OF_INCIDENT: True} if of_incident else {}), **(facts or {})},
+        facts={**_facts(incident if along else None, whole, now), **({OF_INCIDENT: True} if of_incident else {}),
+               **(facts or {})},
         created_at=now, exercise=exercise,
     )  # fmt: skip
     tx.add(release)
@@ -215,6 +221,17 @@ _SENTENCES = {
 
 def _incident(tx: Session, release: Release) -> Incident | None:
     return tx.get_one(Incident, release.incident_id) if release.incident_id is not None else None
+
+
+def _with(parts: list[ItemVersion], more: Sequence[ItemVersion]) -> list[ItemVersion]:
+    known = {part.id for part in parts}
+    return [*parts, *(each for each in more if each.id not in known)]
+
+
+def _may_ride(tx: Session, incident: Incident, parts: Sequence[ItemVersion]) -> bool:
+    """Whether the incident's facts may go along in the envelope: those chosen from a source only with that source as a
+    part, so that it is asked about."""
+    return {each.id for each in chosen_from_others(tx, incident, ENVELOPE_FACTS)} <= {part.id for part in parts}
 
 
 def _facts(incident: Incident | None, marking: Marking, now: datetime) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from coordinator.incidents import models as _incidents  # noqa: F401  the tables
 class Task(Exercised, Base):
     """`kind`: task, decision (choose an option), approval (yes or no), voice (a call to make), notice.
 
+    `state`: open, done, cancelled, set-aside (its incident is a duplicate; it may come back).
     `blocks`: what it stops while open: resolve, close or "". `fields`: variable name -> {label, type, options?,
     required?}.
     The result is an item version; `values` are the step's variables from it, for the run.

@@ -30,6 +30,7 @@ class State(StrEnum):
     OPEN = "open"
     DONE = "done"
     CANCELLED = "cancelled"
+    SET_ASIDE = "set-aside"
 
 
 class Outcome(StrEnum):
@@ -71,7 +72,14 @@ def check_may_do(task: Given, *, user_id: int, role: str) -> None:
     if f"user:{user_id}" in task.not_by:
         raise Refused("Another person must do this: you took part in what it is about.")
     if task.state is not State.OPEN:
-        raise Refused(f"The task is {task.state} already.")
+        raise Refused(closed(task.state))
+
+
+def closed(state: str) -> str:
+    """Why nothing can be done with a task that is not open."""
+    if state == State.SET_ASIDE:
+        return "The task is set aside, since its incident was marked as a duplicate: undo that first."
+    return f"The task is {state} already."
 
 
 # ---------------------------------------------------------------- forms and results

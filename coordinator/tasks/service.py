@@ -198,7 +198,7 @@ def lock(tx: Session, task_id: int) -> tuple[Task | None, Incident | None]:
 
 def _check_open(task: Task) -> None:
     if task.state != rules.State.OPEN:
-        raise Refused(f"The task is {task.state} already.")
+        raise Refused(rules.closed(task.state))
 
 
 def _resolve(tx: Session, role: str, fallback_role: str) -> tuple[str, list[str]]:

@@ -13,7 +13,7 @@ from coordinator import clock, vocabulary
 from coordinator.accounts import service as accounts
 from coordinator.accounts.rules import Right
 from coordinator.errors import Invalid, NotFound, Stale
-from coordinator.incidents import attachments, requests, rules, service
+from coordinator.incidents import attachments, requests, rules, service, sources
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import described_in_full, get_visible, note_read, was_read
 from coordinator.incidents.references import reference_of
@@ -42,11 +42,13 @@ def show_incident(
     with access.store().read() as tx:
         row = get_visible(tx, reference, principal=principal)
         shown = incident_page.incident_page(tx, row, principal=principal)
+        stated = sources.stated(tx, row, principal=principal)
+    differing = [fact["name"] for fact in stated if fact["conflict"] and not fact["chosen"]]
     given = dict(shown)
     one = given.pop("incident")
     return page.show(
         "incidents/incident.html", here="board", one=one, **given, tag=tag, exercise=one["exercise"],
-        moves=rules.next_statuses(Status(one["status"])), errors=errors or {}, values=values or {}, code=code,
+        moves=one["next_statuses"], differing=differing, errors=errors or {}, values=values or {}, code=code,
         **_choices(),
     )  # fmt: skip
 
@@ -149,9 +151,9 @@ def _status_page(
     )  # fmt: skip
 
 
-def seen_version() -> int | None:
+def seen_version(name: str = "version") -> int | None:
     """The version the form was made from: somebody else's change in between is then noticed."""
-    text = request.form.get("version", "")
+    text = request.form.get(name, "")
     return int(text) if text.isdecimal() and len(text) < 16 else None
 
 

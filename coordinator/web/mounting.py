@@ -31,6 +31,7 @@ from coordinator.web import (
     reports,
     sign_in,
     site,
+    sources,
     tasks,
     users,
     words,
@@ -41,7 +42,7 @@ BLUEPRINTS = (
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
     clearances.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
-    live.pages, passkeys.pages,
+    live.pages, passkeys.pages, sources.pages,
 )  # fmt: skip
 SESSION_SECONDS = 12 * 3600
 

@@ -28,12 +28,17 @@ MOVES = {
     "resolved": (_("Resolve"), _("The incident is over. Blocking tasks must be finished first.")),
     "closed": (_("Close"), _("Nothing is open any more. Everyone who was told is told of the closure.")),
     "rejected": (_("Reject"), _("It is not an incident, or not ours. A reason is recorded.")),
-    "duplicate": (_("Mark as duplicate"), _("Another incident is the one we go on with.")),
+    "duplicate": (_("Mark as duplicate"), _(
+        "Another incident is the one we go on with. Playbooks, tasks and unsent alerts here stand still or move there; "
+        "it can be undone.")),
 }
+NO_DUPLICATE = (_("It is no duplicate"), _("It goes on as it was: its playbooks, tasks and alerts come back."))
 REOPEN = (_("Reopen"), _("It goes on. A reason is recorded."))
 OUTLOOK = {"improving": _("Improving"), "stable": _("Stable"), "worsening": _("Worsening")}
-OUTCOME = {"successful": (_("Done"), "good"), "failed": (_("Failed"), "bad"), "cancelled": (_("Cancelled"), "plain")}
-TASK_STATE = {"open": (_("Open"), "busy"), "done": (_("Done"), "good"), "cancelled": (_("Cancelled"), "plain")}
+OUTCOME = {"successful": (_("Done"), "good"), "failed": (_("Failed"), "bad"), "cancelled": (_("Cancelled"), "plain"),
+           "set-aside": (_("Set aside"), "plain")}  # fmt: skip
+TASK_STATE = {"open": (_("Open"), "busy"), "done": (_("Done"), "good"), "cancelled": (_("Cancelled"), "plain"),
+              "set-aside": (_("Set aside"), "plain")}  # fmt: skip
 TASK_KIND = {
     "task": _("Task"),
     "decision": _("Decision"),
@@ -157,6 +162,17 @@ INSTANTS = {
     "aware_at": _("We became aware"),
     "ended_at": _("Ended"),
 }
+#: The facts on which sources may differ, as a person calls them, and the table of names for their codes.
+FACTS = {
+    "occurred_at": INSTANTS["occurred_at"], "detected_at": INSTANTS["detected_at"],
+    "noticed_at": INSTANTS["noticed_at"], "severity": _("Severity"), "classification": _("Type"),
+    "sectors": _("Sectors"), "states_affected": _("States"), "suspected_malicious": _("Malicious"),
+    "cross_border": _("Cross-border"), "humanitarian_flags": _("Humanitarian flags"),
+}  # fmt: skip
+FACT_TABLES = {
+    "classification": "classification", "sectors": "sector", "states_affected": "country",
+    "suspected_malicious": "tri-state", "cross_border": "tri-state", "humanitarian_flags": "flag",
+}  # fmt: skip
 ITEM_KIND = {
     "title": _("Title"),
     "summary": _("Summary"),

@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from coordinator import clock
 from coordinator.incidents import intake, service
 from coordinator.incidents.holds import lock_incident
+from coordinator.incidents.references import reference_of
 from coordinator.runs.catalogue import ship_library
 from coordinator.tasks.service import open_task
 from tests.browser.conftest import Site
@@ -33,7 +34,7 @@ def busy(site: Site) -> Site:
         ship_library(tx)
     for number, title in enumerate(TITLES):
         raw = json.dumps(
-            native(title=title, humanitarian_flags=["life-at-risk"], severity=4, asks="Who else?")
+            native(title=title, humanitarian_flags=["life-at-risk"], severity=4 - number % 2, asks="Who else?")
         ).encode()
         with site.store.unit_of_work() as tx:
             kept = intake.keep_raw(
@@ -49,12 +50,17 @@ def busy(site: Site) -> Site:
         )  # fmt: skip
         service.transition(tx, 1, "triage", principal=coordinator)
         service.add_note(tx, 1, "Backups are there.", principal=coordinator)
+        service.transition(
+            tx, 2, "duplicate", duplicate_of=reference_of(incident), principal=coordinator, reason="The same."
+        )
     return site
 
 
 PAGES = {
     "coordinator": [
         "/board", "/board?q=nothing", "/report", "/incidents/INC-{year}-000001", "/incidents/INC-{year}-000001/edit",
+        "/incidents/INC-{year}-000001/facts", "/incidents/INC-{year}-000002",
+        "/incidents/INC-{year}-000002/status/reported",
         "/incidents/INC-{year}-000001/status/rejected", "/incidents/INC-{year}-000001/timeline",
         "/incidents/INC-{year}-000001/alerts/new", "/incidents/INC-{year}-000001/runs/new", "/tasks", "/tasks/1",
         "/clearances", "/partners", "/partners/FI-CSIRT", "/partners/FI-CSIRT/contacts/new", "/partners/new",

@@ -37,7 +37,8 @@ ALLOWED = {
     ("reported", "triage"), ("reported", "duplicate"), ("reported", "rejected"), ("triage", "active"),
     ("triage", "rejected"), ("triage", "duplicate"), ("active", "monitoring"), ("active", "resolved"),
     ("monitoring", "active"), ("monitoring", "resolved"), ("resolved", "closed"), ("resolved", "active"),
-    ("closed", "active"),
+    ("closed", "active"), ("active", "duplicate"), ("monitoring", "duplicate"),
+    ("duplicate", "active"),
 }  # fmt: skip
 TASK = OpenHold("task", "7", "Call the hospital", Blocks.RESOLVE)
 REQUEST = OpenHold("request", "8", "Answer awaited", Blocks.CLOSE)
@@ -67,10 +68,10 @@ def missing(where, what):
 @pytest.mark.parametrize("source, target", list(product(Status, Status)))
 def test_only_the_transitions_of_the_table_happen(source, target):
     if (source, target) in ALLOWED:
-        check_transition(situation(source), change(target))
+        check_transition(situation(source, before=Status.ACTIVE), change(target))
     else:
-        assert blockers(situation(source), change(target)) == []
-    assert (target in next_statuses(source)) == ((source, target) in ALLOWED)
+        assert not [one for one in blockers(situation(source), change(target)) if one[0] != "incident"]
+    assert (target in next_statuses(source, before=Status.ACTIVE)) == ((source, target) in ALLOWED)
 
 
 def test_every_state_is_in_the_table_and_has_a_stix_status():
@@ -122,6 +123,15 @@ def test_a_duplicate_names_the_incident_that_stays_and_makes_no_circle():
     circle = situation("triage", duplicate_chain=("INC-3", "INC-1"))
     assert blockers(circle, change("duplicate")) == [("incident", "INC-2")]
     check_transition(situation("triage", duplicate_chain=("INC-3",)), change("duplicate"))
+
+
+def test_a_duplicate_goes_back_to_what_it_was_and_nowhere_else_and_says_why():
+    marked = situation("duplicate", before=Status.TRIAGE)
+    check_transition(marked, change("triage"))
+    assert missing(marked, change("triage", reason="")) == ["/reason"]
+    assert blockers(marked, change("active")) == [("incident", "INC-1")]
+    assert next_statuses(Status.DUPLICATE, before=Status.TRIAGE) == (Status.TRIAGE,)
+    assert next_statuses(Status.DUPLICATE) == ()
 
 
 def test_reopening_needs_a_reason():
