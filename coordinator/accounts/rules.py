@@ -54,6 +54,7 @@ class Right(StrEnum):
     READ_USERS = "read-users"
     MANAGE_USERS = "manage-users"  # invite, deactivate, restore, reset a factor
     CONFIRM_CHANGE = "confirm-change"  # waiting changes: the second person; see changes/rules.may_answer
+    HAND_OVER = "hand-over"  # everything a leaving person has, given to another; closes the account for good
     SUSPEND_USER = "suspend-user"  # stop an account at once; restoring it is MANAGE_USERS
     READ_OPERATIONS = "read-operations"  # health in detail, settings, dead letters without content
     SEE_PARTNER_VIEW = "see-partner-view"  # what was released to one's own organisation, nothing else
@@ -69,7 +70,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.LIAISON_OFFICER: frozenset(_DESK | {Right.FILE_REPORT}),
     Role.COORDINATOR: frozenset(
         _LEAD | {Right.DECIDE, Right.MANAGE_PARTNERS, Right.MANAGE_PLAYBOOKS, Right.EXPORT, Right.READ_USERS,
-                 Right.CONFIRM_CHANGE}
+                 Right.CONFIRM_CHANGE, Right.HAND_OVER}
     ),
     Role.DUTY_OFFICER: frozenset(_LEAD | {Right.SEE_RESTRICTED, Right.SUSPEND_USER, Right.READ_USERS}),
     Role.RELEASE_AUTHORITY: frozenset(
@@ -90,14 +91,14 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.PARTNER_SYSTEM: frozenset(),
     Role.ADMINISTRATOR: frozenset(
         {Right.READ_PARTNERS, Right.MANAGE_PARTNERS, Right.MANAGE_ENDPOINTS, Right.READ_USERS, Right.MANAGE_USERS,
-         Right.CONFIRM_CHANGE, Right.SUSPEND_USER, Right.READ_OPERATIONS, Right.READ_PLAYBOOKS}
+         Right.CONFIRM_CHANGE, Right.HAND_OVER, Right.SUSPEND_USER, Right.READ_OPERATIONS, Right.READ_PLAYBOOKS}
     ),
 }  # fmt: skip
 
 CLEARING = frozenset({Right.DECIDE})
 ADMINISTERING = frozenset(
     {Right.MANAGE_USERS, Right.MANAGE_PARTNERS, Right.MANAGE_ENDPOINTS, Right.MANAGE_AGREEMENTS, Right.MANAGE_PLAYBOOKS,
-     Right.MANAGE_EXERCISES, Right.EXPORT, Right.CONFIRM_CHANGE}
+     Right.MANAGE_EXERCISES, Right.EXPORT, Right.CONFIRM_CHANGE, Right.HAND_OVER}
 )  # fmt: skip
 CASE_CONTENT = frozenset(
     {Right.FILE_REPORT, Right.READ_INCIDENTS, Right.SEE_RESTRICTED, Right.ADD_NOTE, Right.CHANGE_INCIDENT,

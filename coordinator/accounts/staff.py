@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts import service
 from coordinator.accounts.models import Passkey, User
+from coordinator.accounts.rules import Role
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.partners.queries import organisation_by_code
 
@@ -84,6 +85,31 @@ def reset_factors(tx: Session, user_id: int, *, actor: str) -> str:
     )  # fmt: skip
     timeline.pending(tx, "user.factor-reset", user_id)
     return f"user {user_id}: second factor reset"
+
+
+def deactivate(tx: Session, user_id: int, *, actor: str, note: str) -> None:
+    """Close an account for good. Raises NotFound, Refused for one that is closed already and for the last administrator
+    who can sign in."""
+    user = tx.get(User, user_id, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFound()
+    if user.state == "deactivated":
+        raise Refused("This account is closed already.")
+    if user.role == Role.ADMINISTRATOR and not _other_administrators(tx, user_id):
+        raise Refused("This is the last administrator who can sign in: add another one first.")
+    user.state = "deactivated"
+    service.end_ways_in(tx, user_id)
+    timeline.append(
+        tx, "user.deactivated", "An account was closed; its sessions, links and tokens ended.", actor=actor,
+        values={"note": note}, about=("user", user_id),
+    )  # fmt: skip
+
+
+def _other_administrators(tx: Session, user_id: int) -> bool:
+    query = select(User.id).where(
+        User.role == str(Role.ADMINISTRATOR), User.state == "active", User.enrolled_at.is_not(None), User.id != user_id
+    )
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def check_may_approve(tx: Session, user_id: int, *, now: datetime | None = None) -> None:

@@ -109,6 +109,13 @@ def withdraw(tx: Session, change_id: int, *, principal: Principal) -> None:
     _answer(tx, change, "withdrawn", actor=principal.actor)
 
 
+def withdraw_all(tx: Session, asked_by: str, *, actor: str) -> None:
+    """Whoever asked has left: what they asked for and nobody answered is asked no longer."""
+    query = select(ProposedChange).where(ProposedChange.asked_by == asked_by, ProposedChange.state == "waiting")
+    for change in tx.execute(query.with_for_update()).scalars().all():
+        _answer(tx, change, "withdrawn", actor=actor, answer="Whoever asked for it has left.")
+
+
 def expire(tx: Session, change_id: int) -> None:
     """Its time is over. One that was answered stays as it is."""
     change = locked(tx, change_id)

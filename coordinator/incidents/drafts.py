@@ -58,6 +58,20 @@ def drop_draft(tx: Session, draft: str, *, principal: Principal) -> None:
         tx.execute(delete(Draft).where(Draft.id == row.id))
 
 
+def hand_over_drafts(tx: Session, user_id: int, *, to: int) -> tuple[int, int]:
+    """Give somebody's drafts to somebody else: (how many, how many stay). One marked RED stays closed with the account
+    and is erased with time: it is for the persons it names."""
+    moved = kept = 0
+    for row in tx.execute(select(Draft).where(Draft.user_id == user_id)).scalars().all():
+        fields = json.loads(unseal(tx, row.data_key_id, row.sealed, about=f"draft/{row.public_id}"))
+        if str(fields.get("tlp", "")).upper() == "RED":
+            kept += 1
+        else:
+            row.user_id, moved = to, moved + 1
+    tx.flush()
+    return moved, kept
+
+
 def _own(tx: Session, draft: str, principal: Principal) -> Draft:
     query = select(Draft).where(Draft.public_id == draft, Draft.user_id == principal.user_id)
     row = tx.execute(query).scalar_one_or_none()

@@ -104,6 +104,29 @@ def end_release(tx: Session, release: Release, *, actor: str, reason: str) -> No
     )  # fmt: skip
 
 
+def void(tx: Session, answer: Approval, *, actor: str, under_way: bool) -> None:
+    """Take an approval back on which nothing has left yet. `under_way`: its alert is raised already, and the worker
+    asks the rules again before it sends; else they are asked here, so that what they refer again waits for another
+    person."""
+    decision = tx.get_one(ShareDecision, answer.decision_id)
+    release = _locked(tx, decision.release_id)
+    answer.voided_at = clock.now()
+    tx.flush()
+    timeline.append(
+        tx, "approval.voided", "An approval was taken back before anything was sent on it.", actor=actor,
+        incident=_incident(tx, release), about=("decision", decision.id), exercise=release.exercise,
+        values={"user": answer.user_id},
+    )  # fmt: skip
+    if under_way or release.state == "withdrawn":
+        return
+    query = select(ShareDecision.id).where(
+        ShareDecision.release_id == release.id, ShareDecision.recipient == decision.recipient
+    )
+    newest = tx.execute(query.order_by(ShareDecision.id.desc()).limit(1)).scalar_one()
+    redecide(tx, newest, now=clock.now(), anew=True)
+    settle_release(tx, release)
+
+
 def _open_decision(tx: Session, decision_id: int, principal: Principal) -> tuple[ShareDecision, Release]:
     """The decision and its release, with everything asked that lets this person answer it now."""
     decision = tx.get(ShareDecision, decision_id)
@@ -150,6 +173,12 @@ def _held(tx: Session, release_id: int, principal: Principal) -> Release:
     incident_id = tx.execute(select(Release.incident_id).where(Release.id == release_id)).scalar_one()
     if incident_id is not None:
         check_visible(tx, incident_id, principal=principal)
+    return _locked(tx, release_id)
+
+
+def _locked(tx: Session, release_id: int) -> Release:
+    incident_id = tx.execute(select(Release.incident_id).where(Release.id == release_id)).scalar_one()
+    if incident_id is not None:
         lock_incident_row(tx, incident_id)
     query = select(Release).where(Release.id == release_id).with_for_update()
     return tx.execute(query, execution_options={"populate_existing": True}).scalar_one()

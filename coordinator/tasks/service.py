@@ -140,6 +140,22 @@ def assign_task(tx: Session, task_id: int, *, assignee_id: int | None, principal
     return task
 
 
+def hand_over_task(tx: Session, task_id: int, *, leaving: int, to: int, actor: str) -> bool:
+    """Give a leaving person's open task to another one, or back to its role where that one may not do it. False where
+    it is not that person's any more."""
+    task, incident = lock(tx, task_id)
+    if task is None or task.assignee_id != leaving or task.state != rules.State.OPEN:
+        return False
+    facts, person = given(tx, task), tx.get_one(User, to)
+    fits = person.role in facts.roles or (person.role == rules.COORDINATOR and facts.kind is not rules.Kind.APPROVAL)
+    task.assignee_id = to if fits and f"user:{to}" not in facts.not_by else None
+    task.version += 1
+    record(tx, "task.assigned", "A task changed hands.", task, actor=actor, incident=incident,
+            values={"title": task.title, "from": leaving, "to": task.assignee_id})  # fmt: skip
+    timeline.pending(tx, "task.opened", task.id, exercise=task.exercise)
+    return True
+
+
 def cancel_task(tx: Session, task_id: int, *, reason: str, actor: str) -> Task | None:
     """Call an open task off with a reason; one that is over stays as it is. None when there is no such task."""
     task, incident = lock(tx, task_id)

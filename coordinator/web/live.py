@@ -14,6 +14,8 @@ from coordinator.errors import NoRight, NotFound, NotSignedIn
 from coordinator.incidents.models import Incident, IncidentMember
 from coordinator.incidents.queries import get_visible, sees_restricted
 from coordinator.status import board, incident_page
+from coordinator.timeline.models import Chain
+from coordinator.timeline.service import RECORD
 from coordinator.web import access
 from coordinator.web.access import open_to
 from coordinator.web.pulse import tag
@@ -76,12 +78,23 @@ def _principal() -> Principal:
             found = sessions.session_principal(tx, token)
         return found[0] if found else None
 
-    principal = access.pulse().doors.get(("session", token), look)
+    principal = access.pulse().doors.get(("session", token, _accounts_version()), look)
     if principal is None:
         raise NotSignedIn()
     if not rules.may(Role(principal.role), Right.READ_INCIDENTS):
         raise NoRight()
     return principal
+
+
+def _accounts_version() -> int:
+    """Moves with each change of an account, a session or a role, so that a stopped account's open pages end with it:
+    those changes are all in the record's own chain. Remembered for half a second per process."""
+
+    def look() -> int:
+        with access.store().read() as tx:
+            return tx.execute(select(Chain.length).where(Chain.name == RECORD)).scalar() or 0
+
+    return access.pulse().versions.get("accounts", look)
 
 
 def _door(principal: Principal, reference: str) -> int | None:

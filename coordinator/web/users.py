@@ -16,6 +16,8 @@ from coordinator.accounts.schema import load_user
 from coordinator.changes import service as changes
 from coordinator.changes.rules import Kind
 from coordinator.errors import Invalid, NotFound, Refused
+from coordinator.handover import queries as handover_queries
+from coordinator.handover import service as handover
 from coordinator.partners.models import Organisation
 from coordinator.partners.queries import organisations
 from coordinator.web import access
@@ -116,6 +118,7 @@ def suspend(user_id: int) -> Any:
         raise Refused(_("You cannot suspend yourself: ask somebody else."))
     with access.store().unit_of_work() as tx:
         service.suspend_user(tx, user_id, actor=access.required().actor, reason=_reason())
+    access.pulse().versions.forget()
     return page.after("users.listed", _("The account is stopped; its sessions, links and tokens ended."))
 
 
@@ -129,6 +132,36 @@ def restore(user_id: int) -> Any:
 
 def _roles() -> list[tuple[str, str]]:
     return [(role, name) for role, name in vocabulary.ROLES.choices() if role != Role.PARTNER_SYSTEM]
+
+
+@pages.get("/<int:user_id>/leave")
+@needs(Right.HAND_OVER, fresh=True)
+def leave(user_id: int) -> Response:
+    return _leave_page(user_id, {}, {})
+
+
+@pages.post("/<int:user_id>/leave")
+@needs(Right.HAND_OVER, fresh=True)
+def hand_over(user_id: int) -> Any:
+    note = request.form.get("note", "").replace("\r\n", "\n")
+    to = request.form.get("to", 0, type=int)
+    try:
+        with access.store().unit_of_work() as tx:
+            handover.hand_over(tx, user_id, to=to, note=note, principal=access.required())
+    except Invalid as error:
+        return _leave_page(user_id, {"note": note, "to": to}, page.errors_by_field(error), code=422)
+    access.pulse().versions.forget()
+    return page.after("users.one", _("Everything is handed over, and the account is closed."), user_id=user_id)
+
+
+def _leave_page(user_id: int, values: dict[str, Any], errors: dict[str, str], *, code: int = 200) -> Response:
+    with access.store().read() as tx:
+        user = _user(tx, user_id)
+        owned = handover_queries.owned(tx, user_id, principal=access.required())
+        people = [(row.id, f"{row.name} ({row.email})") for row in handover_queries.successors(tx, user_id)]
+    return page.show(
+        "users/leave.html", here="users", user=user, owned=owned, people=people, values=values, errors=errors, code=code
+    )
 
 
 def _after(user_id: int, asked: changes.Asked, done: str) -> Any:

@@ -23,7 +23,7 @@ from coordinator.timeline.models import Entry
 from coordinator.timeline.queries import described
 from coordinator.timeline.verify import verify
 from tests.alerting import put_contact, put_system, webhook
-from tests.coordinator.web.conftest import Browser, Desk, file_report, visible_text  # noqa: F401  a fixture
+from tests.coordinator.web.conftest import Browser, Desk, file_by_form, visible_text
 from tests.factories import small_world
 from tests.receiving import Receiver, run_due
 
@@ -49,10 +49,10 @@ def desk(sqlite_store: Store, old_system: Receiver) -> Desk:
 
 
 def test_an_administrator_alone_gets_nowhere_and_all_of_it_is_on_record(
-    desk: Desk, old_system: Receiver, file_report: Any, tmp_path: Path, capsys: Any
-) -> None:  # fmt: skip  # noqa: F811
+    desk: Desk, old_system: Receiver, tmp_path: Path, capsys: Any
+) -> None:
     administrator, coordinator = desk.sit("administrator"), desk.sit("coordinator")
-    case = file_report(coordinator)
+    case = file_by_form(coordinator)
 
     # A role that clears, for themselves: it waits, and the one who asked cannot accept.
     own = desk.people["administrator"].user_id

@@ -99,16 +99,17 @@ REPORT = {
 }  # fmt: skip
 
 
+def file_by_form(browser: Browser, **fields: Any) -> str:
+    """File a report by the form; returns the reference on the receipt."""
+    browser.get("/report")
+    answer = browser.post("/report", REPORT | fields)
+    assert answer.status_code == 303, visible_text(answer.text)
+    found = re.search(r"INC-\d{4}-\d{6}", browser.text(answer.location))
+    assert found is not None
+    return found[0]
+
+
 @pytest.fixture
 def file_report() -> Callable[..., str]:
     """File a report by the form; returns the reference on the receipt."""
-
-    def file(browser: Browser, **fields: Any) -> str:
-        browser.get("/report")
-        answer = browser.post("/report", REPORT | fields)
-        assert answer.status_code == 303, visible_text(answer.text)
-        found = re.search(r"INC-\d{4}-\d{6}", browser.text(answer.location))
-        assert found is not None
-        return found[0]
-
-    return file
+    return file_by_form
