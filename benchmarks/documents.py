@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from coordinator.runs import catalogue
+from coordinator.runs import activation, catalogue
 from coordinator.runs.models import PlaybookVersion
 from playbooks.coordination import EXTENSION_ID
 
@@ -37,7 +37,7 @@ def install(tx: Session, raw: bytes) -> int:
     """Import and activate; returns the id of the version."""
     catalogue.import_playbook(tx, raw, actor="cli:benchmark")
     version = select(PlaybookVersion.id).where(PlaybookVersion.playbook_id == json.loads(raw)["id"])
-    return catalogue.activate(tx, tx.execute(version).scalar_one(), actor="cli:benchmark").id
+    return activation.activate(tx, tx.execute(version).scalar_one(), actor="cli:benchmark").id
 
 
 def _action(name: str, *, work: dict[str, Any], **more: Any) -> dict[str, Any]:

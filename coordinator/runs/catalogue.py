@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.errors import Fault, Invalid, NotFound, Refused
+from coordinator.runs import activation, signers
+from coordinator.runs.activation import ACTIVE, said
 from coordinator.runs.models import PlaybookVersion
 from playbooks.document import DocumentFault, Playbook, load
 from playbooks.library import shipped
@@ -38,39 +40,7 @@ def import_playbook(tx: Session, raw: bytes, *, actor: str) -> str:
             raise Refused("This version of the playbook is here already with other content: change `modified`.")
         return f"{playbook.id} {playbook.version}: here already, {known.state}"
     row = _add(tx, playbook, actor=actor)
-    return f"{row.playbook_id} {row.version}: imported, not active yet"
-
-
-def activate(tx: Session, version_id: int, *, actor: str) -> PlaybookVersion:
-    """Let new runs use this version in place of the one before; others keep theirs. Raises NotFound, Refused."""
-    row = tx.get(PlaybookVersion, version_id, with_for_update=True)
-    if row is None:
-        raise NotFound()
-    if row.state == "revoked" or load(row.document).revoked:
-        raise Refused("This version is revoked by its author.")
-    if row.state == "active":
-        return row
-    before = tx.execute(
-        select(PlaybookVersion)
-        .where(PlaybookVersion.playbook_id == row.playbook_id, PlaybookVersion.state == "active")
-        .with_for_update()
-    ).scalars()
-    for other in before:
-        other.state = "imported"
-    row.state, row.activated_by = "active", [actor]
-    timeline.append(tx, "playbook.activated", "A playbook version was made the one that new runs use.", actor=actor,
-                    values=_said(row), about=("playbook", row.id))  # fmt: skip
-    return row
-
-
-def withdraw(tx: Session, version_id: int, *, actor: str, reason: str) -> None:
-    """Take a version out of use; runs that go on keep it. Raises NotFound."""
-    row = tx.get(PlaybookVersion, version_id, with_for_update=True)
-    if row is None:
-        raise NotFound()
-    row.state = "revoked"
-    timeline.append(tx, "playbook.withdrawn", "A playbook version was taken out of use.", actor=actor,
-                    values={**_said(row), "reason": reason}, about=("playbook", row.id))  # fmt: skip
+    return f"{row.playbook_id} {row.version}: imported, not active yet{_signed_by(tx, playbook)}"
 
 
 def ship_library(tx: Session) -> list[str]:
@@ -83,29 +53,33 @@ def ship_library(tx: Session) -> list[str]:
         row = _add(tx, playbook, actor=SHIPPED)
         active = tx.execute(
             select(PlaybookVersion).where(
-                PlaybookVersion.playbook_id == playbook.id, PlaybookVersion.state == "active"
+                PlaybookVersion.playbook_id == playbook.id, PlaybookVersion.state == ACTIVE
             )
         ).scalars()
         if all(other.activated_by == [SHIPPED] for other in active):
-            activate(tx, row.id, actor=SHIPPED)
+            activation.activate(tx, row.id, actor=SHIPPED)
         lines.append(f"{name}: {playbook.name}, {row.state}")
     return lines
 
 
-def export_playbook(tx: Session, wanted: str) -> bytes:
-    """The canonical document (RFC 8785): of the active version, else the newest. `wanted`: playbook id or row id."""
+def export_playbook(tx: Session, wanted: str, *, sign: bool = False) -> bytes:
+    """The canonical document (RFC 8785): of the active version, else the newest. `wanted`: playbook id or row id.
+
+    `sign`: with our own signature. Raises NotFound.
+    """
     query = select(PlaybookVersion).where(PlaybookVersion.playbook_id == wanted)
     if wanted.isdecimal():
         query = select(PlaybookVersion).where(PlaybookVersion.id == int(wanted))
     rows = list(tx.execute(query).scalars())
     if not rows:
         raise NotFound("There is no playbook with this id.")
-    return max(rows, key=lambda row: (row.state == "active", row.version)).document
+    row = max(rows, key=lambda row: (row.state == ACTIVE, row.version))
+    return signers.signed(tx, load(row.document)) if sign else row.document
 
 
 def active_playbooks(tx: Session, *, internal: bool | None = None) -> list[Available]:
     """What new runs may use, by priority and id; `internal`: only those that tell nobody outside, or the others."""
-    query = select(PlaybookVersion.id, PlaybookVersion.digest).where(PlaybookVersion.state == "active")
+    query = select(PlaybookVersion.id, PlaybookVersion.digest).where(PlaybookVersion.state == ACTIVE)
     if internal is not None:
         query = query.where(PlaybookVersion.internal == internal)
     found = [Available(row.id, document_of(tx, row.id)) for row in tx.execute(query)]
@@ -157,9 +131,14 @@ def _add(tx: Session, playbook: Playbook, *, actor: str) -> PlaybookVersion:
     tx.add(row)
     tx.flush()
     timeline.append(tx, "playbook.imported", "A playbook came into the catalogue.", actor=actor,
-                    values=_said(row), about=("playbook", row.id))  # fmt: skip
+                    values=said(row), about=("playbook", row.id))  # fmt: skip
     return row
 
 
-def _said(row: PlaybookVersion) -> dict[str, str]:
-    return {"playbook": row.playbook_id, "version": row.version, "name": row.name, "digest": row.digest}
+def _signed_by(tx: Session, playbook: Playbook) -> str:
+    """What the signatures are worth, for whoever imports."""
+    found = signers.verdicts(tx, playbook)
+    if not found:
+        return ""
+    said_so = ", ".join(f"{each.name or 'a key not on our list'}: {each.verdict}" for each in found)
+    return f"; signatures: {said_so}"

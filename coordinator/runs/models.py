@@ -14,7 +14,10 @@ from coordinator.tasks import models as _tasks  # noqa: F401  the tables its key
 
 
 class PlaybookVersion(Base):
-    """One version of a playbook as canonical bytes; immutable, runs pin it. `state`: imported, active, revoked."""
+    """One version of a playbook as canonical bytes; immutable, runs pin it.
+
+    `state`: imported, active, replaced, revoked. `activated_by`: who agreed to its use so far.
+    """
 
     __tablename__ = "playbook_versions"
     id: Mapped[Id]
@@ -30,6 +33,20 @@ class PlaybookVersion(Base):
     imported_by: Mapped[Code]
     activated_by: Mapped[list[str]]
     __table_args__ = (UniqueConstraint("playbook_id", "version"),)
+
+
+class PlaybookSigner(Base):
+    """A public key whose signatures on playbooks count. `state`: proposed (by one person), trusted, revoked."""
+
+    __tablename__ = "playbook_signers"
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[Hash] = mapped_column(unique=True)
+    state: Mapped[Code]
+    added_at: Mapped[datetime]
+    added_by: Mapped[list[str]]
+    revoked_at: Mapped[datetime | None]
 
 
 class Run(Exercised, Base):

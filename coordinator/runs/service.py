@@ -20,6 +20,7 @@ from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.incidents import holds, queries
 from coordinator.incidents.models import Incident
 from coordinator.incidents.rules import Blocks
+from coordinator.runs import activation
 from coordinator.runs.arms import Arms
 from coordinator.runs.catalogue import document_of
 from coordinator.runs.engine import Engine
@@ -57,6 +58,7 @@ def start_run(
         if known is not None:
             return known
     playbook = document_of(tx, playbook_version_id)
+    _check_in_use(tx, playbook_version_id, called=bool(callers))
     facts = queries.facts(tx, incident) if incident is not None else {}
     try:
         state, effects = start(
@@ -174,6 +176,13 @@ def cancel_all(tx: Session, incident_id: int, *, reason: str, arms: Arms) -> Non
         advance(tx, run_id, [Cancel(reason)], arms=arms)
 
 
+def _check_in_use(tx: Session, version_id: int, *, called: bool) -> None:
+    """A playbook is inert until two persons put it into use. A run keeps what it is pinned to, replaced or not."""
+    state = tx.execute(select(PlaybookVersion.state).where(PlaybookVersion.id == version_id)).scalar_one()
+    if state not in (activation.CALLABLE if called else activation.USABLE):
+        raise Refused("This version of the playbook is not in use: two persons have to agree to it first.")
+
+
 def _begin(engine: Engine, wish: Mapping[str, Any]) -> None:
     try:
         state, effects = start(
@@ -228,7 +237,7 @@ def _pins(tx: Session, playbook: Playbook) -> dict[str, str]:
             if called in pins:
                 continue
             query = select(PlaybookVersion).where(PlaybookVersion.playbook_id == called)
-            right = PlaybookVersion.version == wanted if wanted else PlaybookVersion.state == "active"
+            right = PlaybookVersion.version == wanted if wanted else PlaybookVersion.state == activation.ACTIVE
             row = tx.execute(query.where(right)).scalars().first()
             if row is not None:
                 pins[called] = row.version

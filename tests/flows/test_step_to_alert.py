@@ -21,7 +21,8 @@ from coordinator.alerts.models import Alert
 from coordinator.incidents.holds import lock_incident, open_holds
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
-from coordinator.runs.catalogue import activate, import_playbook
+from coordinator.runs.activation import activate
+from coordinator.runs.catalogue import import_playbook
 from coordinator.runs.models import PlaybookVersion, Run
 from coordinator.runs.service import start_run
 from coordinator.store import Store

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from coordinator.accounts.principal import Principal
 from coordinator.incidents.holds import lock_incident
 from coordinator.runs import service as runs
-from coordinator.runs.catalogue import activate, import_playbook
+from coordinator.runs.activation import activate
+from coordinator.runs.catalogue import import_playbook
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt, StepState
 from coordinator.store import Store
 from coordinator.tasks.models import Task

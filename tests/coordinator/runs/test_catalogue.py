@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DatabaseError
 
 from coordinator.errors import Invalid, NotFound, Refused
-from coordinator.runs import catalogue, service
+from coordinator.runs import activation, catalogue, service
 from coordinator.runs.models import PlaybookVersion, Run
 from coordinator.store import Store
 from playbooks.document import load
@@ -26,6 +26,11 @@ def take(store: Store, document: dict[str, Any]) -> str:
 def rows(store: Store) -> list[PlaybookVersion]:
     with store.read() as tx:
         return list(tx.execute(select(PlaybookVersion).order_by(PlaybookVersion.id)).scalars())
+
+
+def use(store: Store, at: int) -> None:
+    with store.unit_of_work() as tx:
+        activation.activate(tx, rows(store)[at].id, actor="system")
 
 
 def test_a_document_is_taken_once_and_is_not_active_until_somebody_says_so(store: Store) -> None:
@@ -59,8 +64,8 @@ def test_a_newer_version_takes_the_place_of_the_active_one_and_the_bytes_stay(st
         take(store, line() | {"modified": modified})
     for row in rows(store):
         with store.unit_of_work() as tx:
-            catalogue.activate(tx, row.id, actor="user:1")
-    assert [row.state for row in rows(store)] == ["imported", "active"]
+            activation.activate(tx, row.id, actor="user:1")
+    assert [row.state for row in rows(store)] == ["replaced", "active"]
     with store.read() as tx:
         assert catalogue.export_playbook(tx, line()["id"]) == rows(store)[1].document
         with pytest.raises(NotFound):
@@ -72,9 +77,9 @@ def test_a_newer_version_takes_the_place_of_the_active_one_and_the_bytes_stay(st
 def test_a_version_out_of_use_is_not_made_active_again(store: Store) -> None:
     take(store, line())
     with store.unit_of_work() as tx:
-        catalogue.withdraw(tx, rows(store)[0].id, actor="user:1", reason="Wrong.")
+        activation.withdraw(tx, rows(store)[0].id, actor="user:1", reason="Wrong.")
     with pytest.raises(Refused), store.unit_of_work() as tx:
-        catalogue.activate(tx, rows(store)[0].id, actor="user:1")
+        activation.activate(tx, rows(store)[0].id, actor="user:1")
 
 
 def test_the_shipped_playbooks_come_in_once_active_and_never_over_a_persons_choice(store: Store) -> None:
@@ -87,15 +92,17 @@ def test_the_shipped_playbooks_come_in_once_active_and_never_over_a_persons_choi
     own = json.loads(chosen.document) | {"modified": "2027-01-01T00:00:00.000Z"}
     take(store, own)
     with store.unit_of_work() as tx:
-        catalogue.activate(tx, rows(store)[-1].id, actor="user:1")
+        activation.activate(tx, rows(store)[-1].id, actor="user:1")
         catalogue.ship_library(tx)
-    assert {row.id: row.state for row in rows(store)}[chosen.id] == "imported"
+    assert {row.id: row.state for row in rows(store)}[chosen.id] == "replaced"
     assert rows(store)[0].digest == load(chosen.document).digest
 
 
 def test_two_starts_with_one_key_are_one_run(store: Store, world: object) -> None:
     take(store, line())
     version_id = rows(store)[0].id
+    with store.unit_of_work() as tx:
+        activation.activate(tx, version_id, actor="system")
     for _ in range(2):
         with store.unit_of_work() as tx:
             service.start_run(tx, version_id, started_by="user:1", once_key="only")
@@ -105,10 +112,12 @@ def test_two_starts_with_one_key_are_one_run(store: Store, world: object) -> Non
 
 def test_a_run_that_may_not_start_is_refused_and_says_why(store: Store, world: object) -> None:
     take(store, line() | {"valid_from": "2020-01-01T00:00:00.000Z", "valid_until": "2020-02-01T00:00:00.000Z"})
+    use(store, 0)
     with pytest.raises(Refused) as refused, store.unit_of_work() as tx:
         service.start_run(tx, rows(store)[0].id, started_by="user:1")
     assert "not valid" in refused.value.detail
     take(store, line() | {"modified": "2026-03-01T00:00:00.000Z"})
+    use(store, 1)
     with pytest.raises(Invalid) as invalid, store.unit_of_work() as tx:
         service.start_run(tx, rows(store)[1].id, started_by="user:1", variables={"__nobody__": "x"})
     assert invalid.value.errors[0].pointer == "/variables/__nobody__"
