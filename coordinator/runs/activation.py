@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from coordinator import timeline
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right, Role, may
+from coordinator.accounts.staff import check_may_approve
 from coordinator.errors import NoRight, NotFound, Refused
 from coordinator.incidents.models import Incident
 from coordinator.runs import signers
@@ -39,6 +40,7 @@ def agree(tx: Session, version_id: int, *, principal: Principal) -> PlaybookVers
         raise NoRight("Somebody who manages playbooks has to ask first.")
     if any(each.verdict == "wrong" and each.name for each in signers.verdicts(tx, load(row.document))):
         raise Refused("A signature on it bears a key we trust and is wrong: the document was changed.")
+    check_may_approve(tx, principal.user_id)
     if principal.actor in row.activated_by:
         raise Refused("You have agreed already: a second person has to.")
     row.activated_by = [*row.activated_by, principal.actor]

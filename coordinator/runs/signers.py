@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
+from coordinator.accounts.staff import check_may_approve
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.partners.models import Organisation
 from coordinator.runs.models import PlaybookSigner
@@ -56,6 +57,7 @@ def agree(tx: Session, signer_id: int, *, principal: Principal) -> PlaybookSigne
     row = _locked(tx, signer_id)
     if row.state != PROPOSED:
         raise Refused(f"This key is {row.state} already.")
+    check_may_approve(tx, principal.user_id)
     if principal.actor in row.added_by:
         raise Refused("You proposed this key: a second person has to agree.")
     row.state, row.added_by = TRUSTED, [*row.added_by, principal.actor]

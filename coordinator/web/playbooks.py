@@ -12,7 +12,7 @@ from coordinator.accounts.rules import Right
 from coordinator.errors import Invalid, NotFound
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.queries import described_in_full, facts, get_visible
-from coordinator.runs import catalogue, service
+from coordinator.runs import activation, catalogue, service
 from coordinator.runs.models import PlaybookVersion
 from coordinator.status import run_view
 from coordinator.web import access
@@ -59,11 +59,13 @@ def document(version_id: int) -> Response:
 
 
 @pages.post("/playbooks/<int:version_id>/activate")
-@needs(Right.MANAGE_PLAYBOOKS, fresh=True)
+@needs(Right.DECIDE, fresh=True)
 def activate(version_id: int) -> Any:
     with access.store().unit_of_work() as tx:
-        catalogue.activate(tx, version_id, actor=access.required().actor)
-    return page.after("playbooks.one", _("New runs use this version now."), version_id=version_id)
+        row = activation.agree(tx, version_id, principal=access.required())
+        used = row.state == activation.ACTIVE
+    told = _("New runs use this version now.") if used else _("You agreed. A second person has to agree as well.")
+    return page.after("playbooks.one", told, version_id=version_id)
 
 
 # ---------------------------------------------------------------- runs
