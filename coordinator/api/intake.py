@@ -10,10 +10,10 @@ from coordinator.accounts.rules import Right
 from coordinator.api.access import needs, open_to, principal, signed_by_partner, signed_file, store
 from coordinator.api.limits import check_partner
 from coordinator.errors import Fault, Invalid, UnsupportedType
-from coordinator.incidents import attachments, intake
+from coordinator.incidents import attachments, bursts, intake
 from coordinator.incidents.envelope import READERS
 from coordinator.partners.queries import IntakeEndpoint
-from coordinator.together import Together
+from coordinator.together import Among, Together
 
 routes = Blueprint("intake", __name__)
 
@@ -62,11 +62,15 @@ def report_status(token: str) -> Response:
 def answered(*, raw: bytes, media_type: str, **how: Any) -> Response:
     """Keep the bytes, then read them in a second transaction, and tell the sender. Raises what is wrong with them."""
     together: Together = current_app.extensions["coordinator.together"]
-    kept = together.run(lambda tx: intake.keep_raw(tx, raw=raw, media_type=media_type, **how))
+    arrival = intake.Arrival(raw=raw, media_type=media_type, **how)
+    kept = together.run(lambda tx: intake.keep(tx, arrival), Among(intake.keep_all, arrival))
     answer = kept.answer
     if answer is None:
         parsed = intake.parse(raw, media_type)
-        answer = together.run(lambda tx: intake.read_report(tx, kept.report_id, parsed, inbound=kept.inbound))
+        answer = together.run(
+            lambda tx: intake.read_report(tx, kept.report_id, parsed, inbound=kept.inbound),
+            Among(bursts.read_all, bursts.Unread(kept.inbound, parsed)),
+        )
     if answer.refusal is not None:
         raise answer.refusal
     status_url = f"{store().settings.base_url}/api/v1/report-status/{answer.status_token}"

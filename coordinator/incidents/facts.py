@@ -46,7 +46,8 @@ class Inbound:
 def incident_values(
     inbound: Inbound, report: dict[str, Any], originator: int | None, now: datetime
 ) -> dict[str, Any]:
-    """The columns of an incident opened from `report` at `now`. A restricted one keeps title and text sealed only."""
+    """The columns of an incident opened from `report` at `now`, the same for all. A restricted one keeps title and text
+    sealed only."""
     flags = report.get("humanitarian_flags", [])
     marking = marking_of_report(report)
     label = rules.opening_tlp(marking.effective, flags)
@@ -66,10 +67,11 @@ def incident_values(
         "updated_at": now, "exercise": inbound.exercise, "status": rules.Status.REPORTED.value,
     }  # fmt: skip
     for name in rules.REPORT_INSTANTS:
-        if name in report:
-            values[name] = report[name]
-            values[name.replace("_at", "_fidelity")] = report.get(f"{name}_fidelity", "second")
-    return {"aware_at": inbound.received_at, "aware_fidelity": "second"} | values
+        values[name] = report.get(name)
+        values[name.replace("_at", "_fidelity")] = report.get(f"{name}_fidelity", "second") if name in report else ""
+    if "aware_at" not in report:
+        values |= {"aware_at": inbound.received_at, "aware_fidelity": "second"}
+    return values
 
 
 def _searchable(report: dict[str, Any]) -> str:

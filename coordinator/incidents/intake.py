@@ -7,7 +7,8 @@ same message id with the same bytes is answered the same way again, whichever pr
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,10 +32,11 @@ from coordinator.incidents import filing, statements
 from coordinator.incidents.envelope import Received, read_body
 from coordinator.incidents.facts import Inbound
 from coordinator.incidents.models import Incident, PartnerReference, Report, ReportBody
-from coordinator.incidents.references import new_public_id, reference_of
+from coordinator.incidents.references import new_public_id, numbered
 from coordinator.partners.queries import IntakeEndpoint, own_organisation
 from coordinator.store import store_of
-from coordinator.timeline.keys import destroy, new_key, remember, seal, unseal
+from coordinator.timeline import Word
+from coordinator.timeline.keys import destroy, new_keys, remember, seal, unseal
 from coordinator.timeline.models import DataKey
 from coordinator.vault import token_hash
 
@@ -85,28 +87,71 @@ def keep_raw(
     `message_id`: the webhook-id, or the Idempotency-Key of `principal`; empty where there is none. `via`: webhook, api,
     form, voice. Raises KeyReused when the id came before with other bytes.
     """
-    message_id = _bounded(message_id)
-    digest, exercise = hashlib.sha256(raw).hexdigest(), endpoint.exercise if endpoint else ""
-    sender = endpoint.organisation_id if endpoint else _organisation_of(tx, principal)
-    key, public_id, now = new_key(tx), new_public_id("rep"), clock.now()
-    report_id = statements.keep_report(tx, {
-        "public_id": public_id, "received_at": now, "via": via, "organisation_id": sender,
-        "endpoint_id": endpoint.id if endpoint else None, "endpoint_key_id": endpoint_key_id,
-        "user_id": principal.user_id if principal else None, "message_id": message_id, "raw_digest": digest,
-        "raw_size": len(raw), "media_type": media_type[:120], "data_key_id": key,
-        "status_hash": token_hash(status_token(tx, public_id)), "exercise": exercise,
-    })  # fmt: skip
-    if report_id is None:
-        tx.execute(delete(DataKey).where(DataKey.id == key))
-        return _kept_before(tx, message_id, digest, endpoint=endpoint, principal=principal)
-    sealed = seal(tx, key, raw, about=f"report/{public_id}")
-    tx.execute(statements.KEEP_BODY, {"report_id": report_id, "sealed": sealed, "erase_after": None})
-    timeline.pending(tx, "report.received", report_id, ready_at=now + READ_BY, exercise=exercise)
-    return Kept(report_id, inbound=_at_hand(
-        endpoint, id=report_id, public_id=public_id, received_at=now, via=via, raw_digest=digest,
-        media_type=media_type[:120], data_key_id=key, exercise=exercise, disposition="received", sealed=sealed,
-        wrapped=tx.info["data_keys"][key],
-    ))  # fmt: skip
+    arrival = Arrival(
+        via=via, media_type=media_type, raw=raw, message_id=message_id, endpoint=endpoint,
+        endpoint_key_id=endpoint_key_id, principal=principal,
+    )  # fmt: skip
+    return keep(tx, arrival)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """What came, before anything looked into it: see `keep_raw`."""
+
+    via: str
+    media_type: str
+    raw: bytes = field(repr=False)
+    message_id: str = ""
+    endpoint: IntakeEndpoint | None = None
+    endpoint_key_id: int | None = None
+    principal: Principal | None = None
+
+
+def keep(tx: Session, arrival: Arrival) -> Kept:
+    """`keep_raw` for what came as one thing. Raises KeyReused."""
+    return keep_all(tx, [arrival])[0] or _kept_before(tx, arrival)
+
+
+def keep_all(tx: Session, arrivals: Sequence[Arrival]) -> list[Kept | None]:
+    """`keep_raw` for several, each table in one statement; None for each whose message id is there already."""
+    now = clock.now()
+    keys = new_keys(tx, len(arrivals))
+    rows = [_row(tx, arrival, key, now) for arrival, key in zip(arrivals, keys, strict=True)]
+    # In one order everywhere, so that two processes with the same messages never wait for each other.
+    ids = statements.keep_reports(tx, sorted(rows, key=lambda row: row["message_id"]))
+    new = [(arrival, row) for arrival, row in zip(arrivals, rows, strict=True) if row["public_id"] in ids]
+    if len(new) < len(rows):
+        tx.execute(delete(DataKey).where(DataKey.id.in_(set(keys) - {row["data_key_id"] for _, row in new})))
+    if not new:
+        return [None] * len(rows)
+    sealed = {
+        row["public_id"]: seal(tx, row["data_key_id"], arrival.raw, about=f"report/{row['public_id']}")
+        for arrival, row in new
+    }
+    tx.execute(statements.KEEP_BODY, [
+        {"report_id": ids[name], "sealed": body, "erase_after": None} for name, body in sealed.items()
+    ])  # fmt: skip
+    timeline.pending_all(tx, [
+        Word("report.received", ids[row["public_id"]], now + READ_BY, row["exercise"]) for _, row in new
+    ])  # fmt: skip
+    kept = {
+        row["public_id"]: _at_hand(tx, arrival, row, report_id=ids[row["public_id"]], sealed=sealed[row["public_id"]])
+        for arrival, row in new
+    }
+    return [kept.get(row["public_id"]) for row in rows]
+
+
+def _row(tx: Session, arrival: Arrival, key: int, now: datetime) -> dict[str, Any]:
+    endpoint, principal, public_id = arrival.endpoint, arrival.principal, new_public_id("rep")
+    return {
+        "public_id": public_id, "received_at": now, "via": arrival.via,
+        "organisation_id": endpoint.organisation_id if endpoint else _organisation_of(tx, principal),
+        "endpoint_id": endpoint.id if endpoint else None, "endpoint_key_id": arrival.endpoint_key_id,
+        "user_id": principal.user_id if principal else None, "message_id": _bounded(arrival.message_id),
+        "raw_digest": hashlib.sha256(arrival.raw).hexdigest(), "raw_size": len(arrival.raw),
+        "media_type": arrival.media_type[:120], "data_key_id": key,
+        "status_hash": token_hash(status_token(tx, public_id)), "exercise": endpoint.exercise if endpoint else "",
+    }  # fmt: skip
 
 
 def parse(raw: bytes, media_type: str) -> Received | CoordinatorError:
@@ -137,7 +182,7 @@ def read_report(
         raw = unseal(tx, inbound.data_key_id, inbound.sealed, about=f"report/{inbound.public_id}")
         parsed = parse(raw, inbound.media_type)
     if isinstance(parsed, Received):
-        return _answered(tx, inbound, filing.file_report(tx, inbound, parsed))
+        return answer_all(tx, [(inbound, filing.file_report(tx, inbound, parsed))])[0]
     if isinstance(parsed, SecrecyMarkingFound):
         _refuse(tx, inbound, parsed)
     else:
@@ -159,15 +204,18 @@ def status_token(tx: Session, public_id: str) -> str:
     return store_of(tx).vault.token("report status", public_id)
 
 
-def _at_hand(endpoint: IntakeEndpoint | None, **kept: Any) -> Inbound | None:
-    """What `_load` would read, for a report of a partner's system that was kept by this very request."""
+def _at_hand(tx: Session, arrival: Arrival, row: dict[str, Any], *, report_id: int, sealed: bytes) -> Kept:
+    """With what `_load` would read, for a report of a partner's system that was kept by this very request."""
+    endpoint = arrival.endpoint
     if endpoint is None:
-        return None
-    return Inbound(
-        organisation_id=endpoint.organisation_id, organisation=endpoint.organisation_code,
+        return Kept(report_id)
+    same = ("public_id", "received_at", "via", "raw_digest", "media_type", "data_key_id", "exercise")
+    return Kept(report_id, inbound=Inbound(
+        id=report_id, organisation_id=endpoint.organisation_id, organisation=endpoint.organisation_code,
         active=endpoint.organisation_active, endpoint_id=endpoint.id, endpoint=endpoint.slug,
-        restricted=endpoint.restricted, user_id=None, is_own=None, source=None, **kept,
-    )  # fmt: skip
+        restricted=endpoint.restricted, user_id=None, is_own=None, source=None, disposition="received", sealed=sealed,
+        wrapped=tx.info["data_keys"][row["data_key_id"]], **{name: row[name] for name in same},
+    ))  # fmt: skip
 
 
 def _bounded(message_id: str) -> str:
@@ -181,14 +229,13 @@ def _organisation_of(tx: Session, principal: Principal | None) -> int:
     return principal.organisation_id if principal and principal.organisation_id else own_organisation(tx).id
 
 
-def _kept_before(
-    tx: Session, message_id: str, digest: str, *, endpoint: IntakeEndpoint | None, principal: Principal | None
-) -> Kept:
-    user_id = principal.user_id if principal else None
-    mine = Report.endpoint_id == endpoint.id if endpoint else Report.user_id == user_id
-    query = select(Report.id, Report.raw_digest, Report.disposition).where(mine, Report.message_id == message_id)
-    found = tx.execute(query).one()
-    if found.raw_digest != digest:
+def _kept_before(tx: Session, arrival: Arrival) -> Kept:
+    mine = Report.user_id == (arrival.principal.user_id if arrival.principal else None)
+    if arrival.endpoint is not None:
+        mine = Report.endpoint_id == arrival.endpoint.id
+    query = select(Report.id, Report.raw_digest, Report.disposition)
+    found = tx.execute(query.where(mine, Report.message_id == _bounded(arrival.message_id))).one()
+    if found.raw_digest != hashlib.sha256(arrival.raw).hexdigest():
         raise KeyReused([Fault("", "Use a new message id for new content.")])
     return Kept(found.id, None if found.disposition == "received" else _answer(tx, found.id))
 
@@ -209,14 +256,19 @@ def _lock(tx: Session, inbound: Inbound) -> Inbound:
     return inbound if now == inbound.disposition else replace(inbound, disposition=now)
 
 
-def _answered(tx: Session, inbound: Inbound, filed: filing.Filed) -> Answer:
-    tx.execute(statements.SETTLE_REPORT, {
-        "report_id": inbound.id, "new_disposition": filed.disposition, "new_reason": filed.reason,
-        "new_format": filed.format, "new_tlp": filed.tlp, "new_external_id": filed.external_id,
-        "new_flags": filed.flags or None, "new_incident_id": filed.incident_id,
-    })  # fmt: skip
-    _read_now(tx, inbound)
-    return Answer(inbound.public_id, filed.disposition, filed.reference, status_token(tx, inbound.public_id))
+def answer_all(tx: Session, filed: Sequence[tuple[Inbound, filing.Filed]]) -> list[Answer]:
+    """Settle the rows of reports that were filed; what their senders are told."""
+    tx.execute(statements.SETTLE_REPORT, [
+        {"report_id": inbound.id, "new_disposition": one.disposition, "new_reason": one.reason,
+         "new_format": one.format, "new_tlp": one.tlp, "new_external_id": one.external_id,
+         "new_flags": one.flags or None, "new_incident_id": one.incident_id}
+        for inbound, one in filed
+    ])  # fmt: skip
+    tx.execute(statements.NOT_PENDING, {"report_ids": [inbound.id for inbound, _ in filed]})
+    return [
+        Answer(inbound.public_id, one.disposition, one.reference, status_token(tx, inbound.public_id))
+        for inbound, one in filed
+    ]
 
 
 def _refuse(tx: Session, inbound: Inbound, error: SecrecyMarkingFound) -> None:
@@ -239,16 +291,12 @@ def _record_refusal(tx: Session, inbound: Inbound, error: CoordinatorError, *, d
     tx.execute(update(Report).where(Report.id == inbound.id).values(
         disposition=disposition, reason=reason, faults=faults or [{"pointer": "", "detail": error.detail}],
     ))  # fmt: skip
-    _read_now(tx, inbound)
+    tx.execute(statements.NOT_PENDING, {"report_ids": [inbound.id]})
     timeline.append(
         tx, f"report.{disposition}", "A report was refused; the sender was told why.", actor=inbound.actor,
         values={"report": inbound.public_id, "reason": reason, "digest": inbound.raw_digest},
         about=("report", inbound.id), exercise=inbound.exercise,
     )  # fmt: skip
-
-
-def _read_now(tx: Session, inbound: Inbound) -> None:
-    tx.execute(statements.NOT_PENDING, {"report_id": inbound.id})
 
 
 def _answer(tx: Session, report_id: int) -> Answer:
@@ -261,17 +309,11 @@ def _answer(tx: Session, report_id: int) -> Answer:
         .where(Report.id == report_id)
     )  # fmt: skip
     report, incident_id, created_at, theirs = tx.execute(query).one()
-    ours = reference_of(_Named(incident_id, created_at)) if incident_id else None
+    ours = numbered(incident_id, created_at) if incident_id else None
     return Answer(
         report.public_id, report.disposition, ours if report.endpoint_id is None else theirs,
         status_token(tx, report.public_id), _refusal_of(report),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Named:
-    id: int
-    created_at: datetime
 
 
 def _refusal_of(report: Report) -> CoordinatorError | None:

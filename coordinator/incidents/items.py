@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import rfc8785
@@ -86,18 +86,25 @@ def write_item(
     return row
 
 
-def write_items(
-    tx: Session, said: Iterable[NewItem], *, author: str, incident: Any, report_id: int | None, data_key_id: int
-) -> None:
-    """Write several new items of one incident in one statement."""
-    rows = [
-        _row(
-            tx, one, author=author, incident_id=incident.id, report_id=report_id, exercise=incident.exercise,
-            data_key_id=data_key_id,
-        )
-        for one in said
-    ]  # fmt: skip
-    tx.execute(statements.WRITE_ITEMS, rows)
+@dataclass(frozen=True, kw_only=True)
+class Saying:
+    """A new item with where it belongs."""
+
+    said: NewItem = field(kw_only=False)
+    author: str
+    incident_id: int | None
+    report_id: int | None
+    exercise: str
+    data_key_id: int
+
+
+def write_items(tx: Session, sayings: Iterable[Saying]) -> None:
+    """Write several new items in one statement."""
+    tx.execute(statements.WRITE_ITEMS, [
+        _row(tx, each.said, author=each.author, incident_id=each.incident_id, report_id=each.report_id,
+             exercise=each.exercise, data_key_id=each.data_key_id)
+        for each in sayings
+    ])  # fmt: skip
 
 
 def read_item(tx: Session, version: ItemVersion) -> Content:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -19,7 +20,12 @@ _REFERENCE = re.compile(r"INC-([0-9]{4})-([0-9]{6,15})")
 
 def reference_of(incident: Any) -> str:
     """`INC-2026-000123` for an incident row (id and created_at are read)."""
-    return f"INC-{incident.created_at.year}-{incident.id:06d}"
+    return numbered(incident.id, incident.created_at)
+
+
+def numbered(incident_id: int, created_at: datetime) -> str:
+    """`reference_of` for an incident whose row is not at hand."""
+    return f"INC-{created_at.year}-{incident_id:06d}"
 
 
 def parse_reference(text: str) -> int | None:

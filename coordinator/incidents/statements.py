@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Table, bindparam, delete, func, insert, literal, select, text, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -34,12 +34,13 @@ _external, _partners = _table(ExternalReference), _table(PartnerReference)
 _keys, _endpoints, _organisations, _pending = _table(DataKey), _table(Endpoint), _table(Organisation), _table(Pending)
 
 _KEEP_REPORT = {
-    name: dialect.insert(_reports).on_conflict_do_nothing().returning(_reports.c.id)  # type: ignore[attr-defined]
+    name: dialect.insert(_reports).on_conflict_do_nothing()  # type: ignore[attr-defined]
+    .returning(_reports.c.id, _reports.c.public_id)
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }
 
 KEEP_BODY = insert(_bodies)
-OPEN_INCIDENT = insert(_incidents).returning(_incidents.c.id)
+OPEN_INCIDENT = insert(_incidents).returning(_incidents.c.id, _incidents.c.data_key_id)
 WRITE_ITEMS = insert(_items)
 NAME_EXTERNALLY = insert(_external)
 NAME_FOR_PARTNER = insert(_partners)
@@ -63,6 +64,9 @@ LOAD_REPORT = (
     .with_for_update(of=_reports)
 )  # fmt: skip
 
+#: The dispositions of a report that found its place, so that the same bytes again are a repeat of it.
+FILED = ("accepted", "update", "quarantined")
+
 #: (first report with the same bytes, incident with this external id, incident with this reference of the partner's,
 #: whether the sender is our own organisation, the source the endpoint's envelopes bear). Takes organisation_id,
 #: endpoint_id, raw_digest, exercise, report_id, external_id, in_reply_to; None finds nothing.
@@ -71,7 +75,7 @@ LOOK_AROUND = select(
     .where(
         _reports.c.organisation_id == bindparam("organisation_id"), _reports.c.raw_digest == bindparam("raw_digest"),
         _reports.c.exercise == bindparam("exercise"), _reports.c.id != bindparam("report_id"),
-        _reports.c.disposition.in_(("accepted", "update", "quarantined")),
+        _reports.c.disposition.in_(FILED),
     )
     .scalar_subquery(),
     select(func.min(_external.c.incident_id))
@@ -90,13 +94,33 @@ LOOK_AROUND = select(
     select(_endpoints.c.source).where(_endpoints.c.id == bindparam("endpoint_id")).scalar_subquery(),
 )  # fmt: skip
 
-#: Takes `one` and `two`, in the same order everywhere.
-TAKE_TURNS = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended(:one, 0)), pg_advisory_xact_lock(hashtextextended(:two, 0))"
+#: What is known of these senders by name, as filing.names_of has it. Takes organisation_ids, digests, external_ids.
+KNOWN_NAMES = union_all(
+    select(literal("bytes"), _reports.c.organisation_id, _reports.c.exercise, _reports.c.raw_digest).where(
+        _reports.c.organisation_id.in_(bindparam("organisation_ids", expanding=True)),
+        _reports.c.raw_digest.in_(bindparam("digests", expanding=True)),
+        _reports.c.disposition.in_(FILED),
+    ),
+    select(literal("external"), _external.c.organisation_id, _external.c.exercise, _external.c.external_id).where(
+        _external.c.organisation_id.in_(bindparam("organisation_ids", expanding=True)),
+        _external.c.external_id.in_(bindparam("external_ids", expanding=True)),
+    ),
 )
+
+#: Takes `names`, a list of text in the same order everywhere.
+TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name")
 
 #: The disposition, with the report's row locked. Takes `report_id`.
 LOCK_REPORT = select(_reports.c.disposition).where(_reports.c.id == bindparam("report_id")).with_for_update()
+
+#: The dispositions of several and whether we are the sender, locked in the order of their ids. Takes `report_ids`.
+LOCK_REPORTS = (
+    select(_reports.c.id, _reports.c.disposition, _organisations.c.is_own)
+    .outerjoin_from(_reports, _organisations, _organisations.c.id == _reports.c.organisation_id)
+    .where(_reports.c.id.in_(bindparam("report_ids", expanding=True)))
+    .order_by(_reports.c.id)
+    .with_for_update(of=_reports)
+)
 
 #: Takes report_id and the columns that reading a report settles.
 SETTLE_REPORT = (
@@ -106,12 +130,13 @@ SETTLE_REPORT = (
              ("disposition", "reason", "format", "tlp", "external_id", "flags", "incident_id")})
 )  # fmt: skip
 
-#: Takes `report_id`.
+#: Takes `report_ids`.
 NOT_PENDING = delete(_pending).where(
-    _pending.c.kind == "report.received", _pending.c.object_id == bindparam("report_id")
+    _pending.c.kind == "report.received", _pending.c.object_id.in_(bindparam("report_ids", expanding=True))
 )
 
 
-def keep_report(tx: Session, values: dict[str, Any]) -> int | None:
-    """Insert a report; its id, or None where one with the same message id is there already."""
-    return tx.execute(_KEEP_REPORT[tx.get_bind().dialect.name], values).scalar_one_or_none()
+def keep_reports(tx: Session, rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Insert reports; the id of each by its public id. One whose message id is there already is left out."""
+    statement = _KEEP_REPORT[tx.get_bind().dialect.name]
+    return {row.public_id: row.id for row in tx.execute(statement, rows)}

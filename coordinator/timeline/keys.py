@@ -13,7 +13,7 @@ from coordinator.store import store_of
 from coordinator.timeline.models import DataKey
 
 _keys: Any = DataKey.__table__
-_ADD = insert(_keys).returning(_keys.c.id)
+_ADD = insert(_keys).returning(_keys.c.id, _keys.c.wrapped)
 _WRAPPED = select(_keys.c.wrapped).where(_keys.c.id == bindparam("key"))
 
 
@@ -26,12 +26,17 @@ class Erased(CoordinatorError):
 
 def new_key(tx: Session) -> int:
     """Make a data key; returns its id."""
-    vault = store_of(tx).vault
-    wrapped = vault.new_data_key()
-    row = {"master_key_id": vault.key_id, "wrapped": wrapped, "created_at": clock.now()}
-    key_id = tx.execute(_ADD, row).scalar_one()
-    remember(tx, key_id, wrapped)
-    return key_id
+    return new_keys(tx, 1)[0]
+
+
+def new_keys(tx: Session, count: int) -> list[int]:
+    """Make so many data keys in one statement; returns their ids."""
+    vault, now = store_of(tx).vault, clock.now()
+    rows = [{"master_key_id": vault.key_id, "wrapped": vault.new_data_key(), "created_at": now} for _ in range(count)]
+    made = [(row.id, bytes(row.wrapped)) for row in tx.execute(_ADD, rows)]
+    for key_id, wrapped in made:
+        remember(tx, key_id, wrapped)
+    return [key_id for key_id, _ in made]
 
 
 def seal(tx: Session, key_id: int, plain: bytes, *, about: str) -> bytes:

@@ -44,9 +44,9 @@ _MOVE_HEAD = (
     .values(length=bindparam("new_length"), head=bindparam("new_head"))
 )
 _NEW_CHAIN = insert(_chains)
-_ADD = insert(_entries).returning(_entries.c.id, sort_by_parameter_order=True)
+_ADD = insert(_entries).returning(_entries.c.id, _entries.c.hash)
 _ADD_VALUES = insert(_values)
-_LEAVE_WORD = insert(_pending).returning(_pending.c.id)
+_LEAVE_WORD = insert(_pending)
 
 
 @dataclass(frozen=True)
@@ -84,61 +84,113 @@ def append(
 
 
 def append_all(
-    tx: Session, events: Sequence[Event], *, actor: str, incident: Any = None, exercise: str = "",
-    begins: bool = False,
-) -> list[int]:  # fmt: skip
-    """Add several entries at once with one look at the chain's head; returns their ids in order.
-
-    `begins`: the incident was inserted in this very transaction, so that nobody can have begun its chain.
-    """
+    tx: Session, events: Sequence[Event], *, actor: str, incident: Any = None, exercise: str = ""
+) -> list[int]:
+    """Add several entries at once with one look at the chain's head; returns their ids in order."""
     name = f"incident/{incident.id}" if incident is not None else RECORD
     exercise = incident.exercise if incident is not None else exercise
-    begins = begins and incident is not None
-    if begins:
-        length, head, key = 0, FIRST, incident.data_key_id
-    else:
-        length, head, key = _take_head(tx, name, incident.data_key_id if incident is not None else None)
-    at = clock.now()
-    rows, values = [], []
-    for event in events:
-        length += 1
-        salt = os.urandom(16)
-        value = rfc8785.dumps({"text": event.text, "values": event.values})
-        row = {
-            "chain": name, "seq": length, "at": at, "kind": event.kind, "actor": actor, "exercise": exercise,
-            "incident_id": incident.id if incident is not None else None,
-            "object_type": event.about[0], "object_id": event.about[1],
-            "commitment": commit_to(salt, value), "prev": head,
-        }  # fmt: skip
-        row["hash"] = head = entry_hash(row)
-        rows.append(row)
-        values.append(seal(tx, key, salt + value, about="entry"))
-    if begins:
-        tx.execute(_NEW_CHAIN, {"name": name, "length": length, "head": head, "data_key_id": key})
-    else:
-        tx.execute(_MOVE_HEAD, {"chain": name, "new_length": length, "new_head": head})
-    ids = list(tx.execute(_ADD, rows).scalars())
-    tx.execute(_ADD_VALUES, [
-        {"entry_id": entry, "data_key_id": key, "sealed": sealed} for entry, sealed in zip(ids, values, strict=True)
-    ])  # fmt: skip
+    length, head, key = _take_head(tx, name, incident.data_key_id if incident is not None else None)
+    links = _Links(name, length, head, key)
+    links.add(tx, events, actor=actor, incident_id=incident.id if incident is not None else None, exercise=exercise)
+    tx.execute(_MOVE_HEAD, {"chain": name, "new_length": links.length, "new_head": links.head})
+    ids = _write_links(tx, [links])
     tx.info["nudges"].update({"board", name} if incident is not None else {"record"})
     return ids
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """The first entries of an incident that this very transaction inserted: nobody can have begun its chain."""
+
+    incident: Any
+    actor: str
+    events: Sequence[Event]
+
+
+def begin_all(tx: Session, beginnings: Sequence[Beginning]) -> None:
+    """Begin the chains of several new incidents. Of each incident id, exercise and data_key_id are read."""
+    begun = []
+    for each in beginnings:
+        links = _Links(f"incident/{each.incident.id}", 0, FIRST, each.incident.data_key_id)
+        links.add(
+            tx, each.events, actor=each.actor, incident_id=each.incident.id, exercise=each.incident.exercise
+        )
+        begun.append(links)
+    tx.execute(_NEW_CHAIN, [
+        {"name": links.chain, "length": links.length, "head": links.head, "data_key_id": links.key} for links in begun
+    ])  # fmt: skip
+    _write_links(tx, begun)
+    tx.info["nudges"].update({"board", *(links.chain for links in begun)})
+
+
+class _Links:
+    """New entries at the end of one chain, and what is sealed beside them; not written yet."""
+
+    def __init__(self, chain: str, length: int, head: str, key: int) -> None:
+        self.chain, self.length, self.head, self.key = chain, length, head, key
+        self.rows: list[dict[str, Any]] = []
+        self.sealed: list[bytes] = []
+
+    def add(
+        self, tx: Session, events: Sequence[Event], *, actor: str, incident_id: int | None, exercise: str
+    ) -> None:
+        at = clock.now()
+        for event in events:
+            self.length += 1
+            salt = os.urandom(16)
+            value = rfc8785.dumps({"text": event.text, "values": event.values})
+            row = {
+                "chain": self.chain, "seq": self.length, "at": at, "kind": event.kind, "actor": actor,
+                "exercise": exercise, "incident_id": incident_id, "object_type": event.about[0],
+                "object_id": event.about[1], "commitment": commit_to(salt, value), "prev": self.head,
+            }  # fmt: skip
+            row["hash"] = self.head = entry_hash(row)
+            self.rows.append(row)
+            self.sealed.append(seal(tx, self.key, salt + value, about="entry"))
+
+
+def _write_links(tx: Session, chains: Sequence[_Links]) -> list[int]:
+    """Write the entries of these chains; returns their ids in order. What comes back is told apart by its hash."""
+    rows = [row for links in chains for row in links.rows]
+    ids = {row.hash: row.id for row in tx.execute(_ADD, rows)}
+    tx.execute(_ADD_VALUES, [
+        {"entry_id": ids[row["hash"]], "data_key_id": links.key, "sealed": sealed}
+        for links in chains for row, sealed in zip(links.rows, links.sealed, strict=True)
+    ])  # fmt: skip
+    return [ids[row["hash"]] for row in rows]
+
+
+@dataclass(frozen=True)
+class Word:
+    """Something that must follow, for `pending_all`: see `pending`."""
+
+    kind: str
+    object_id: int
+    ready_at: datetime | None = None
+    exercise: str = ""
+    job: str = ""
+
+
 def pending(
     tx: Session, kind: str, object_id: int, *, ready_at: datetime | None = None, exercise: str = "", job: str = ""
-) -> int:
-    """Leave word that something must follow, in the transaction that makes it necessary; returns the row's id.
+) -> None:
+    """Leave word that something must follow, in the transaction that makes it necessary.
 
     What follows from `kind` is in workers/relay.SUBSCRIBERS. With `ready_at` in the future the row is a timer.
     """
+    pending_all(tx, [Word(kind, object_id, ready_at, exercise, job)])
+
+
+def pending_all(tx: Session, words: Sequence[Word]) -> None:
+    """`pending` for several at once."""
     now = clock.now()
-    row = {
-        "kind": kind, "object_id": object_id, "job": job, "exercise": exercise, "created_at": now,
-        "ready_at": ready_at or now, "attempts": 0, "last_fault": "", "dead": False,
-    }  # fmt: skip
-    tx.info["nudges"].add(RELAY)
-    return tx.execute(_LEAVE_WORD, row).scalar_one()
+    if any(word.ready_at is None or word.ready_at <= now for word in words):
+        tx.info["nudges"].add(RELAY)  # for a timer the relay looks in time by itself
+    tx.execute(_LEAVE_WORD, [
+        {"kind": word.kind, "object_id": word.object_id, "job": word.job, "exercise": word.exercise, "created_at": now,
+         "ready_at": word.ready_at or now, "attempts": 0, "last_fault": "", "dead": False}
+        for word in words
+    ])  # fmt: skip
 
 
 def lock_record(tx: Session) -> None:

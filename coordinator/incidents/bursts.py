@@ -1,0 +1,109 @@
+"""Partners' reports that come in many at once: read as a set where each opens an incident plainly.
+
+Each table is then asked and written once for all of them. Whatever needs a closer look is left to `intake` and
+`filing`, one by one: what is set aside, repeats, updates, claims of an originator, exercises,
+alerts of other coordinators.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.orm import Session
+
+from coordinator.errors import CoordinatorError
+from coordinator.incidents import filing, flood, intake, statements
+from coordinator.incidents.envelope import Received
+from coordinator.incidents.facts import Inbound
+from coordinator.incidents.intake import Answer
+from coordinator.incidents.opening import Opening, open_all
+from coordinator.timeline.keys import remember
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A report that `intake.keep_raw` kept in this very request, with what `intake.parse` made of it."""
+
+    inbound: Inbound | None
+    parsed: Received | CoordinatorError
+
+
+def read_all(tx: Session, reports: Sequence[Unread]) -> list[Answer | None]:
+    """`intake.read_report` for several; None for each that must be read alone, for which nothing was done."""
+    openings = _first_of_their_names(_unread(tx, [one for each in reports if (one := _plain(each)) is not None]))
+    openings = _within_limits(tx, _unheard_of(tx, openings))
+    if not openings:
+        return [None] * len(reports)
+    opened = open_all(tx, openings)
+    answers = intake.answer_all(tx, [
+        (one.inbound, filing.filed_as_opened(one, incident)) for one, incident in zip(openings, opened, strict=True)
+    ])  # fmt: skip
+    by_report = {one.inbound.id: answer for one, answer in zip(openings, answers, strict=True)}
+    return [by_report.get(each.inbound.id) if each.inbound else None for each in reports]
+
+
+def _plain(report: Unread) -> Opening | None:
+    """Nothing in it or about its sender asks for more than: is it known already?"""
+    inbound, received = report.inbound, report.parsed
+    if inbound is None or not isinstance(received, Received) or received.kind or received.alert or received.source:
+        return None
+    told = received.report
+    if not inbound.active or inbound.exercise or "exercise" in told:
+        return None
+    if told.get("originator", inbound.organisation) != inbound.organisation:
+        return None
+    return Opening(inbound, received, inbound.organisation_id)
+
+
+def _unread(tx: Session, openings: Sequence[Opening]) -> list[Opening]:
+    """Those that nobody has read meanwhile, locked for this transaction, with what is known of their sender."""
+    if not openings:
+        return []
+    found = tx.execute(statements.LOCK_REPORTS, {"report_ids": [one.inbound.id for one in openings]})
+    unread = {row.id: bool(row.is_own) for row in found if row.disposition == "received"}
+    known = []
+    for one in openings:
+        if one.inbound.id in unread:
+            remember(tx, one.inbound.data_key_id, one.inbound.wrapped)
+            is_own = unread[one.inbound.id]
+            originator = None if is_own else one.inbound.organisation_id
+            known.append(Opening(replace(one.inbound, is_own=is_own), one.received, originator))
+    return known
+
+
+def _first_of_their_names(openings: Sequence[Opening]) -> list[Opening]:
+    """Of several with the same bytes or the same name of the sender's only the first: the others are about it."""
+    taken: set[tuple[object, ...]] = set()
+    first = []
+    for one in openings:
+        names = filing.names_of(one.inbound, one.received)
+        if not taken.intersection(names):
+            first.append(one)
+        taken.update(names)
+    return first
+
+
+def _unheard_of(tx: Session, openings: Sequence[Opening]) -> list[Opening]:
+    """Those whose bytes and whose sender's name for it are new to us."""
+    if not openings:
+        return []
+    filing.one_at_a_time(tx, [name for one in openings for name in filing.names_of(one.inbound, one.received)])
+    known = {
+        tuple(row) for row in tx.execute(statements.KNOWN_NAMES, {
+            "organisation_ids": list({one.inbound.organisation_id for one in openings}),
+            "digests": [one.inbound.raw_digest for one in openings],
+            "external_ids": [
+                one.received.report["external_id"] for one in openings if "external_id" in one.received.report
+            ],
+        })
+    }  # fmt: skip
+    return [one for one in openings if not known.intersection(filing.names_of(one.inbound, one.received))]
+
+
+def _within_limits(tx: Session, openings: Sequence[Opening]) -> list[Opening]:
+    """Those whose endpoint may open so many incidents now."""
+    wanted = Counter(one.inbound.endpoint_id for one in openings if one.inbound.endpoint_id is not None)
+    over = flood.over(tx, wanted)
+    return [one for one in openings if one.inbound.endpoint_id not in over]

@@ -1,0 +1,159 @@
+"""Reports that open incidents: the rows of one or of many, each table in one statement.
+
+Nothing is decided here; that these reports open incidents is known (filing, bursts). Nobody else can see an incident
+before the transaction commits, so that its first rows are written without looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, or_, select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.models import User
+from coordinator.db import insert_or_ignore
+from coordinator.incidents import rules, statements
+from coordinator.incidents.envelope import Received
+from coordinator.incidents.facts import Inbound, incident_values, items_of
+from coordinator.incidents.items import Saying, write_items
+from coordinator.incidents.models import Attachment, IncidentMember
+from coordinator.incidents.references import new_partner_reference, numbered
+from coordinator.timeline import Beginning, Event, Word
+
+LIFE_AT_RISK = "incident.life-at-risk"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A report that opens an incident. `originator`: the organisation whose information it is, None for our own."""
+
+    inbound: Inbound
+    received: Received
+    originator: int | None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the record and the sender are told of an incident that was just inserted."""
+
+    id: int
+    exercise: str
+    data_key_id: int
+    created_at: datetime
+    reference: str
+
+
+def open_all(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
+    """Open an incident for each of these reports, in their order. `reference` is the one its sender may know."""
+    now = clock.now()
+    values = [incident_values(one.inbound, one.received.report, one.originator, now) for one in openings]
+    opened = _insert(tx, openings, values, now)
+    pairs = list(zip(openings, opened, strict=True))
+    for (one, incident), columns in zip(pairs, values, strict=True):
+        if columns["restricted"]:
+            add_members(tx, incident.id, one.inbound, one.received.report)
+        announce(tx, one.inbound, one.received, incident_id=incident.id, data_key_id=incident.data_key_id)
+    write_items(tx, [
+        Saying(said, author=one.inbound.actor, incident_id=incident.id, report_id=one.inbound.id,
+               exercise=incident.exercise, data_key_id=incident.data_key_id)
+        for one, incident in pairs for said in items_of(one.inbound, one.received, one.originator)
+    ])  # fmt: skip
+    _name(tx, pairs)
+    timeline.begin_all(tx, [
+        Beginning(incident, one.inbound.actor, _first_entries(one, incident.id, columns))
+        for (one, incident), columns in zip(pairs, values, strict=True)
+    ])  # fmt: skip
+    timeline.pending_all(tx, [word for one, incident in pairs for word in _what_follows(one, incident.id)])
+    return opened
+
+
+def _insert(
+    tx: Session, openings: Sequence[Opening], values: Sequence[dict[str, Any]], now: datetime
+) -> list[Opened]:
+    """The incidents' rows. What comes back is told apart by the data key, which each report has for itself."""
+    ids = {row.data_key_id: row.id for row in tx.execute(statements.OPEN_INCIDENT, values)}
+    opened = []
+    for one in openings:
+        inbound, incident_id = one.inbound, ids[one.inbound.data_key_id]
+        reference = new_partner_reference() if inbound.endpoint_id is not None else numbered(incident_id, now)
+        opened.append(Opened(incident_id, inbound.exercise, inbound.data_key_id, now, reference))
+    return opened
+
+
+def _name(tx: Session, pairs: Sequence[tuple[Opening, Opened]]) -> None:
+    """What each sender calls its incident, and the name we made for it."""
+    theirs = [
+        {"organisation_id": one.inbound.organisation_id, "external_id": one.received.report["external_id"],
+         "incident_id": incident.id, "exercise": incident.exercise}
+        for one, incident in pairs if "external_id" in one.received.report
+    ]  # fmt: skip
+    ours = [
+        {"incident_id": incident.id, "organisation_id": one.inbound.organisation_id, "reference": incident.reference,
+         "exercise": incident.exercise}
+        for one, incident in pairs if one.inbound.endpoint_id is not None
+    ]  # fmt: skip
+    if theirs:
+        tx.execute(statements.NAME_EXTERNALLY, theirs)
+    if ours:
+        tx.execute(statements.NAME_FOR_PARTNER, ours)
+
+
+def _first_entries(one: Opening, incident_id: int, columns: dict[str, Any]) -> list[Event]:
+    inbound = one.inbound
+    return [
+        Event("report.received", f"A report came in by {inbound.via}.",
+              {"report": inbound.public_id, "sender": inbound.organisation, "digest": inbound.raw_digest,
+               "flags": one.received.report["flags"]}, ("report", inbound.id)),
+        Event("incident.opened", "The incident was opened from the report.",
+              {"tlp": columns["tlp"], "restricted": columns["restricted"], "severity": columns["severity"]},
+              ("incident", incident_id)),
+    ]  # fmt: skip
+
+
+def _what_follows(one: Opening, incident_id: int) -> list[Word]:
+    opened = Word("incident.opened", incident_id, exercise=one.inbound.exercise)
+    return [opened, *follow_up(one.inbound, one.received, incident_id)]
+
+
+def follow_up(inbound: Inbound, received: Received, incident_id: int) -> list[Word]:
+    """Life at risk goes to a person at once (R29). A report is answered with a receipt, a receipt with nothing."""
+    words = []
+    if rules.life_at_risk(received.report.get("humanitarian_flags", [])):
+        words.append(Word(LIFE_AT_RISK, incident_id, exercise=inbound.exercise))
+    if received.kind != "receipt":
+        words.append(Word("report.accepted", inbound.id, exercise=inbound.exercise))
+    return words
+
+
+def announce(
+    tx: Session, inbound: Inbound, received: Received, *, incident_id: int | None, data_key_id: int
+) -> None:
+    """A row for each announced file, so that what is missing shows as awaited. One that was in quarantine has them."""
+    files = received.report.get("attachments")
+    if files:
+        tx.execute(insert_or_ignore(tx, Attachment), [
+            {"incident_id": incident_id, "report_id": inbound.id, "name": one["name"], "media_type": one["media_type"],
+             "sha256": one["sha256"], "size": one["size"], "data_key_id": data_key_id, "exercise": inbound.exercise}
+            for one in files
+        ])  # fmt: skip
+
+
+def add_members(tx: Session, incident_id: int, inbound: Inbound, report: dict[str, Any]) -> None:
+    """The named recipients who have an account here, and the person of ours who filed it."""
+    names = [name.strip().casefold() for name in report.get("caveats", {}).get("named_recipients", [])]
+    people = {inbound.user_id} if inbound.user_id is not None else set()
+    if names:
+        query = select(User.id).where(or_(User.email.in_(names), func.lower(User.name).in_(names)))
+        people |= set(tx.execute(query).scalars())
+    have = set(tx.execute(select(IncidentMember.user_id).where(IncidentMember.incident_id == incident_id)).scalars())
+    rows = [
+        {"incident_id": incident_id, "user_id": user, "added_by": inbound.actor, "added_at": clock.now()}
+        for user in sorted(people - have)
+    ]
+    if rows:
+        tx.execute(insert(IncidentMember), rows)
