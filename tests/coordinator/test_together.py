@@ -9,11 +9,12 @@ from sqlalchemy import event, select
 
 from coordinator.errors import Refused
 from coordinator.partners.models import Setting
-from coordinator.together import Together
+from coordinator.together import Among, Together
 
 
 def at_once(together, works):
-    """Run all `works` while the first holds the turn; (results, errors) in the order of `works`."""
+    """Run all `works` while the first holds the turn; (results, errors) in the order of `works`. Each is what `run`
+    takes: a function, or that and how it is one of a set."""
     results, errors = [None] * len(works), [None] * len(works)
     held, go_on = threading.Event(), threading.Event()
 
@@ -23,11 +24,11 @@ def at_once(together, works):
 
     def run(place, work):
         try:
-            results[place] = together.run(work)
+            results[place] = together.run(*work) if isinstance(work, tuple) else together.run(work)
         except Exception as error:
             errors[place] = error
 
-    threads = [threading.Thread(target=together.run, args=(hold,))]
+    threads = [threading.Thread(target=together.run, args=(hold, Among(lambda tx, items: [None], 0)))]
     threads += [threading.Thread(target=run, args=(place, work)) for place, work in enumerate(works)]
     threads[0].start()
     assert held.wait(10)
@@ -115,3 +116,63 @@ def test_a_single_one_is_a_transaction_like_any_other(store):
     with pytest.raises(Refused):
         together.run(put_and_fail("b"))
     assert kept(store) == {"a"}
+
+
+# ---------------------------------------------------------------- as a set
+
+
+def put_all(tx, names):
+    """All of these in one statement; what bears a number it leaves to be put alone."""
+    mine = [name for name in names if not name.isdigit()]
+    tx.add_all([Setting(name=name, value=2) for name in mine])
+    tx.flush()
+    return [name.upper() if name in mine else None for name in names]
+
+
+def one_of_a_set(name):
+    return put(name), Among(put_all, name)
+
+
+def values(store):
+    with store.read() as tx:
+        return {name: value for name, value in tx.execute(select(Setting.name, Setting.value))}
+
+
+def test_alike_work_is_done_as_a_set_and_what_it_leaves_is_done_alone(store):
+    works = [one_of_a_set("a"), one_of_a_set("7"), one_of_a_set("b")]
+    results, errors = at_once(Together(store), works)
+    assert errors == [None] * 3
+    assert results == ["A", "7", "B"]
+    assert values(store) == {"a": 2, "7": 1, "b": 2}
+
+
+def test_where_a_set_fails_each_is_done_alone(store):
+    with store.unit_of_work() as tx:
+        tx.add(Setting(name="b", value=0))
+    results, errors = at_once(Together(store), [one_of_a_set(name) for name in ("a", "b", "c")])
+    assert [error is None for error in errors] == [True, False, True]
+    assert results == ["a", None, "c"]
+    assert values(store) == {"a": 1, "b": 0, "c": 1}
+
+
+def test_a_set_commits_once_on_either_store(store):
+    commits = []
+    event.listen(store.engine, "commit", lambda connection: commits.append(1))
+    at_once(Together(store), [one_of_a_set(name) for name in "abcdef"])
+    assert len(commits) == 2
+
+
+def test_who_comes_while_the_database_is_taken_goes_along(sqlite_store):
+    """The turn is filled when the database is ours, not when the waiting for it begins."""
+    together, commits = Together(sqlite_store), []
+    event.listen(sqlite_store.engine, "commit", lambda connection: commits.append(1))
+    with sqlite_store.unit_of_work():
+        threads = [threading.Thread(target=together.run, args=(put(name),)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        while len(together._waiting) < 3:
+            pass
+    for thread in threads:
+        thread.join()
+    assert kept(sqlite_store) == {"a", "b", "c"}
+    assert len(commits) == 2
