@@ -16,6 +16,7 @@ from coordinator.partners.queries import intake_endpoint
 from coordinator.store import Store
 from coordinator.timeline.models import Chain, DataKey, Entry, Pending
 from coordinator.timeline.verify import verify
+from tests.alerting import settings_of
 from tests.factories import native, small_world
 
 
@@ -166,3 +167,10 @@ def test_a_restricted_one_has_no_title_in_the_open_in_a_set_either(store, world)
     with store.read() as tx:
         rows = tx.execute(select(Incident.title, Incident.restricted).order_by(Incident.id)).all()
     assert [tuple(row) for row in rows] == [("Report 0", False), ("", True)]
+
+
+def test_more_than_an_endpoint_may_open_is_left_to_be_set_aside(store, world):
+    with settings_of(store, flood_limit=3):
+        assert None not in filed_as_a_set(store, world, different(3))
+        more = [(f"x{n}", native(title=f"More {n}", external_id=f"X-{n}")) for n in range(2)]
+        assert filed_as_a_set(store, world, more) == [None, None]
