@@ -18,7 +18,7 @@ from coordinator.incidents import flood, rules, setting_aside, statements
 from coordinator.incidents.changes import close_off
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound, items_of
-from coordinator.incidents.items import Saying, marking_of_report, write_items
+from coordinator.incidents.items import marking_of_report, write_items
 from coordinator.incidents.models import Incident, Report
 from coordinator.incidents.opening import Opened, Opening, add_members, announce, follow_up, open_all
 from coordinator.incidents.receipts import note_receipt
@@ -194,11 +194,10 @@ def _attach(
     """A further report on an incident: its facts beside the others', the label and the clock only to the safe side."""
     incident = surviving(tx, incident_id)
     report = received.report
-    write_items(tx, [
-        Saying(said, author=inbound.actor, incident_id=incident.id, report_id=inbound.id, exercise=incident.exercise,
-               data_key_id=incident.data_key_id)
-        for said in items_of(inbound, received, originator)
-    ])  # fmt: skip
+    write_items(
+        tx, items_of(inbound, received, originator), author=inbound.actor, incident=incident, report_id=inbound.id,
+        data_key_id=incident.data_key_id,
+    )  # fmt: skip
     announce(tx, inbound, received, incident_id=incident.id, data_key_id=incident.data_key_id)
     values = {"report": inbound.public_id, "kind": received.kind or "update"} | _safer(incident, inbound, report)
     if incident.restricted:

@@ -98,8 +98,19 @@ class Saying:
     data_key_id: int
 
 
-def write_items(tx: Session, sayings: Iterable[Saying]) -> None:
-    """Write several new items in one statement."""
+def write_items(
+    tx: Session, said: Iterable[NewItem], *, author: str, incident: Any, report_id: int | None, data_key_id: int
+) -> None:
+    """Write several new items of one incident in one statement."""
+    write_all(tx, [
+        Saying(one, author=author, incident_id=incident.id, report_id=report_id, exercise=incident.exercise,
+               data_key_id=data_key_id)
+        for one in said
+    ])  # fmt: skip
+
+
+def write_all(tx: Session, sayings: Iterable[Saying]) -> None:
+    """Write new items of several incidents in one statement."""
     tx.execute(statements.WRITE_ITEMS, [
         _row(tx, each.said, author=each.author, incident_id=each.incident_id, report_id=each.report_id,
              exercise=each.exercise, data_key_id=each.data_key_id)

@@ -20,7 +20,7 @@ from coordinator.db import insert_or_ignore
 from coordinator.incidents import rules, statements
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound, incident_values, items_of
-from coordinator.incidents.items import Saying, write_items
+from coordinator.incidents.items import Saying, write_all
 from coordinator.incidents.models import Attachment, IncidentMember
 from coordinator.incidents.references import new_partner_reference, numbered
 from coordinator.timeline import Beginning, Event, Word
@@ -58,7 +58,7 @@ def open_all(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
         if columns["restricted"]:
             add_members(tx, incident.id, one.inbound, one.received.report)
         announce(tx, one.inbound, one.received, incident_id=incident.id, data_key_id=incident.data_key_id)
-    write_items(tx, [
+    write_all(tx, [
         Saying(said, author=one.inbound.actor, incident_id=incident.id, report_id=one.inbound.id,
                exercise=incident.exercise, data_key_id=incident.data_key_id)
         for one, incident in pairs for said in items_of(one.inbound, one.received, one.originator)
