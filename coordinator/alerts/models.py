@@ -60,6 +60,7 @@ class Alert(Exercised, Base):
         Index("ix_alerts_incident", "incident_id", "id"),
         Index("ix_alerts_state", "state", "id"),
         Index("ix_alerts_unanswered", "ack", "state", "id"),
+        Index("ix_alerts_organisation", "organisation_id", "id"),
     )
 
 

@@ -61,6 +61,9 @@ OPERATIONS: dict[str, Operation] = {
     "incidents.listed": Operation(
         answer=shapes.IncidentListSchema, query=("status", "severity", "updated_since", "q", "exercise", *_PAGED)
     ),
+    "ledger.listed": Operation(
+        answer=shapes.LedgerSchema, query=("incident", "partner", "item", "exercise", *_PAGED)
+    ),
     "incidents.one": Operation(answer=shapes.IncidentSchema),
     "incidents.timeline": Operation(answer=shapes.EntryListSchema, query=("until", *_PAGED)),
     "incidents.tasks": Operation(answer=shapes.TaskListSchema, query=_PAGED),

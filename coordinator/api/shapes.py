@@ -159,6 +159,18 @@ class ReleaseSchema(Schema):
     unreachable = fields.List(fields.Dict(), required=True)
 
 
+class LedgerLineSchema(Schema):
+    alert = _number()
+    recipient = _text()
+    incident = _text(none=True)
+    title = _text()
+    since = _at()
+    sure = _text(description="answered, delivered, handed-over, perhaps")
+    tlp = _text()
+    agreement = _text(none=True)
+    obligations = fields.List(fields.String(), required=True)
+
+
 class AnswerSchema(Schema):
     alert = _text()
     answer = _text()
@@ -203,3 +215,4 @@ IncidentListSchema, EntryListSchema, TaskListSchema = _many(IncidentSchema), _ma
 AlertListSchema, DecisionListSchema, RunListSchema = _many(AlertSchema), _many(DecisionSchema), _many(RunSchema)
 WaitingChangeListSchema = _many(WaitingChangeSchema)
 ReportListSchema, ThingListSchema, FactListSchema = _many(ReportSchema), _many(ThingSchema), _many(FactSchema)
+LedgerSchema = _many(LedgerLineSchema)

@@ -62,6 +62,7 @@ class ReleaseItem(Exercised, Base):
         within("release_id", "releases"),
         within("item_version_id", "item_versions"),
         UniqueConstraint("release_id", "item_version_id"),
+        Index("ix_release_items_version", "item_version_id"),
     )
 
 

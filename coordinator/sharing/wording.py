@@ -6,6 +6,9 @@ basis, a channel, a second person. Texts are shown to officers and go into the r
 
 from __future__ import annotations
 
+from coordinator.vocabulary import PURPOSES
+from coordinator.vocabulary.spans import in_words
+
 REASONS = {
     "D-CLASSIFIED": (
         "It bears a secrecy marking. This system takes unclassified information only: use the channels meant for"
@@ -141,9 +144,9 @@ def _obligation(kind: str, value: str, code: str) -> str:
     if kind == "TLP":
         return f"Handle it as TLP:{value}."
     if kind == "PURPOSE":
-        return f"Use it for this purpose only: {value}."
+        return f"Use it for this purpose only: {PURPOSES.label(value) if value in PURPOSES else value}."
     if kind == "RETAIN":
-        return f"Keep it no longer than {value} (ISO 8601)."
+        return f"Keep it no longer than {in_words(value)}."
     sentences = {"PAP": _PAP, "ONWARD": _ONWARD, "ACTIONS": _ACTIONS}.get(kind)
     if sentences is None or value not in sentences:
         raise KeyError(code)

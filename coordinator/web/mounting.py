@@ -22,6 +22,7 @@ from coordinator.web import (
     endpoints,
     formats,
     incidents,
+    ledger,
     live,
     pages,
     partners,
@@ -40,7 +41,7 @@ from coordinator.web.pulse import EVERY, Pulse
 
 BLUEPRINTS = (
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
-    clearances.pages, changes.pages, partners.pages,
+    clearances.pages, ledger.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages,
 )  # fmt: skip

@@ -76,6 +76,12 @@ ATTEMPT = {
     "gone": _("The address is gone"),
     "withheld": _("Withheld"),
 }
+SURENESS = {
+    "answered": _("They answered"),
+    "delivered": _("Delivered"),
+    "handed-over": _("Handed over"),
+    "perhaps": _("Perhaps: no try was confirmed"),
+}
 ANSWER = {
     "acknowledged": (_("Acknowledged"), "good"),
     "not-for-me": (_("Not for me"), "warn"),
@@ -246,6 +252,7 @@ _NAMES: dict[str, dict[str, object]] = {
     "task-kind": TASK_KIND,
     "alert-kind": ALERT_KIND,
     "attempt": ATTEMPT,
+    "sureness": SURENESS,
     "assurance": ASSURANCE,
     "step-kind": STEP_KIND,
     "step-type": STEP_TYPE,

@@ -1,0 +1,224 @@
+"""The ledger: who was told what, since when, under which label and agreement, and what binds them.
+
+A line is one alert of which something left. A try that nobody confirmed counts too, as "perhaps": whoever asks who
+knows a thing must not miss the one whose system took it and then broke off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, union
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.principal import Principal
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
+from coordinator.errors import NotFound
+from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.incidents.queries import get_visible, visible
+from coordinator.incidents.references import reference_of
+from coordinator.partners.models import Organisation
+from coordinator.sharing.models import Release, ReleaseItem, ShareDecision
+from coordinator.status.outgoing import title_of
+from coordinator.status.paging import bounded, from_cursor, to_cursor
+from coordinator.vocabulary.spans import later
+
+#: Lines of one file. Who needs more asks for one incident or partner at a time.
+MOST_LINES = 20_000
+_ARRIVED = {"delivered": "delivered", "handed-over": "handed-over"}
+#: How sure it is that they know, most sure first.
+SURENESS = ("answered", "delivered", "handed-over", "perhaps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked for. `incident`: our reference. `partner`: an organisation's code. `item`: an item's id.
+
+    Empty ones do not narrow. `exercise` "" is what is real; the two are never shown together.
+    """
+
+    incident: str = ""
+    partner: str = ""
+    item: str = ""
+    exercise: str = ""
+
+
+def lines(tx: Session, *, principal: Principal, asked: Asked, cursor: str = "", limit: int = 50) -> dict[str, Any]:
+    """{"items": lines, newest first, "next": cursor or None}, of incidents this person may know of.
+
+    Raises NotFound for an incident, partner or item that is none or that one may not know; Invalid for a cursor of
+    another kind.
+    """
+    limit = bounded(limit)
+    before = from_cursor(cursor, int)
+    rows = list(tx.execute(_query(tx, principal, asked, before[0] if before else None).limit(limit + 1)))
+    return {
+        "items": _described(tx, rows[:limit]),
+        "next": to_cursor(rows[limit - 1].Alert.id) if len(rows) > limit else None,
+    }
+
+
+def export(tx: Session, *, principal: Principal, asked: Asked) -> tuple[list[dict[str, Any]], bool]:
+    """(lines as above, at most MOST_LINES; whether there are more). That they were taken out goes on record."""
+    rows = list(tx.execute(_query(tx, principal, asked, None).limit(MOST_LINES + 1)))
+    found = _described(tx, rows[:MOST_LINES])
+    incident = get_visible(tx, asked.incident, principal=principal) if asked.incident else None
+    timeline.append(
+        tx, "ledger.exported", "The ledger was taken out as a file.", actor=principal.actor, incident=incident,
+        values={"lines": len(found), "partner": asked.partner, "item": asked.item}, exercise=asked.exercise,
+    )  # fmt: skip
+    return found, len(rows) > MOST_LINES
+
+
+def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) -> Any:
+    criteria: list[ColumnElement[bool]] = [
+        Alert.kind != "notice", Alert.exercise == asked.exercise, _tried(),
+        or_(Alert.incident_id.is_(None), visible(principal)),
+    ]  # fmt: skip
+    if before is not None:
+        criteria.append(Alert.id < before)
+    if asked.incident:
+        criteria.append(Alert.incident_id == get_visible(tx, asked.incident, principal=principal).id)
+    if asked.partner:
+        criteria.append(Alert.organisation_id == _organisation(tx, asked.partner))
+    if asked.item:
+        criteria.append(Alert.release_id.in_(_releases_of(tx, asked.item, principal)))
+    return (
+        select(Alert, Release, ShareDecision, Incident)
+        .join(Release, Release.id == Alert.release_id)
+        .join(ShareDecision, ShareDecision.id == Alert.decision_id)
+        .outerjoin(Incident, Incident.id == Alert.incident_id)
+        .where(and_(*criteria))
+        .order_by(Alert.id.desc())
+    )
+
+
+def _tried() -> ColumnElement[bool]:
+    """Whether something of it may have left: it was sent somewhere, or somebody answered it.
+
+    A call is a task that somebody may still have before them: it counts when its answer is noted.
+    """
+    sent = (
+        select(DeliveryAttempt.id)
+        .join(Delivery, Delivery.id == DeliveryAttempt.delivery_id)
+        .where(Delivery.alert_id == Alert.id, Delivery.kind != "voice", DeliveryAttempt.outcome != "withheld")
+    )
+    return or_(exists(sent), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)))
+
+
+def _organisation(tx: Session, code: str) -> int:
+    found = tx.execute(select(Organisation.id).where(Organisation.code == code)).scalar_one_or_none()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def _releases_of(tx: Session, item: str, principal: Principal) -> Any:
+    """Every release a version of the item went into, as its text or as what that was composed from."""
+    query = (
+        select(ItemVersion.id)
+        .outerjoin(Incident, Incident.id == ItemVersion.incident_id)
+        .where(ItemVersion.item == item, or_(ItemVersion.incident_id.is_(None), visible(principal)))
+    )
+    versions = list(tx.execute(query).scalars())
+    if not versions:
+        raise NotFound()
+    return union(
+        select(ReleaseItem.release_id).where(ReleaseItem.item_version_id.in_(versions)),
+        select(Release.id).where(Release.body_version_id.in_(versions)),
+        select(Release.id).where(Release.title_version_id.in_(versions)),
+    )
+
+
+def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
+    ids = [row.Alert.id for row in rows]
+    known = _known(tx, ids)
+    codes = _codes(tx, {row.Release.originator_id for row in rows if row.Release.originator_id})
+    titles: dict[int, str] = {}
+    found = []
+    for row in rows:
+        alert, release, decision = row.Alert, row.Release, row.ShareDecision
+        if release.id not in titles:
+            titles[release.id] = title_of(tx, release)
+        since, sure, channel = known[alert.id]
+        found.append({
+            "alert": alert.id, "public_id": alert.public_id, "kind": alert.kind, "title": titles[release.id],
+            "incident": reference_of(row.Incident) if row.Incident is not None else None,
+            "recipient": alert.recipient, "reference": alert.partner_reference or None, "since": since, "sure": sure,
+            "channel": channel, "tlp": decision.effective_tlp, "purpose": decision.purpose,
+            "info_category": release.info_category, "originator": codes.get(release.originator_id),
+            "agreement": decision.agreement, "agreement_version": decision.agreement_version,
+            "obligations": decision.obligations, "decision": decision.id, "keep_until": _keep_until(since, decision),
+            "acknowledged_at": alert.acknowledged_at, "withdrawn_at": alert.withdrawn_at,
+            "exercise": alert.exercise or None,
+        })  # fmt: skip
+    return found
+
+
+def _keep_until(since: datetime, decision: ShareDecision) -> datetime | None:
+    """Until when they may keep it, counted from when they got it; None where nothing was agreed."""
+    spans = [code.removeprefix("O-RETAIN-") for code in decision.obligations if code.startswith("O-RETAIN-")]
+    return min((end for span in spans if (end := later(since, span))), default=None)
+
+
+def _codes(tx: Session, ids: set[int]) -> dict[int, str]:
+    query = select(Organisation.id, Organisation.code).where(Organisation.id.in_(ids))
+    return {row.id: row.code for row in tx.execute(query)}
+
+
+def _known(tx: Session, alert_ids: Iterable[int]) -> dict[int, tuple[datetime, str, str]]:
+    """For each alert: since when they know, how sure that is, and by which channel."""
+    ids = list(alert_ids)
+    facts: dict[int, list[tuple[int, datetime, str]]] = {}
+    sent = (
+        select(Delivery.alert_id, Delivery.kind, DeliveryAttempt.outcome, func.min(DeliveryAttempt.at).label("at"))
+        .join(DeliveryAttempt, DeliveryAttempt.delivery_id == Delivery.id)
+        .where(Delivery.alert_id.in_(ids), Delivery.kind != "voice", DeliveryAttempt.outcome != "withheld")
+        .group_by(Delivery.alert_id, Delivery.kind, DeliveryAttempt.outcome)
+    )
+    for row in tx.execute(sent):
+        sure = SURENESS.index(_ARRIVED.get(row.outcome, "perhaps"))
+        facts.setdefault(row.alert_id, []).append((sure, row.at, row.kind))
+    answered = (
+        select(Acknowledgement.alert_id, Delivery.kind, func.min(Acknowledgement.at).label("at"))
+        .outerjoin(Delivery, Delivery.id == Acknowledgement.delivery_id)
+        .where(Acknowledgement.alert_id.in_(ids))
+        .group_by(Acknowledgement.alert_id, Delivery.kind)
+    )
+    for row in tx.execute(answered):
+        facts.setdefault(row.alert_id, []).append((0, row.at, row.kind or "voice"))
+    return {key: _earliest(several) for key, several in facts.items()}
+
+
+def _earliest(facts: list[tuple[int, datetime, str]]) -> tuple[datetime, str, str]:
+    """They know since the first moment at which it arrived for sure; where nothing is sure, since the first try."""
+    best = min(sure for sure, _, _ in facts)
+    certain = [fact for fact in facts if fact[0] < SURENESS.index("perhaps")]
+    _, at, kind = min(certain or facts, key=lambda fact: fact[1])
+    return at, SURENESS[best], kind
+
+
+COLUMNS = (
+    "since", "sure", "recipient", "incident", "kind", "title", "tlp", "purpose", "info_category", "originator",
+    "agreement", "agreement_version", "obligations", "keep_until", "channel", "acknowledged_at", "withdrawn_at",
+    "public_id", "reference", "exercise",
+)  # fmt: skip
+
+
+def as_row(line: dict[str, Any]) -> list[str]:
+    """A line as cells of a table, in the order of COLUMNS; times RFC 3339 in UTC."""
+    return [_cell(line[name]) for name in COLUMNS]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return clock.rfc3339(value)
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    text = "" if value is None else str(value)
+    # A spreadsheet would take these for a formula (OWASP, CSV injection).
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
