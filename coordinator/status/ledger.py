@@ -189,8 +189,8 @@ def _known(tx: Session, alert_ids: Iterable[int]) -> dict[int, tuple[datetime, s
         .where(Acknowledgement.alert_id.in_(ids))
         .group_by(Acknowledgement.alert_id, Delivery.kind)
     )
-    for row in tx.execute(answered):
-        facts.setdefault(row.alert_id, []).append((0, row.at, row.kind or "voice"))
+    for alert_id, kind, at in tx.execute(answered):
+        facts.setdefault(alert_id, []).append((0, at, kind or "voice"))
     return {key: _earliest(several) for key, several in facts.items()}
 
 
