@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
     """The present instant, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def steady() -> float:
+    """Seconds that only ever grow, also while the machine sleeps: what the wall clock is measured against."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)  # Linux; CLOCK_MONOTONIC stands still in suspend there
+    return time.clock_gettime(boot) if boot is not None else time.monotonic()
 
 
 def rfc3339(instant: datetime) -> str:

@@ -23,7 +23,7 @@ def is_alive(engine: Engine, kind: str, *, host: str) -> bool:
     ours = Heartbeat.name.startswith(f"{kind}@{host}:", autoescape=True)
     with engine.connect().execution_options(**{db.READ_ONLY: True}) as connection:
         newest = connection.execute(select(func.max(Heartbeat.at)).where(Heartbeat.kind == kind, ours)).scalar()
-    return newest is not None and newest > clock.now() - SILENT
+    return newest is not None and abs(clock.now() - newest) < SILENT
 
 
 def main(argv: Sequence[str]) -> int:

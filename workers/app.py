@@ -31,10 +31,11 @@ class Periodic:
     everywhere: bool = False  # by every relay, not only by the one that comes first
 
 
+SWEEPER = "sweeper"
 #: The one table of periodic work. Each is safe to do twice and to miss: what has a time of its own is a pending row.
 PERIODIC = (
-    Periodic("sweeper", 10, "workers.due:beat"),
-    Periodic("clock", 10, "workers.due:watch_clock", everywhere=True),
+    Periodic(SWEEPER, 10, "workers.due:beat"),
+    Periodic("clock", 10, "workers.timekeeper:watch", everywhere=True),
     Periodic("stuck-rows", 30, "workers.due:find_stuck"),
     Periodic("checkpoint", 600, "workers.due:checkpoint"),
     Periodic("expiries", 60, "workers.due:expire"),

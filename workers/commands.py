@@ -72,7 +72,7 @@ def _relay(arguments: argparse.Namespace) -> int:
 
 def _retry(arguments: argparse.Namespace) -> int:
     from coordinator.cli import actor, opened
-    from workers.jobs import revive_all
+    from coordinator.upkeep.given_up import revive_all
 
     with opened(arguments) as store, store.unit_of_work() as tx:
         count = revive_all(tx, actor=actor())

@@ -1,4 +1,4 @@
-"""What is due by time, and the sweeper: deadlines of tasks, the clock, checkpoints, expiries, rows that are stuck.
+"""What is due by time, and the sweeper: deadlines of tasks, checkpoints, expiries, rows that are stuck.
 
 `task_due` and `read_report_again` are jobs (relay.py), the rest is the periodic work of app.PERIODIC.
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.models import SignInLink, UserSession
+from coordinator.alerts.models import Delivery
+from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
 from coordinator.incidents.models import Draft, Flood, Report, ReportBody
 from coordinator.partners.models import Endpoint
@@ -28,6 +29,7 @@ from coordinator.tasks import reminders
 from coordinator.tasks.service import cancel_task, open_task
 from coordinator.timeline import verify
 from coordinator.timeline.models import Heartbeat, Pending
+from workers.app import SWEEPER
 from workers.heartbeat import beat as write_beat
 
 FLOOD_DUE = timedelta(hours=1)
@@ -36,9 +38,10 @@ FLOOD_WORDS = (
     "answered; nothing follows from it by itself. Open the flood: open single reports as incidents, or refuse the "
     "rest. If the partner's system is compromised, revoke its key now."
 )
-SWEEPER, CLOCK, ROWS = "sweeper", "clock", "rows"
-RECORDED_STEP = 5.0  # seconds by which the clock may jump or differ before it is put on record
+ROWS = "rows"
 STUCK = timedelta(minutes=5)
+FUTURE = timedelta(seconds=60)
+LONGEST_WAIT = timedelta(minutes=6)  # more than a failed job ever waits (jobs.LONGEST_PAUSE)
 SILENT = timedelta(hours=1)  # heartbeats of processes that are gone for good
 KEPT_LINKS = timedelta(days=30)
 KEPT_DRAFTS = timedelta(days=30)
@@ -99,47 +102,6 @@ def beat(store: Store) -> None:
     write_beat(store, name=SWEEPER, kind=SWEEPER, detail={"pid": os.getpid()})
 
 
-class _Watch:
-    """What the clock showed at the last look of this process."""
-
-    def __init__(self) -> None:
-        self.wall: datetime | None = None
-        self.steady = 0.0
-        self.apart = False
-
-
-_watch = _Watch()
-
-
-def watch_clock(store: Store) -> None:
-    """Put on record when this machine's clock jumps, or differs from the database's, by more than five seconds."""
-    wall, steady = clock.now(), time.monotonic()
-    step = 0.0
-    if _watch.wall is not None:
-        step = (wall - _watch.wall).total_seconds() - (steady - _watch.steady)
-    _watch.wall, _watch.steady = wall, steady
-    skew = _skew(store)
-    apart = abs(skew) > RECORDED_STEP
-    write_beat(store, name=f"{CLOCK}@{os.uname().nodename}"[:120], kind=CLOCK,
-               detail={"skew_seconds": round(skew, 3), "step_seconds": round(step, 3)})  # fmt: skip
-    if abs(step) > RECORDED_STEP:
-        _record(store, "clock.stepped", "This machine's clock jumped.", {"seconds": round(step, 3)})
-    if apart and not _watch.apart:
-        _record(store, "clock.skewed", "This machine's clock differs from the database's.", {"seconds": round(skew, 3)})
-    _watch.apart = apart
-
-
-def _skew(store: Store) -> float:
-    """How far our clock is ahead of the database's, in seconds; nothing to compare with on one machine."""
-    if store.one_machine:
-        return 0.0
-    with store.read() as tx:
-        before = clock.now()
-        theirs: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
-        ours = before + (clock.now() - before) / 2
-    return (ours - theirs).total_seconds()
-
-
 def find_stuck(store: Store) -> None:
     """Count what waits too long, for doctor and metrics, and give timers that lost their row a new one."""
     now = clock.now()
@@ -149,7 +111,7 @@ def find_stuck(store: Store) -> None:
         )
         stuck, oldest = tx.execute(waiting).one()
         dead = tx.execute(select(func.count()).where(Pending.dead.is_(True))).scalar_one()
-        mended = _mend_timers(tx, now)
+        mended = _mend_timers(tx, now) + _mend_future(tx, now)
     detail: dict[str, Any] = {"stuck": stuck, "dead": dead, "mended": mended}
     detail["oldest_ready_at"] = clock.rfc3339(oldest) if oldest else None
     write_beat(store, name=ROWS, kind=ROWS, detail=detail)
@@ -166,6 +128,19 @@ def _mend_timers(tx: Session, now: datetime) -> int:
     for timer in timers:
         timeline.pending(tx, "timer", timer.id, exercise=timer.exercise)
     return len(timers)
+
+
+def _mend_future(tx: Session, now: datetime) -> int:
+    """Rows written before the clock was set back: what was ready then is ready now, and no lease outlives its holder.
+
+    Deadlines keep their instant.
+    """
+    later = now + FUTURE
+    at_once = (Pending.created_at > later, Pending.ready_at <= Pending.created_at)
+    mended: Any = tx.execute(update(Pending).where(*at_once).values(created_at=now, ready_at=now))
+    tx.execute(update(Pending).where(Pending.attempts > 0, Pending.ready_at > now + LONGEST_WAIT).values(ready_at=now))
+    tx.execute(update(Delivery).where(Delivery.lease_until > later).values(lease_until=now + LEASE))
+    return int(mended.rowcount)
 
 
 def checkpoint(store: Store) -> None:
@@ -195,8 +170,3 @@ def expire(store: Store) -> None:
         tx.execute(delete(ReportBody).where(ReportBody.report_id.in_(refused.scalar_subquery())))
         gone = ("web", "worker", "relay")
         tx.execute(delete(Heartbeat).where(Heartbeat.kind.in_(gone), Heartbeat.at < now - SILENT))
-
-
-def _record(store: Store, kind: str, text: str, values: dict[str, Any]) -> None:
-    with store.unit_of_work() as tx:
-        timeline.append(tx, kind, text, actor="system", values=values)

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.store import Store
+from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Pending
 from workers.app import MAIN
 
@@ -32,6 +33,8 @@ ATTEMPTS = 12  # with the pauses below: dead after about twenty minutes of faili
 LONGEST_PAUSE = 300.0
 #: A job that talks to the outside and takes longer is begun again, and finds what it holds held (`Later`).
 OUTSIDE_LEASE = timedelta(seconds=20)
+#: A lease that ends later than this was given before the clock was set back; its holder renews or is gone.
+LONGEST_LEASE = timedelta(seconds=60)
 DEAD = "job.dead"
 
 
@@ -103,6 +106,8 @@ def _run_outside(store: Store, pending_id: int, lease: datetime, handler: Callab
     """Take the row under the lease the message was sent with, or when nobody holds it: messages may wait long."""
     mine = clock.now() + OUTSIDE_LEASE
     with store.unit_of_work() as tx:
+        if sending_hold.stops(tx, own=True):
+            raise Later()
         take = (
             update(Pending)
             .where(Pending.id == pending_id, Pending.dead.is_(False), Pending.ready_at <= clock.now(), _free(lease))
@@ -118,8 +123,8 @@ def _run_outside(store: Store, pending_id: int, lease: datetime, handler: Callab
 
 
 def _free(lease: datetime) -> ColumnElement[bool]:
-    held = Pending.lease_until
-    return or_(held == lease, held.is_(None), held <= clock.now())
+    held, now = Pending.lease_until, clock.now()
+    return or_(held == lease, held.is_(None), held <= now, held > now + LONGEST_LEASE)
 
 
 def note_failure(store: Store, pending_id: int, fault: str) -> None:
@@ -152,25 +157,6 @@ def bury(tx: Session, row: Pending) -> None:
     )  # fmt: skip
     if row.kind != DEAD:
         timeline.pending(tx, DEAD, row.id, exercise=row.exercise)
-
-
-def revive(tx: Session, pending_id: int, *, actor: str) -> None:
-    """A person sends a dead row again: it starts with a fresh count of attempts."""
-    row = tx.get(Pending, pending_id, with_for_update=True)
-    if row is None or not row.dead:
-        return
-    row.dead, row.attempts, row.ready_at = False, 0, clock.now()
-    timeline.append(tx, "job.revived", "A job that had been given up is tried again.", actor=actor,
-                    about=("pending", row.id), exercise=row.exercise)  # fmt: skip
-    tx.info["nudges"].add("relay")
-
-
-def revive_all(tx: Session, *, actor: str) -> int:
-    """`revive` for every dead row; returns how many there were."""
-    dead = tx.execute(select(Pending.id).where(Pending.dead).order_by(Pending.id)).scalars().all()
-    for pending_id in dead:
-        revive(tx, pending_id, actor=actor)
-    return len(dead)
 
 
 def pause_after(attempts: int) -> timedelta:

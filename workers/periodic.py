@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import update
+from sqlalchemy import or_, update
 
 from coordinator import clock
 from coordinator.db import insert_or_ignore
 from coordinator.store import Store
 from coordinator.timeline.models import Heartbeat
-from workers.app import PERIODIC, Periodic
+from workers.app import PERIODIC, SWEEPER, Periodic
 from workers.jobs import handler_of, where
 
 LOOK_SECONDS = 1.0
@@ -22,11 +22,14 @@ log = logging.getLogger("coordinator.rounds")
 
 
 def is_mine(store: Store, work: Periodic) -> bool:
-    """Whether it is time for this work and this process was first to say so: one conditional UPDATE decides."""
-    name, now = f"round/{work.name}", clock.now()
+    """Whether it is time for this work and this process was first to say so: one conditional UPDATE decides.
+
+    A time in the future was written before the clock was set back.
+    """
+    name, now, pause = f"round/{work.name}", clock.now(), timedelta(seconds=work.seconds)
     mine = (
         update(Heartbeat)
-        .where(Heartbeat.name == name, Heartbeat.at <= now - timedelta(seconds=work.seconds))
+        .where(Heartbeat.name == name, or_(Heartbeat.at <= now - pause, Heartbeat.at > now + pause))
         .values(at=now)
     )
     with store.unit_of_work() as tx:
@@ -39,8 +42,11 @@ def is_mine(store: Store, work: Periodic) -> bool:
 class Rounds(threading.Thread):
     """Does what is due, one after the other. A fault in one is logged and tried again next time."""
 
-    def __init__(self, store: Store, table: Sequence[Periodic] = PERIODIC) -> None:
+    def __init__(
+        self, store: Store, table: Sequence[Periodic] = PERIODIC, *, watching: Callable[[], bool] = lambda: True
+    ) -> None:
         super().__init__(name="rounds", daemon=True)
+        self._watching = watching
         self._store = store
         self._table = table
         self._over = threading.Event()
@@ -55,6 +61,8 @@ class Rounds(threading.Thread):
     def _perhaps(self, work: Periodic) -> None:
         if time.monotonic() < self._next[work.name] or self._over.is_set():
             return
+        if work.name == SWEEPER and not self._watching():
+            return  # no sign of life for clocks that nobody looks at: pages then say since when
         self._next[work.name] = time.monotonic() + work.seconds
         try:
             if work.everywhere or is_mine(self._store, work):

@@ -123,7 +123,7 @@ def run_relay(store: Store, subscribers: Mapping[str, Sequence[Job]] | None = No
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: relay.stop())
     beat = Beat(store, "relay")
-    rounds = Rounds(store)
+    rounds = Rounds(store, watching=relay.watching)
     beat.start()
     rounds.start()
     gc.freeze()

@@ -11,19 +11,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from celery import Celery
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import Select, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, live
 from coordinator.store import Store
+from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Pending
-from workers import jobs
+from workers import jobs, timekeeper
 from workers.app import ALERTS, JOB, MAIN, QUEUES
 from workers.jobs import Job
 
@@ -71,6 +72,7 @@ TELL_DEAD = _job("tell-dead-job", "workers.tell:job_dead", queue=ALERTS)
 TELL_RESET = _job("tell-factor-reset", "workers.tell:factor_reset", queue=ALERTS)
 TELL_LINK = _job("tell-link-made", "workers.tell:link_made", queue=ALERTS)
 CHANGE_EXPIRES = _job("change-expires", "workers.due:change_expires")
+TELL_CLOCK = _job("tell-clock", "workers.tell:clock_doubted", queue=ALERTS)
 TELL_RUN = _job("tell-run-attention", "workers.tell:run_needs_attention", queue=ALERTS)
 
 #: What follows from what: the one place to look. A kind that is not here is a mistake and said so loudly.
@@ -117,6 +119,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "user.factor-reset": (TELL_RESET,),
     "link.made": (TELL_LINK,),
     "timer": (TIMER,),
+    "sending.doubted": (TELL_CLOCK,),
     jobs.DEAD: (TELL_DEAD,),
 }
 
@@ -128,6 +131,10 @@ BATCH = 48
 WINDOW = 48  # messages waiting in a queue before the relay holds back, so that leases do not run out in the queue
 LOOK_SECONDS = 0.1
 REST_SECONDS = 0.5  # after the broker refused
+#: Kinds with a time of their own that is no deadline: they go on while the clock is doubted.
+NO_TIMERS = ("report.received",)
+#: A relay that made no whole look for this long (seconds) watches no clock.
+ASLEEP = 20.0
 
 log = logging.getLogger("coordinator.relay")
 
@@ -147,23 +154,8 @@ def claim(
     """Lease the rows that are due, oldest first, and expand those not yet expanded. `full`: queues to leave alone."""
     by_name = {job.name: job for followers in subscribers.values() for job in followers}
     now = clock.now()
-    held_back = [name for name, job in by_name.items() if job.queue in full]
-    kinds_held_back = [
-        kind for kind, followers in subscribers.items() if followers and all(job.queue in full for job in followers)
-    ]
-    due = (
-        select(Pending.id)
-        .where(
-            Pending.dead.is_(False),
-            Pending.ready_at <= now,
-            or_(Pending.lease_until.is_(None), Pending.lease_until <= now),
-            Pending.job.not_in(held_back),
-            or_(Pending.job != "", Pending.kind.not_in(kinds_held_back)),
-        )
-        .order_by(Pending.ready_at, Pending.id)
-        .limit(BATCH)
-    )
     with store.read() as tx:  # most looks find nothing: do not take the write lock for them
+        due = _due(subscribers, by_name, now=now, full=full, on_hold=sending_hold.kinds(tx))
         if tx.execute(due.limit(1)).first() is None:
             return []
     with store.unit_of_work() as tx:
@@ -180,6 +172,30 @@ def claim(
                 claimed += _expand(tx, row, subscribers.get(row.kind) if not row.job else None, lease)
         tx.info["nudges"].discard(live.RELAY)
     return claimed
+
+
+def _due(
+    subscribers: Mapping[str, Sequence[Job]], by_name: Mapping[str, Job], *, now: datetime, full: Sequence[str],
+    on_hold: Collection[str],
+) -> Select[int]:  # fmt: skip
+    """The ids of rows to take now. On hold, what talks to the outside stays; while the clock is doubted, timers do."""
+    stopped = not {sending_hold.EMERGENCY, sending_hold.RESTORE}.isdisjoint(on_hold)
+
+    def stays(job: Job) -> bool:
+        return job.queue in full or (stopped and job.outside)
+
+    jobs_left = [name for name, job in by_name.items() if stays(job)]
+    kinds_left = [kind for kind, followers in subscribers.items() if followers and all(map(stays, followers))]
+    due = select(Pending.id).where(
+        Pending.dead.is_(False),
+        Pending.ready_at <= now,
+        or_(Pending.lease_until.is_(None), Pending.lease_until <= now, Pending.lease_until > now + jobs.LONGEST_LEASE),
+        Pending.job.not_in(jobs_left),
+        or_(Pending.job != "", Pending.kind.not_in(kinds_left)),
+    )
+    if sending_hold.CLOCK in on_hold:
+        due = due.where(or_(Pending.ready_at <= Pending.created_at, Pending.attempts > 0, Pending.kind.in_(NO_TIMERS)))
+    return due.order_by(Pending.ready_at, Pending.id).limit(BATCH)
 
 
 def _expand(tx: Session, row: Pending, followers: Sequence[Job] | None, lease: datetime) -> list[Claimed]:
@@ -225,6 +241,11 @@ class Relay:
         self._redis = live.connect(store.settings.redis_url)
         self._producer: Any = None
         self._stop = threading.Event()
+        self._looked = clock.steady()
+
+    def watching(self) -> bool:
+        """Whether timers are being looked at: not while the broker or the database is away, or the loop hangs."""
+        return clock.steady() - self._looked < ASLEEP
 
     def stop(self) -> None:
         self._stop.set()
@@ -243,7 +264,10 @@ class Relay:
 
     def turn(self) -> bool:
         """One look: claim, publish. True if there may be more to do at once."""
+        if timekeeper.jumped():
+            timekeeper.watch(self._store)  # before any timer is taken for due
         full = self._full_queues()
+        self._looked = clock.steady()
         claimed = claim(self._store, self._subscribers, full=full)
         if not claimed:
             return False

@@ -13,6 +13,7 @@ from coordinator.partners.queries import duty_role
 from coordinator.runs.models import Run
 from coordinator.tasks import rules
 from coordinator.tasks.models import Task
+from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Pending
 
 COORDINATOR = "coordinator"
@@ -95,6 +96,12 @@ def factor_reset(tx: Session, user_id: int) -> None:
 def link_made(tx: Session, user_id: int) -> None:
     """A link opens the account for whoever holds it: its owner hears of it."""
     alerts.tell_own(tx, key="link-made", user_id=user_id)
+
+
+def clock_doubted(tx: Session, hold_id: int) -> None:
+    """These notices go out although sending to others waits."""
+    if any(hold.id == hold_id for hold in sending_hold.open_holds(tx)):
+        alerts.tell_own(tx, key="clock", role=duty_role(tx))
 
 
 def run_needs_attention(tx: Session, run_id: int) -> None:

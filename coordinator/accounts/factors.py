@@ -97,6 +97,18 @@ def step_up(tx: Session, principal: Principal, *, code: str) -> bool:
     return True
 
 
+def prove_code(tx: Session, user: User, code: str) -> bool:
+    """Whether this is the newest code of that person's authenticator. The caller commits either way."""
+    tx.refresh(user, with_for_update=True)
+    if user.enrolled_at is None or user.state != "active" or resting(user) or user.totp_sealed is None:
+        return False
+    if not _code_fits(tx, user, code):
+        count_wrong(tx, user)
+        return False
+    user.failed_sign_ins = 0
+    return True
+
+
 def wrong() -> NotSignedIn:
     """The one answer to every failed sign-in."""
     return NotSignedIn(_WRONG)

@@ -57,24 +57,28 @@ class Right(StrEnum):
     HAND_OVER = "hand-over"  # everything a leaving person has, given to another; closes the account for good
     SUSPEND_USER = "suspend-user"  # stop an account at once; restoring it is MANAGE_USERS
     READ_OPERATIONS = "read-operations"  # health in detail, settings, dead letters without content
+    STOP_SENDING = "stop-sending"  # put all sending on hold
+    RESUME_SENDING = "resume-sending"  # lift a hold, after a stop, a restore or a clock that jumped
     SEE_PARTNER_VIEW = "see-partner-view"  # what was released to one's own organisation, nothing else
 
 
 _DESK = {Right.READ_INCIDENTS, Right.ADD_NOTE, Right.COMPLETE_TASK, Right.READ_PARTNERS, Right.READ_PLAYBOOKS}
 _LEAD = _DESK | {
     Right.FILE_REPORT, Right.CHANGE_INCIDENT, Right.CHANGE_STATUS, Right.MANAGE_RUNS, Right.REQUEST_RELEASE,
-    Right.HANDLE_QUARANTINE, Right.READ_AGREEMENTS,
+    Right.HANDLE_QUARANTINE, Right.READ_AGREEMENTS, Right.STOP_SENDING,
 }  # fmt: skip
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.LIAISON_OFFICER: frozenset(_DESK | {Right.FILE_REPORT}),
     Role.COORDINATOR: frozenset(
         _LEAD | {Right.DECIDE, Right.MANAGE_PARTNERS, Right.MANAGE_PLAYBOOKS, Right.EXPORT, Right.READ_USERS,
-                 Right.CONFIRM_CHANGE, Right.HAND_OVER}
+                 Right.CONFIRM_CHANGE, Right.HAND_OVER,
+                 Right.RESUME_SENDING}
     ),
     Role.DUTY_OFFICER: frozenset(_LEAD | {Right.SEE_RESTRICTED, Right.SUSPEND_USER, Right.READ_USERS}),
     Role.RELEASE_AUTHORITY: frozenset(
-        _DESK | {Right.DECIDE, Right.READ_AGREEMENTS, Right.EXPORT, Right.READ_USERS, Right.CONFIRM_CHANGE}
+        _DESK | {Right.DECIDE, Right.READ_AGREEMENTS, Right.EXPORT, Right.READ_USERS, Right.CONFIRM_CHANGE,
+                 Right.STOP_SENDING, Right.RESUME_SENDING}
     ),
     Role.LEGAL_ADVISER: frozenset(_DESK | {Right.DECIDE, Right.READ_AGREEMENTS, Right.CONFIRM_CHANGE}),
     Role.AGREEMENT_MANAGER: frozenset(
@@ -98,7 +102,8 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
 CLEARING = frozenset({Right.DECIDE})
 ADMINISTERING = frozenset(
     {Right.MANAGE_USERS, Right.MANAGE_PARTNERS, Right.MANAGE_ENDPOINTS, Right.MANAGE_AGREEMENTS, Right.MANAGE_PLAYBOOKS,
-     Right.MANAGE_EXERCISES, Right.EXPORT, Right.CONFIRM_CHANGE, Right.HAND_OVER}
+     Right.MANAGE_EXERCISES, Right.EXPORT, Right.CONFIRM_CHANGE, Right.HAND_OVER,
+     Right.RESUME_SENDING}
 )  # fmt: skip
 CASE_CONTENT = frozenset(
     {Right.FILE_REPORT, Right.READ_INCIDENTS, Right.SEE_RESTRICTED, Right.ADD_NOTE, Right.CHANGE_INCIDENT,
@@ -141,7 +146,7 @@ SCOPES: Mapping[Scope, frozenset[Right]] = {
     Scope.TASKS: frozenset({Right.COMPLETE_TASK}),
     Scope.COORDINATE: frozenset(
         {Right.CHANGE_INCIDENT, Right.CHANGE_STATUS, Right.ADD_NOTE, Right.REQUEST_RELEASE, Right.MANAGE_RUNS,
-         Right.HANDLE_QUARANTINE}
+         Right.HANDLE_QUARANTINE, Right.STOP_SENDING}
     ),
     Scope.DECIDE: frozenset({Right.DECIDE, Right.CONFIRM_CHANGE}),
     Scope.ADMIN: ADMINISTERING | {Right.SUSPEND_USER},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
@@ -75,3 +75,8 @@ def _answers(tx: Session, alert: Alert, delivery: Delivery) -> list[dict[str, An
     )
     rows = tx.execute(query.order_by(Acknowledgement.id)).scalars()
     return [{"answer": row.answer, "kind": row.kind, "by": row.by, "at": row.at} for row in rows]
+
+
+def waiting_to_be_sent(tx: Session) -> int:
+    """How many deliveries are not out yet, to partners and to our own people."""
+    return tx.execute(select(func.count()).where(Delivery.state == "queued")).scalar_one()

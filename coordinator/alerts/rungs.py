@@ -62,8 +62,11 @@ def begin(tx: Session, alert: Alert, addressee: Addressee, decision: ShareDecisi
 
 
 def ack_token(tx: Session, delivery: Delivery) -> str:
-    """The token of the acknowledgement link: the same on every attempt, only its digest is stored."""
-    return store_of(tx).vault.token("acknowledge", f"delivery:{delivery.id}")
+    """The token of the acknowledgement link: the same on every attempt, only its digest is stored.
+
+    Made from the message id, which is random: after a restore the numbers of rows are given out a second time.
+    """
+    return store_of(tx).vault.token("acknowledge", f"delivery:{delivery.webhook_id}")
 
 
 def requeue(tx: Session, alert: Alert, delivery: Delivery) -> None:

@@ -31,9 +31,12 @@ from coordinator.sharing.service import TextChanged, redecide
 from coordinator.sharing.wording import explain
 from coordinator.store import store_of
 from coordinator.tasks.service import open_task
+from coordinator.timeline import sending_hold
 
 #: How long a worker holds a delivery without a sign of life (`renew`): what a killed worker costs an alert.
 LEASE = timedelta(seconds=20)
+#: While sending is on hold.
+ASK_AGAIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,8 @@ class MailParcel(Parcel):
 def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime | None:
     """Take a delivery in hand: ask the rules again and put together what is to be sent.
 
-    An instant: look again then (it is not due, or another worker holds it). None where there is nothing to send: done,
-    cancelled, withheld by the rules, or a call, which becomes a task.
+    An instant: look again then (not due, in other hands, or sending is on hold). None where there is nothing to send:
+    done, cancelled, withheld by the rules, or a call, which becomes a task.
     """
     delivery, alert = _held(tx, delivery_id)
     if delivery.state != "queued":
@@ -85,6 +88,8 @@ def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime 
     later = max(delivery.next_attempt_at or now, delivery.lease_until or now)
     if later > now:
         return later
+    if sending_hold.stops(tx, own=delivery.user_id is not None):
+        return now + ASK_AGAIN
     if standstill.stands(tx, alert):
         standstill.hold(tx, alert, delivery, now=now)
         return None

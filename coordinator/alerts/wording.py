@@ -99,6 +99,10 @@ OWN_NOTICES = {
     ),
     "endpoint-disabled": ("A partner's endpoint was disabled", "A partner's system answered that it is gone."),
     "run-stopped": ("A playbook needs you", "A playbook run has stopped and needs a decision{reference}."),
+    "clock": (
+        "A clock cannot be trusted: sending to partners waits",
+        "A clock of ours jumped or differs. Nothing goes to partners until it is right again or somebody confirms it.",
+    ),
     "job-dead": ("A job was given up", "Something failed again and again and waits for a person to send it again."),
     "change-waits": (
         "A change waits for a second person",

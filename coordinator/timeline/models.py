@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, BigId, Code, Exercised, Hash, Id
@@ -30,6 +30,7 @@ class Chain(Base):
     length: Mapped[int]
     head: Mapped[Hash]
     data_key_id: Mapped[int]
+    at: Mapped[datetime | None]  # of the newest entry: the next one is never earlier
 
 
 class Entry(Exercised, Base):
@@ -106,6 +107,49 @@ class CheckpointHead(Base):
     chain: Mapped[str] = mapped_column(String(40), primary_key=True)
     length: Mapped[int]
     head: Mapped[Hash]
+
+
+class SigningKey(Base):
+    """A former key for checkpoints, endorsed by the one that came after it: older checkpoints still verify."""
+
+    __tablename__ = "signing_keys"
+    public_key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    endorsed_by: Mapped[str] = mapped_column(String(64))
+    signature: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+
+
+class Epoch(Base):
+    """The time since a restore. `gap`: what is known of what was lost, in numbers and instants; never content."""
+
+    __tablename__ = "epochs"
+    number: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    began_at: Mapped[datetime]
+    began_by: Mapped[Code]
+    backup_at: Mapped[datetime]
+    backup_digest: Mapped[Hash]
+    gap: Mapped[dict[str, Any]]
+
+
+class SendingHold(Base):
+    """While one is open nothing leaves. `kind`: emergency, restore, clock; `source`: the machine whose clock it is.
+
+    `accepts_until`: the clock was found right although it is behind the record, whose newest entry has this instant.
+    """
+
+    __tablename__ = "sending_holds"
+    id: Mapped[Id]
+    kind: Mapped[Code]
+    source: Mapped[str] = mapped_column(String(120), default="")
+    begun_at: Mapped[datetime]
+    begun_by: Mapped[Code]
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[Code] = mapped_column(default="")
+    accepts_until: Mapped[datetime | None]
+    __table_args__ = (
+        Index("uq_sending_holds_open", "kind", "source", unique=True, sqlite_where=text("lifted_at IS NULL"),
+              postgresql_where=text("lifted_at IS NULL")),
+    )  # fmt: skip
 
 
 class Heartbeat(Base):

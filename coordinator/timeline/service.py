@@ -34,14 +34,14 @@ _entries: Any = Entry.__table__
 _pending: Any = Pending.__table__
 _values: Any = EntryValue.__table__
 _HEAD = (
-    select(_chains.c.length, _chains.c.head, _chains.c.data_key_id)
+    select(_chains.c.length, _chains.c.head, _chains.c.data_key_id, _chains.c.at)
     .where(_chains.c.name == bindparam("chain"))
     .with_for_update()
 )
 _MOVE_HEAD = (
     update(_chains)
     .where(_chains.c.name == bindparam("chain"))
-    .values(length=bindparam("new_length"), head=bindparam("new_head"))
+    .values(length=bindparam("new_length"), head=bindparam("new_head"), at=bindparam("new_at"))
 )
 _NEW_CHAIN = insert(_chains)
 _ADD = insert(_entries).returning(_entries.c.id, _entries.c.hash)
@@ -89,10 +89,9 @@ def append_all(
     """Add several entries at once with one look at the chain's head; returns their ids in order."""
     name = f"incident/{incident.id}" if incident is not None else RECORD
     exercise = incident.exercise if incident is not None else exercise
-    length, head, key = _take_head(tx, name, incident.data_key_id if incident is not None else None)
-    links = _Links(name, length, head, key)
+    links = _Links(name, *_take_head(tx, name, incident.data_key_id if incident is not None else None))
     links.add(tx, events, actor=actor, incident_id=incident.id if incident is not None else None, exercise=exercise)
-    tx.execute(_MOVE_HEAD, {"chain": name, "new_length": links.length, "new_head": links.head})
+    tx.execute(_MOVE_HEAD, {"chain": name, "new_length": links.length, "new_head": links.head, "new_at": links.at})
     ids = _write_links(tx, [links])
     tx.info["nudges"].update({"board", name} if incident is not None else {"record"})
     return ids
@@ -117,24 +116,29 @@ def begin_all(tx: Session, beginnings: Sequence[Beginning]) -> None:
         )
         begun.append(links)
     tx.execute(_NEW_CHAIN, [
-        {"name": links.chain, "length": links.length, "head": links.head, "data_key_id": links.key} for links in begun
+        {"name": links.chain, "length": links.length, "head": links.head, "data_key_id": links.key, "at": links.at}
+        for links in begun
     ])  # fmt: skip
     _write_links(tx, begun)
     tx.info["nudges"].update({"board", *(links.chain for links in begun)})
 
 
 class _Links:
-    """New entries at the end of one chain, and what is sealed beside them; not written yet."""
+    """New entries at the end of one chain, and what is sealed beside them; not written yet.
 
-    def __init__(self, chain: str, length: int, head: str, key: int) -> None:
-        self.chain, self.length, self.head, self.key = chain, length, head, key
+    `at`: the instant of the newest entry. A clock that was set back does not turn the order of the record round.
+    """
+
+    def __init__(self, chain: str, length: int, head: str, key: int, at: datetime | None = None) -> None:
+        self.chain, self.length, self.head, self.key, self.at = chain, length, head, key, at
         self.rows: list[dict[str, Any]] = []
         self.sealed: list[bytes] = []
 
     def add(
         self, tx: Session, events: Sequence[Event], *, actor: str, incident_id: int | None, exercise: str
     ) -> None:
-        at = clock.now()
+        now = clock.now()
+        at = self.at = max(now, self.at) if self.at else now
         for event in events:
             self.length += 1
             salt = os.urandom(16)
@@ -214,16 +218,16 @@ def entry_hash(row: dict[str, Any]) -> str:
     return hashlib.sha256(rfc8785.dumps(said)).hexdigest()
 
 
-def _take_head(tx: Session, name: str, key: int | None) -> tuple[int, str, int]:
-    """Lock the chain for this transaction: its length, head and data key. Begins a chain that is not there."""
+def _take_head(tx: Session, name: str, key: int | None) -> tuple[int, str, int, datetime | None]:
+    """Lock the chain for this transaction: its length, head, data key, last instant. Begins one that is not there."""
     found = tx.execute(_HEAD, {"chain": name}).one_or_none()
     if found is None:
         key = key or new_key(tx)
         begun: Any = tx.execute(_begin(tx), {"name": name, "length": 0, "head": FIRST, "data_key_id": key})
         if begun.rowcount == 1:
-            return 0, FIRST, key
+            return 0, FIRST, key, None
         found = tx.execute(_HEAD, {"chain": name}).one()  # another one began the record's own chain meanwhile
-    return found.length, found.head, found.data_key_id
+    return found.length, found.head, found.data_key_id, found.at
 
 
 _BEGIN: dict[str, Any] = {}

@@ -70,7 +70,7 @@ def checkpoint(tx: Session) -> Checkpoint | None:
     grown = [name for name, (length, _) in chains.items() if known.get(name) != length]
     if not grown:
         return None
-    at = clock.now()
+    at = max(clock.now(), last.at) if last else clock.now()
     statement = {
         "v": 1, "number": number + 1, "at": clock.rfc3339(at), "chains": len(chains),
         "entries": sum(length for length, _ in chains.values()),

@@ -1,4 +1,4 @@
-"""What stands round every page: our name, the counts on the navigation, and whether the clocks are watched."""
+"""What stands round every page: our name, counts on the navigation, whether clocks are watched and sending goes on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from sqlalchemy import func, select
 from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right
+from coordinator.alerts.queries import waiting_to_be_sent
 from coordinator.changes import queries as changes
 from coordinator.partners.models import Organisation
 from coordinator.status import task_lists
+from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Heartbeat
 from coordinator.web import access
 
@@ -28,6 +30,7 @@ def frame() -> dict[str, Any]:
         "own": pulse.watch.get("own", _own)[0],
         "own_code": pulse.watch.get("own", _own)[1],
         "unwatched": pulse.watch.get("unwatched", unwatched),
+        "on_hold": pulse.counts.get("on-hold", on_hold) if principal else None,
         "counts": pulse.counts.get(principal.user_id, lambda: _counts(principal)) if principal else {},
     }
 
@@ -36,9 +39,19 @@ def unwatched() -> dict[str, datetime | None] | None:
     """None while the sweeper is on time; else {"since": when it was last seen, None if never}."""
     with access.store().read() as tx:
         newest = tx.execute(select(func.max(Heartbeat.at)).where(Heartbeat.kind == "sweeper")).scalar()
-    if newest is not None and clock.now() - newest <= UNWATCHED:
+    if newest is not None and abs(clock.now() - newest) <= UNWATCHED:
         return None
     return {"since": newest}
+
+
+def on_hold() -> dict[str, Any] | None:
+    """None while sending goes on; else {"kinds", "since", "waiting"}: what every page says."""
+    with access.store().read() as tx:
+        holds = sending_hold.open_holds(tx)
+        if not holds:
+            return None
+        kinds = sorted({hold.kind for hold in holds})
+        return {"kinds": kinds, "since": holds[0].begun_at, "waiting": waiting_to_be_sent(tx)}
 
 
 def _own() -> tuple[str, str]:

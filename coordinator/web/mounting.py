@@ -30,6 +30,7 @@ from coordinator.web import (
     playbooks,
     record,
     reports,
+    sending,
     sign_in,
     site,
     sources,
@@ -40,6 +41,7 @@ from coordinator.web import (
 from coordinator.web.pulse import EVERY, Pulse
 
 BLUEPRINTS = (
+    sending.pages,
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
     clearances.pages, ledger.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,

@@ -60,17 +60,6 @@ def test_a_checkpoint_leaves_the_database_and_proves_the_record(store: Store, wo
         assert verify(tx, against=kept).broken == ""
 
 
-def test_a_jump_of_the_clock_is_on_record_and_a_steady_one_is_not(store: Store) -> None:
-    due._watch.wall = None
-    due.watch_clock(store)
-    due.watch_clock(store)
-    assert "clock.stepped" not in kinds(store)
-    with time_machine.travel(clock.now() + timedelta(seconds=90)):
-        due.watch_clock(store)
-    assert kinds(store).count("clock.stepped") == 1
-    due._watch.wall = None
-
-
 def test_a_timer_that_lost_its_wake_up_gets_a_new_one(store: Store, world: World) -> None:
     person(store, "duty-officer")
     run = run_of(store, document({"a": action(on_completion="end") | {"delay": 1000}, "end": end()}, "a"))

@@ -13,6 +13,7 @@ from coordinator import clock, timeline
 from coordinator.store import Store
 from coordinator.timeline.models import Pending
 from coordinator.timeline.queries import entries
+from coordinator.upkeep import given_up
 from workers import jobs, relay
 from workers.jobs import Job, Later
 
@@ -172,7 +173,7 @@ def test_a_dead_row_sent_again_by_a_person_starts_afresh(store: Store) -> None:
     relay.claim(store, TABLE)
     with store.unit_of_work() as tx:
         tx.execute(text("UPDATE pending SET kind = 'one', job = '' WHERE dead"))
-        jobs.revive(tx, rows_dead(tx), actor="user:1")
+        given_up.revive(tx, rows_dead(tx), actor="user:1")
     assert "one" in work(store) and done(store) == [1]
 
 
