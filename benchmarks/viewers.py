@@ -1,8 +1,9 @@
 """Open pages must not slow filing: latency of filing beside 1,000 open boards, against filing alone.
 
-`python -m benchmarks.viewers [--short] [--postgresql]`. The pages are signed-in browsers' connections that ask every
-two seconds whether the board changed, as the page's script does. They do not fetch it again when it did. Four partners
-file meanwhile, each one report after the other, with and without viewers in turn; relay and workers are off.
+`python -m benchmarks.viewers [--short] [--postgresql]`. The pages are browsers' connections, each with a session of its
+own, that ask every two seconds whether the board changed, as the page's script does. They do not fetch it again when it
+did. Four partners file meanwhile, each one report after the other, with and without viewers in turn; relay and workers
+are off.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks import load, printed
-from benchmarks.board import browser
 from benchmarks.installation import Installation, installation, postgres
+from coordinator import clock
+from coordinator.accounts import rules, sessions
+from coordinator.accounts import service as accounts
 from coordinator.app import create_app
+from coordinator.web import access
 from coordinator.web.pulse import EVERY
+from workers.demo import world as fiction
 
 VIEWERS, ROUNDS, FILED, PARTNERS = 1000, 3, 150, 4
+_READ = rules.Right.READ_INCIDENTS
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -34,11 +40,11 @@ def main() -> None:
     polls: list[dict[str, float]] = []
     with postgres(chosen.postgresql) as url, installation(database_url=url) as place:
         place.start("broker", "web")
-        asking = _poll_request(place)
+        asking = _poll_requests(place, viewers)
         load.run(place.port, place.signed_requests(filed), clients=PARTNERS)
         for _ in range(rounds):
             alone.append(load.run(place.port, place.signed_requests(filed), clients=PARTNERS))
-            with _watching(place.port, asking, viewers) as seen:
+            with _watching(place.port, asking) as seen:
                 time.sleep(0.5 if chosen.short else 4.0)
                 beside.append(load.run(place.port, place.signed_requests(filed), clients=PARTNERS))
             polls.append(seen)
@@ -54,22 +60,31 @@ def _median(outcomes: list[load.Outcome], part: str) -> float:
     return printed.median([getattr(one, part) for one in outcomes])
 
 
-def _poll_request(place: Installation) -> bytes:
-    """What an open board sends, with a real session's cookie; its If-None-Match is filled in later."""
+def _poll_requests(place: Installation, count: int) -> list[bytes]:
+    """What that many browsers send, each with a session of its own, of all roles in turn that see the board."""
     app = create_app(place.store)
+    signed = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+    people = [email for role, (email, _) in fiction.PEOPLE.items() if rules.may(rules.Role(role), _READ)]
+    with place.store.unit_of_work() as tx:
+        users = [user for email in people if (user := accounts.user_by_email(tx, email))]
+        for user in users:
+            user.enrolled_at = clock.now()
+        tokens = [sessions.open_session(tx, users[number % len(users)], how="benchmark", second_factor=True)
+                  for number in range(count)]  # fmt: skip
     name = app.config["SESSION_COOKIE_NAME"]
-    cookie = browser(place.store, app).get_cookie(name)
-    return load.http_request("GET", "/board/live", "127.0.0.1", {
-        "Cookie": f"{name}={cookie.value}", "X-Live": "1", "If-None-Match": '"%s"',
-    })  # fmt: skip
+    return [
+        load.http_request("GET", "/board/live", "127.0.0.1", {
+            "Cookie": f"{name}={signed.dumps({access.TOKEN: token})}", "X-Live": "1", "If-None-Match": '"%s"',
+        }) for token in tokens
+    ]  # fmt: skip
 
 
 @contextmanager
-def _watching(port: int, asking: bytes, viewers: int) -> Iterator[dict[str, Any]]:
+def _watching(port: int, asking: list[bytes]) -> Iterator[dict[str, Any]]:
     """So many pages open meanwhile, in a process of their own; afterwards the dict holds what they saw."""
     seen: dict[str, Any] = {}
     over, answers = _FORK.Event(), _FORK.SimpleQueue()
-    process = _FORK.Process(target=_watch, args=(port, asking, viewers, over, answers), daemon=True)
+    process = _FORK.Process(target=_watch, args=(port, asking, over, answers), daemon=True)
     process.start()
     try:
         yield seen
@@ -79,13 +94,13 @@ def _watching(port: int, asking: bytes, viewers: int) -> Iterator[dict[str, Any]
         process.join()
 
 
-def _watch(port: int, asking: bytes, viewers: int, over: Any, answers: Any) -> None:
+def _watch(port: int, asking: list[bytes], over: Any, answers: Any) -> None:
     """One thread for all pages: each asks, waits for its answer, and asks again two seconds later."""
     eyes = selectors.DefaultSelector()
-    pages = [_Page(port) for _ in range(viewers)]
+    pages = [_Page(port, one) for one in asking]
     began = time.monotonic()
     for number, page in enumerate(pages):
-        page.next = began + EVERY * number / viewers
+        page.next = began + EVERY * number / len(pages)
         eyes.register(page.socket, selectors.EVENT_READ, page)
     times: list[float] = []
     failed = 0
@@ -93,7 +108,7 @@ def _watch(port: int, asking: bytes, viewers: int, over: Any, answers: Any) -> N
         now = time.monotonic()
         for page in pages:
             if not page.asked and page.next <= now:
-                page.ask(asking)
+                page.ask()
         for key, _ in eyes.select(0.02):
             taken = key.data.take()
             if taken is None:
@@ -112,8 +127,8 @@ def _watch(port: int, asking: bytes, viewers: int, over: Any, answers: Any) -> N
 class _Page:
     """One open page: its connection, what it saw last, when it asks next."""
 
-    def __init__(self, port: int) -> None:
-        self._port, self._tag, self._data = port, b"none", b""
+    def __init__(self, port: int, asking: bytes) -> None:
+        self._port, self._asking, self._tag, self._data = port, asking, b"none", b""
         self.asked, self.next = 0.0, 0.0
         self.open()
 
@@ -122,10 +137,10 @@ class _Page:
         self.next = time.monotonic() + EVERY
         self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
 
-    def ask(self, asking: bytes) -> None:
+    def ask(self) -> None:
         self.asked = time.monotonic()
         try:
-            self.socket.sendall(asking.replace(b"%s", self._tag))
+            self.socket.sendall(self._asking.replace(b"%s", self._tag))
         except OSError:
             return  # seen when it is read
 

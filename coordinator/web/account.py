@@ -49,6 +49,7 @@ def end(session_id: int) -> Any:
     principal = access.required()
     with access.store().unit_of_work() as tx:
         sessions.end_session(tx, session_id, user_id=principal.user_id, actor=principal.actor)
+    access.pulse().close_doors()
     return page.after("account.mine", _("The session has ended."))
 
 

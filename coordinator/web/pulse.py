@@ -17,6 +17,8 @@ from typing import Any
 LIVE_HEADER = "X-Live"
 #: How often an open page asks (seconds).
 EVERY = 2
+#: So long (seconds) an open page may go on asking on the strength of one look at its session and its need to know.
+DOOR = 10.0
 
 
 class Remembered:
@@ -33,11 +35,23 @@ class Remembered:
             if found is not None and time.monotonic() - found[0] < self.seconds:
                 return found[1]
             value = make()
-            self._values[key] = (time.monotonic(), value)
-            self._values.move_to_end(key)
-            while len(self._values) > self.most:
-                self._values.popitem(last=False)
+            self._put(key, value)
             return value
+
+    def peek(self, key: Hashable) -> Any:
+        """The value if it is there and still good, else None; waits for nobody."""
+        found = self._values.get(key)
+        return found[1] if found is not None and time.monotonic() - found[0] < self.seconds else None
+
+    def put(self, key: Hashable, value: Any) -> None:
+        with self._lock:
+            self._put(key, value)
+
+    def _put(self, key: Hashable, value: Any) -> None:
+        self._values[key] = (time.monotonic(), value)
+        self._values.move_to_end(key)
+        while len(self._values) > self.most:
+            self._values.popitem(last=False)
 
     def forget(self) -> None:
         with self._lock:
@@ -45,13 +59,22 @@ class Remembered:
 
 
 class Pulse:
-    """One per application: `versions` of what is on pages, `doors` of who may look, `watch` of the sweeper."""
+    """One per application: `versions` of what is on pages, `doors` of who may look, `watch` of the sweeper.
+
+    `glances`: which version a poll of this address with this cookie asks for, since it was last answered the long way.
+    """
 
     def __init__(self) -> None:
         self.versions = Remembered(0.5)
         self.doors = Remembered(3.0)
+        self.glances = Remembered(DOOR, most=4000)
         self.watch = Remembered(5.0, most=4)
         self.counts = Remembered(2.0)
+
+    def close_doors(self) -> None:
+        """Everybody is looked at again before the next answer of this process."""
+        self.doors.forget()
+        self.glances.forget()
 
 
 def tag(*parts: object) -> str:

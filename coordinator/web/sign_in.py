@@ -74,6 +74,7 @@ def sign_out() -> Any:
     with access.store().unit_of_work() as tx:
         sessions.end_session(tx, cast(int, principal.session_id), user_id=principal.user_id, actor=principal.actor)
     session.clear()
+    access.pulse().close_doors()
     return page.after("sign_in.form", _("You are signed out."))
 
 
