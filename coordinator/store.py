@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy.orm import Session
 
@@ -11,6 +11,10 @@ from coordinator import db
 from coordinator.config import Settings, prepare_data_dir
 from coordinator.live import Live
 from coordinator.vault import Vault, open_master_key
+
+
+class _TakenBack(Exception):
+    """Ends a rehearsal."""
 
 
 class Store:
@@ -35,6 +39,13 @@ class Store:
             self.engine, info={"store": self}, on_commit=self.live.nudge, queue=self._queue
         ) as tx:
             yield tx
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Session]:
+        """A unit of work that is taken back at its end: to see what would come of something. Nothing of it stays."""
+        with suppress(_TakenBack), self.unit_of_work() as tx:
+            yield tx
+            raise _TakenBack
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -58,6 +58,7 @@ CLOSURE = _job("send-closure", "workers.deliver:send_closure", queue=ALERTS)
 TELL_INCIDENT = _job("tell-incident", "workers.tell:incident_opened", queue=ALERTS)
 TELL_TASK = _job("tell-task", "workers.tell:task_opened", queue=ALERTS)
 TELL_CLEARANCE = _job("tell-clearance", "workers.tell:clearance_wanted", queue=ALERTS)
+TELL_STANDING = _job("tell-standing-clearance", "workers.tell:standing_proposed", queue=ALERTS)
 TELL_QUARANTINE = _job("tell-quarantine", "workers.tell:report_quarantined", queue=ALERTS)
 TELL_QUARANTINE_DUE = _job("tell-quarantine-due", "workers.tell:quarantine_due", queue=ALERTS)
 FLOOD_BEGAN = _job("flood-began", "workers.due:flood_began")
@@ -104,6 +105,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "task.overdue": (TELL_OVERDUE,),
     "task.escalated": (TELL_ESCALATED,),
     "task.due": (TASK_DUE,),
+    "standing.proposed": (TELL_STANDING,),
     "decision.referred": (TELL_CLEARANCE,),
     "decision.approved": (RAISE_APPROVED, CLEARANCE_ANSWERED),
     "decision.refused": (CLEARANCE_ANSWERED,),

@@ -87,13 +87,15 @@ def alert(tx: Session, work: Begun) -> Sequence[Event]:
         spec["message"], facts=facts, title=incidents.title_of(tx, incident) if incident is not None else "",
         summary=incidents.summary_of(tx, incident) if incident is not None else "", template=spec.get("template") or "",
     )  # fmt: skip
-    plain = spec["message"] in ("check", "call-our-desk")
+    plain, language = spec["message"] in ("check", "call-our-desk"), "en"
+    if spec["message"] == "call-our-desk":
+        title, body, language = alerts.text_for(tx)
     told = alerts.tell(
         tx, incident=None if spec["message"] == "check" else incident, kind=spec["message"], title=title, body=body,
         purpose=spec.get("purpose") or PURPOSE, info_category=spec.get("category") or CATEGORY,
         requested_by=work.run.started_by, audience=audience_of(tx, work), tlp_max=spec.get("tlp_max") or "",
         marking=sharing_step.CLEAR if plain else None, items=() if plain else parts.values(), of_incident=not plain,
-        ack=(spec.get("ack") or {}).get("by", ""), ladder=(), exercise=work.run.exercise,
+        language=language, ack=(spec.get("ack") or {}).get("by", ""), ladder=(), exercise=work.run.exercise,
     )  # fmt: skip
     work.attempt.release_id = told.release.id
     tx.flush()

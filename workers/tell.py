@@ -11,6 +11,7 @@ from coordinator.incidents import quarantine
 from coordinator.incidents.models import Flood, Incident
 from coordinator.partners.queries import duty_role
 from coordinator.runs.models import Run
+from coordinator.sharing.models import StandingClearance
 from coordinator.tasks import rules
 from coordinator.tasks.models import Task
 from coordinator.timeline import sending_hold
@@ -73,6 +74,13 @@ def task_escalated(tx: Session, task_id: int) -> None:
 
 def clearance_wanted(tx: Session, decision_id: int) -> None:
     alerts.tell_approvers(tx, decision_id)
+
+
+def standing_proposed(tx: Session, clearance_id: int) -> None:
+    """Those who may give the second word, not the one who gave the first."""
+    row = tx.get_one(StandingClearance, clearance_id)
+    if row.confirmed_at is None and row.revoked_at is None:
+        alerts.tell_own(tx, key="standing", role="release-authority", exclude=(row.proposed_by,))
 
 
 def alert_failed(tx: Session, alert_id: int) -> None:

@@ -14,8 +14,6 @@ CHECK_BODY = (
     "This is a communication check. It says nothing about any incident. Please acknowledge that you received it; "
     "if you are not the right contact, please say so."
 )
-CALL_TITLE = "Please call our duty desk"
-CALL_BODY = "Please call our duty desk on the number you have for us. This message holds no details of any case."
 LONGEST_TITLE, LONGEST_BODY = 120, 10_000
 
 
@@ -38,14 +36,12 @@ def instructions(spec: Mapping[str, Any]) -> str:
 def message(
     kind: str, *, facts: Mapping[str, Any], title: str, summary: str, template: str = ""
 ) -> tuple[str, str]:
-    """Title and body of an alert of this kind about an incident, or about none (check, call-our-desk: fixed texts).
+    """Title and body of an alert of this kind about an incident, or about none (check: a fixed text).
 
     `template`: a body of the playbook's own, in which {title}, {summary} and {facts} are filled in.
     """
     if kind == "check":
         return CHECK_TITLE, CHECK_BODY
-    if kind == "call-our-desk":
-        return CALL_TITLE, CALL_BODY
     if template:
         fillings = {"title": title, "summary": summary, "facts": _facts(facts, kind)}
         filled = re.sub(r"\{(title|summary|facts)\}", lambda found: fillings[found[1]], template)

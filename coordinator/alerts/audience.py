@@ -44,8 +44,11 @@ class Unreachable:
 
 @dataclass(frozen=True)
 class Audience:
+    """`addressees`: each organisation by its best way; `others`: by its further ones, best first."""
+
     addressees: tuple[Addressee, ...]
     unreachable: tuple[Unreachable, ...]
+    others: tuple[Addressee, ...] = ()
 
 
 def resolve(
@@ -64,7 +67,7 @@ def find(
     told (everyone told of this incident so far). `tlp`: effective label of what would go; None = the strictest.
     """
     kind = audience.get("contact_kind") or _kind_of_directory(audience.get("directory"))
-    found, lost = [], []
+    found, lost, others = [], [], list[Addressee]()
     for code in audience.get("organisations") or ():
         if not tx.execute(select(Organisation.id).where(Organisation.code == code)).first():
             lost.append(Unreachable(code, "There is no organisation with this code."))
@@ -74,9 +77,10 @@ def find(
             ways = system_of(tx, organisation, exercise=exercise, tlp=tlp)
         if ways:
             found.append(ways[0])
+            others += ways[1:]
         elif not kind:
             lost.append(Unreachable(organisation.code, "No contact there may be told this by any of its channels."))
-    return Audience(tuple(found), tuple(lost))
+    return Audience(tuple(found), tuple(lost), tuple(others))
 
 
 def ways_to(

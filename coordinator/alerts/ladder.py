@@ -25,6 +25,15 @@ DEFAULT_LADDER: tuple[dict[str, Any], ...] = (
 )
 
 
+#: For a call to our desk: nobody waits half an hour for a mailbox at night.
+CALL_LADDER: tuple[dict[str, Any], ...] = (
+    {"after": "PT10M", "to": "next-channel"},
+    {"after": "PT20M", "to": "next-channel"},
+    {"after": "PT30M", "to": "next-contact"},
+    {"after": "PT45M", "to_role": "coordinator"},
+)
+
+
 @dataclass(frozen=True)
 class Way:
     """One channel of one contact, in the order in which they are to be tried."""
@@ -64,6 +73,20 @@ def next_way(ways: Sequence[Way], tried: Iterable[Way], current: Way, *, to: str
     others = [way for way in left if way.contact_id != current.contact_id]
     wanted = others + same if to in ("next-contact", "deputy") else same + others
     return wanted[0] if wanted else None
+
+
+def foresee(ladder: Sequence[Mapping[str, Any]], first: Way, permitted: Sequence[Way]) -> list[Way | None]:
+    """Which way each entry of the ladder would take if nobody answered and nothing changed; None: it takes none.
+
+    `permitted`: the ways that the rules let through, in their order, `first` among them.
+    """
+    tried, found = [first], list[Way | None]()
+    for entry in ladder:
+        way = next_way(permitted, tried, tried[-1], to=entry["to"]) if entry.get("to") else None
+        if way is not None:
+            tried.append(way)
+        found.append(way or (tried[-1] if entry.get("remind") else None))
+    return found
 
 
 def answers_it(asked: str, given: str) -> bool:

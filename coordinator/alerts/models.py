@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
+from coordinator.db import Base, Code, Exercised, Hash, Id, Json, whole, within
 from coordinator.sharing import models as _sharing  # noqa: F401  the tables its keys point to
 from coordinator.tasks import models as _tasks  # noqa: F401  the tables its keys point to
 
@@ -16,7 +17,8 @@ class Alert(Exercised, Base):
     """One release to one recipient. It cannot exist without a permit for that recipient and that text (I1, R01).
 
     `state`: queued handed-over delivered acknowledged withheld failed withdrawn. `rung`: the
-    delivery tried last. `ladder_step`: how many entries of the release's ladder are done.
+    delivery tried last. `ladder_step`: how many entries of the release's ladder are done. `plan`: every way to this
+    recipient with what the rules said of it when the alert was raised (plan.py).
     `partner_reference` is the reference made for that recipient.
     """
 
@@ -39,6 +41,7 @@ class Alert(Exercised, Base):
     ack: Mapped[str] = mapped_column(String(6), default="")
     rung: Mapped[int] = mapped_column(default=0)
     ladder_step: Mapped[int] = mapped_column(default=0)
+    plan: Mapped[list[Any] | None] = mapped_column(Json)
     reply_by: Mapped[datetime | None]
     created_at: Mapped[datetime]
     acknowledged_at: Mapped[datetime | None]

@@ -3,13 +3,14 @@
 from coordinator.alerts.acknowledge import AckResult, acknowledge, acknowledge_for
 from coordinator.alerts.calls import finish_call
 from coordinator.alerts.changes import call_off, redeliver, withdraw
+from coordinator.alerts.desk_calls import ask_to_call, text_for
 from coordinator.alerts.own import tell_approvers, tell_own
 from coordinator.alerts.receipts import send_closure, send_receipt
 from coordinator.alerts.rungs import climb, next_rung, remind
 from coordinator.alerts.telling import Told, raise_alert, raise_approved, tell
 
 __all__ = [
-    "AckResult", "Told", "acknowledge", "acknowledge_for", "call_off", "climb", "finish_call", "next_rung",
-    "raise_alert", "raise_approved", "redeliver", "remind", "send_closure", "send_receipt", "tell",
-    "tell_approvers", "tell_own", "withdraw",
+    "AckResult", "Told", "acknowledge", "acknowledge_for", "ask_to_call", "call_off", "climb", "finish_call",
+    "next_rung", "raise_alert", "raise_approved", "redeliver", "remind", "send_closure", "send_receipt", "tell",
+    "tell_approvers", "tell_own", "text_for", "withdraw",
 ]  # fmt: skip

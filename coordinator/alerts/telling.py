@@ -19,6 +19,7 @@ from coordinator.alerts import rungs
 from coordinator.alerts.audience import Unreachable, find
 from coordinator.alerts.ladder import DEFAULT_LADDER
 from coordinator.alerts.models import Alert, Delivery
+from coordinator.alerts.plan import plan_of
 from coordinator.errors import Fault, Invalid, Refused
 from coordinator.incidents.holds import lock_incident_row, place_hold
 from coordinator.incidents.models import Incident, ItemVersion
@@ -28,7 +29,7 @@ from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.inputs_from_world import addressee_of
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Result
-from coordinator.sharing.service import decide_share, prepare_release, settle_release
+from coordinator.sharing.service import decide_share, forecast, prepare_release, settle_release
 
 #: Which acknowledgement a kind asks for when nothing is said, and kinds that go to everyone told so far by themselves.
 ASKS = {"initial": "system", "correction": "system", "recall": "person", "check": "person", "call-our-desk": "person"}
@@ -99,8 +100,17 @@ def tell(
     found, unreachable = list(addressees or ()), tuple[Unreachable, ...]()
     if audience is not None:
         resolved = find(tx, audience, incident=incident, exercise=release.exercise, tlp=label)
-        found, unreachable = [*found, *resolved.addressees], resolved.unreachable
+        best = [_first_permitted(tx, release, each, resolved.others) for each in resolved.addressees]
+        found, unreachable = [*found, *best], resolved.unreachable
     return _decide_and_raise(tx, release, found, unreachable)
+
+
+def _first_permitted(tx: Session, release: Release, best: Addressee, others: Sequence[Addressee]) -> Addressee:
+    """The best way to a party that the rules let through; where they refuse all, or ask a person, the best there is."""
+    for each in (best, *(other for other in others if other.recipient == best.recipient)):
+        if forecast(tx, release, each).result is Result.PERMIT:
+            return each
+    return best
 
 
 def _decide_and_raise(
@@ -134,13 +144,14 @@ def raise_alert(tx: Session, decision: ShareDecision, *, release: Release, addre
         decision_id=decision.id, content_digest=release.content_digest, public_id=new_public_id("alr"),
         partner_reference=_reference(tx, incident, addressee), in_reply_to_id=_thread(tx, release, addressee.recipient),
         ack=release.ack, reply_by=release.reply_by, created_at=now, exercise=release.exercise,
+        plan=plan_of(tx, release, addressee),
     )  # fmt: skip
     tx.add(alert)
     tx.flush()
     timeline.append(
         tx, "alert.raised", "An alert was raised.", actor=release.requested_by, incident=incident,
         values={"recipient": alert.recipient, "kind": alert.kind, "decision": decision.id, "alert": alert.public_id,
-                "channel": addressee.channel_kind},
+                "channel": addressee.channel_kind, "plan": alert.plan},
         about=("alert", alert.id), exercise=alert.exercise,
     )  # fmt: skip
     if incident is not None and alert.kind in HOLDING and alert.user_id is None:
@@ -188,11 +199,15 @@ def _said_before(tx: Session, incident: Incident | None, kind: str) -> Release |
 
 
 def _thread(tx: Session, release: Release, recipient: str) -> int | None:
-    """The alert to the same recipient that this one follows."""
-    if release.kind not in THREADED and release.in_reply_to_id is None:
+    """The alert to the same recipient that this one follows; the facts follow the request to call our desk."""
+    if release.kind == "initial" and release.in_reply_to_id is None:
+        kinds: tuple[str, ...] = ("call-our-desk",)
+    elif release.kind in THREADED or release.in_reply_to_id is not None:
+        kinds = ("initial", "update", "correction", "recall", "call-our-desk")
+    else:
         return None
     query = select(Alert.id).where(
         Alert.incident_id == release.incident_id, Alert.recipient == recipient, Alert.release_id != release.id,
-        Alert.kind.in_(("initial", "update", "correction", "recall")),
+        Alert.kind.in_(kinds),
     )  # fmt: skip
     return tx.execute(query.order_by(Alert.id.desc())).scalars().first()

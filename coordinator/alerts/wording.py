@@ -68,7 +68,8 @@ CLOSURE = (
 )
 CALL_OUR_DESK = (
     "Please call our duty desk",
-    "Please call our duty desk on the number you have on file for us, and quote the reference.",
+    "Please call our duty desk on the number you have on file for us, and quote the reference. This message holds no"
+    " details of any case.",
 )
 #: To the old channel, before a change of it is made. It holds no word of what the new one is.
 CONTACT_CHANGE = (
@@ -88,6 +89,7 @@ OWN_NOTICES = {
     "overdue": ("Something is overdue", "Work that was due is still open{reference}."),
     "reminder": ("Something still waits for you", "This is a reminder of open work{reference}."),
     "clearance": ("A clearance is wanted", "A release waits for a second person's answer{reference}."),
+    "standing": ("A fixed text waits to be cleared", "A text was proposed for clearance beforehand."),
     "dead-letter": ("An alert could not be delivered", "An alert did not reach its recipient{reference}."),
     "withheld": ("An alert was withheld", "An alert was held back when it was about to be sent{reference}."),
     "unanswered": ("An alert is unanswered", "A partner has not answered an alert{reference}."),

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask
 
-from coordinator.api import changes, health, incidents, intake, ledger, openapi, waiting_changes, work
+from coordinator.api import (
+    changes,
+    desk_calls,
+    health,
+    incidents,
+    intake,
+    ledger,
+    openapi,
+    waiting_changes,
+    work,
+)
 
 
 def install(app: Flask) -> None:
     """Mount all routes of the API on `app`."""
     door = Blueprint("api", __name__, url_prefix="/api/v1")
-    for part in (intake, incidents, changes, work, ledger, waiting_changes, openapi):
+    for part in (intake, incidents, changes, desk_calls, work, ledger, waiting_changes, openapi):
         door.register_blueprint(part.routes)
     app.register_blueprint(door)
     app.register_blueprint(openapi.docs)

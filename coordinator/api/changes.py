@@ -14,6 +14,7 @@ from coordinator.accounts.rules import Right
 from coordinator.alerts import service as alerts
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, check_if_match, json_body
+from coordinator.api.desk_calls import told_json
 from coordinator.errors import Fault, Invalid
 from coordinator.incidents import queries, requests, service, sources
 from coordinator.incidents.holds import lock_incident
@@ -22,7 +23,6 @@ from coordinator.markings import Marking, parse_tlp
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Choice, Instant, Listed, Text
-from coordinator.status import outgoing
 
 routes = Blueprint("changes", __name__)
 
@@ -143,30 +143,29 @@ def choose_fact(reference: str) -> Response:
 def tell(reference: str) -> Response:
     """Ask for a release: the rules decide for each recipient; what they permit is sent, what they refer waits."""
     wanted = load(_ALERT, json_body())
-    ack = wanted.pop("ack", None)
     with store().unit_of_work() as tx:
-        incident = _locked(tx, reference)
-        told = alerts.tell(
-            tx, incident=incident, kind=wanted["kind"], title=wanted["title"], body=wanted["body"],
-            purpose=wanted["purpose"], info_category=wanted.get("info_category", "incident-notification"),
-            requested_by=principal().actor, audience=wanted.get("audience"), reply_by=wanted.get("reply_by"),
-            marking=Marking(tlp=parse_tlp(wanted["tlp"])) if "tlp" in wanted else None,
-            language=wanted.get("language", "en"),
-            ack="" if ack == "none" else ack,
-        )  # fmt: skip
-        tx.flush()
-        made = [outgoing.decision(tx, number) for number in _decisions(told)]
-        shown = {alert.id for alert in told.permitted}
-        data = {
-            "release": told.release.id, "state": told.release.state, "decisions": made,
-            "alerts": [one for one in outgoing.alerts(tx, incident.id) if one["id"] in shown],
-            "unreachable": [{"recipient": one.code, "reason": one.reason} for one in told.unreachable],
-        }  # fmt: skip
-        return answer(data, status=201)
+        return answer(told_json(tx, _told(tx, reference, wanted)), status=201)
 
 
-def _decisions(told: alerts.Told) -> list[int]:
-    return [alert.decision_id for alert in told.permitted] + [one.id for one in (*told.referred, *told.denied)]
+@routes.post("/incidents/<reference>/alerts/preview")
+@needs(Right.REQUEST_RELEASE)
+def preview(reference: str) -> Response:
+    """What would come of it, with the whole ladder to each recipient. Nothing is kept and nothing leaves."""
+    wanted = load(_ALERT, json_body())
+    with store().rehearsal() as tx:
+        found = told_json(tx, _told(tx, reference, wanted))
+    return answer(found)
+
+
+def _told(tx: Session, reference: str, wanted: dict[str, Any]) -> alerts.Told:
+    ack = wanted.get("ack")
+    return alerts.tell(
+        tx, incident=_locked(tx, reference), kind=wanted["kind"], title=wanted["title"], body=wanted["body"],
+        purpose=wanted["purpose"], info_category=wanted.get("info_category", "incident-notification"),
+        requested_by=principal().actor, audience=wanted.get("audience"), reply_by=wanted.get("reply_by"),
+        marking=Marking(tlp=parse_tlp(wanted["tlp"])) if "tlp" in wanted else None,
+        language=wanted.get("language", "en"), ack="" if ack == "none" else ack,
+    )  # fmt: skip
 
 
 def _raised(incident: Incident, tlp: str) -> Marking:

@@ -16,7 +16,7 @@ from marshmallow import Schema
 from werkzeug.exceptions import NotFound as NoSuchFile
 from werkzeug.routing import Rule
 
-from coordinator.api import changes, shapes, waiting_changes, work
+from coordinator.api import changes, desk_calls, shapes, waiting_changes, work
 from coordinator.api.access import open_to
 from coordinator.incidents import requests
 from coordinator.incidents.envelope import READERS
@@ -82,6 +82,13 @@ OPERATIONS: dict[str, Operation] = {
     "changes.link": Operation(body=requests.LinkSchema, answer=shapes.IncidentSchema, status=201),
     "changes.choose_fact": Operation(body=requests.FactSchema, answer=shapes.IncidentSchema, if_match=True),
     "changes.tell": Operation(body=changes.AlertRequestSchema, answer=shapes.ReleaseSchema, status=201),
+    "changes.preview": Operation(body=changes.AlertRequestSchema, answer=shapes.ReleaseSchema),
+    "desk-calls.ask": Operation(body=desk_calls.DeskCallSchema, answer=shapes.ReleaseSchema, status=201),
+    "desk-calls.preview": Operation(body=desk_calls.DeskCallSchema, answer=shapes.ReleaseSchema),
+    "desk-calls.listed": Operation(answer=shapes.ThingListSchema),
+    "desk-calls.propose": Operation(body=desk_calls.StandingSchema, answer=shapes.StandingClearanceSchema, status=201),
+    "desk-calls.confirm": Operation(answer=shapes.StandingClearanceSchema),
+    "desk-calls.revoke": Operation(body=desk_calls.RevocationSchema, answer=shapes.StandingClearanceSchema),
     "work.me": Operation(answer=shapes.PersonSchema),
     "work.my_tasks": Operation(answer=shapes.TaskListSchema, query=_PAGED),
     "work.one_task": Operation(answer=shapes.TaskSchema),

@@ -107,6 +107,7 @@ class AlertSchema(Schema):
     state = _text()
     decision = _number()
     attempts = fields.List(fields.Dict(), required=True)
+    ladder = fields.List(fields.Dict(), required=True)
     acknowledged = fields.Dict(required=True, allow_none=True)
 
 
@@ -169,6 +170,19 @@ class LedgerLineSchema(Schema):
     tlp = _text()
     agreement = _text(none=True)
     obligations = fields.List(fields.String(), required=True)
+
+
+class StandingClearanceSchema(Schema):
+    id = _number()
+    state = fields.String(required=True, metadata={"enum": ["waiting", "in-force", "expired", "revoked"]})
+    title = _text()
+    body = _text()
+    language = _text()
+    digest = _text(description="SHA-256 of exactly this text, as a release of it bears it.")
+    until = _at()
+    proposed = fields.Dict(required=True)
+    confirmed = fields.Dict(required=True)
+    revoked = fields.Dict(required=True, allow_none=True)
 
 
 class AnswerSchema(Schema):

@@ -5,6 +5,8 @@ On SQLite the owner of the host can drop a trigger; the record's checkpoints kep
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
@@ -25,6 +27,12 @@ FIXED_COLUMNS = {
     "alerts": ("release_id", "recipient", "decision_id", "content_digest", "public_id", "exercise"),
 }  # fmt: skip
 
+#: The same for tables that came after the triggers (`protect_later`).
+LATER_FIXED_COLUMNS = {
+    "standing_clearances": ("title", "body", "language", "content_digest", "until", "proposed_by", "proposed_role",
+                            "proposed_at"),
+}  # fmt: skip
+
 
 def protect(connection: Connection) -> None:
     """Put the triggers in place."""
@@ -37,10 +45,16 @@ def protect(connection: Connection) -> None:
         connection.execute(text(_create(connection.dialect.name, name, table, what)))
     if connection.dialect.name == "postgresql":
         for table in (*APPEND_ONLY, *UNCHANGED, *FIXED_COLUMNS):
-            connection.execute(text(
-                f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION coordinator_refuse()"
-            ))  # fmt: skip
+            connection.execute(text(_no_truncate(table)))
+
+
+def protect_later(connection: Connection, table: str) -> None:
+    """Put the triggers of a table in place that was made after the others."""
+    dialect = connection.dialect.name
+    for name, _table, what in _fixed({table: LATER_FIXED_COLUMNS[table]}):
+        connection.execute(text(_create(dialect, name, table, what)))
+    if dialect == "postgresql":
+        connection.execute(text(_no_truncate(table)))
 
 
 def unprotect(connection: Connection) -> None:
@@ -62,7 +76,7 @@ def grant_to(connection: Connection, database_url: str) -> None:
         f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
         *(f"REVOKE UPDATE, DELETE ON {table} FROM {role}" for table in APPEND_ONLY),
         *(f"REVOKE UPDATE ON {table} FROM {role}" for table in UNCHANGED),
-        *(f"REVOKE DELETE ON {table} FROM {role}" for table in FIXED_COLUMNS),
+        *(f"REVOKE DELETE ON {table} FROM {role}" for table in {**FIXED_COLUMNS, **LATER_FIXED_COLUMNS}),
     ]
     for statement in said:
         connection.execute(text(statement))
@@ -72,10 +86,22 @@ def _triggers() -> list[tuple[str, str, str]]:
     """(trigger name, table, `UPDATE`, `DELETE` or `UPDATE OF columns`)."""
     found = [(f"{table}_no_{what.lower()}", table, what) for table in APPEND_ONLY for what in ("UPDATE", "DELETE")]
     found += [(f"{table}_no_update", table, "UPDATE") for table in UNCHANGED]
-    for table, columns in FIXED_COLUMNS.items():
+    return found + _fixed(FIXED_COLUMNS)
+
+
+def _fixed(tables: Mapping[str, Sequence[str]]) -> list[tuple[str, str, str]]:
+    found = []
+    for table, columns in tables.items():
         names = ", ".join(f'"{column}"' for column in columns)
         found += [(f"{table}_fixed", table, f"UPDATE OF {names}"), (f"{table}_no_delete", table, "DELETE")]
     return found
+
+
+def _no_truncate(table: str) -> str:
+    return (
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION coordinator_refuse()"
+    )
 
 
 def _create(dialect: str, name: str, table: str, what: str) -> str:

@@ -21,11 +21,12 @@ from coordinator.incidents.queries import originator_claimed
 from coordinator.markings import Marking, combine, parse_tlp
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
 from coordinator.partners.queries import organisation_by_code, own_organisation
+from coordinator.sharing import standing
 from coordinator.sharing.addressees import PUBLIC, Addressee, one_name, to_contact, to_user
 from coordinator.sharing.composed import Inputs, content_digest
 from coordinator.sharing.inputs import OWN, Agreement, Consent, Item, Recipient
 from coordinator.sharing.inputs import Channel as ChannelInput
-from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
+from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision, StandingClearance
 
 #: Among the facts of a release: it tells what the incident is, and is bound as the incident.
 OF_INCIDENT = "of_incident"
@@ -34,11 +35,13 @@ _NO_END = datetime(9999, 12, 31, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Whose:
-    """Whose a part is: `item` its key for consents, `originator_id` None = ours, `info_category` its own."""
+    """Whose a part is: `item` its key for consents, `originator_id` None = ours, `info_category` its own. `claimed`:
+    somebody else said that it is theirs, and nobody of ours has confirmed it."""
 
     item: str
     originator_id: int | None
     info_category: str
+    claimed: bool = False
 
 
 def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime) -> Inputs:
@@ -47,6 +50,7 @@ def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime
     marking = Marking.from_json(release.marking)
     recipient = _recipient(tx, addressee, marking)
     answers = standing_approvals(tx, release, addressee.recipient, person=recipient.person or "", now=now)
+    cleared = _cleared_beforehand(tx, release, now=now)
     found = _agreements(tx, addressee, own=own.code, now=now)
     return Inputs(
         items=tuple(_item(tx, whose, marking, release.exercise, own=own) for whose in _parts(tx, release)),
@@ -55,12 +59,26 @@ def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime
         agreements=tuple(agreement for agreement, _ in found),
         versions={agreement.id: version for agreement, version in found},
         requested_by=release.requested_by,
-        approvals=frozenset(f"user:{answer.user_id}" for answer in answers),
-        approvals_end=tuple(answer.until for answer in answers),
+        approvals=frozenset(f"user:{answer.user_id}" for answer in answers) | _persons(cleared),
+        approvals_end=(*(answer.until for answer in answers), *([cleared.until] if cleared else [])),
         content_digest=release.content_digest,
         way=way_of(tx, addressee),
         label_raised=label_raised(tx, release),
+        fixed_text=release.kind == standing.KIND,
     )
+
+
+def _cleared_beforehand(tx: Session, release: Release, *, now: datetime) -> StandingClearance | None:
+    if release.kind != standing.KIND:
+        return None
+    title, body = text_of(tx, release)
+    return standing.covering(tx, release, title=title, body=body, now=now)
+
+
+def _persons(cleared: StandingClearance | None) -> frozenset[str]:
+    if cleared is None:
+        return frozenset()
+    return frozenset({f"user:{cleared.proposed_by}", f"user:{cleared.confirmed_by}"})
 
 
 def as_the_incident(incident: Incident) -> tuple[Marking, int | None, int | None]:
@@ -169,13 +187,16 @@ def items_of(tx: Session, release: Release) -> list[ItemVersion]:
 def _parts(tx: Session, release: Release) -> list[Whose]:
     """The text itself, then what it was composed from; a part that somebody told us as another's counts as both's."""
     title = tx.get_one(ItemVersion, release.title_version_id)
-    parts = [Whose(title.item, release.originator_id, release.info_category)]
-    if title.source_id is not None:
-        parts.append(replace(parts[0], originator_id=title.source_id))
+    parts = _claim(Whose(title.item, release.originator_id, release.info_category), title.source_id)
     for version in items_of(tx, release):
-        for originator_id in dict.fromkeys((version.originator_id, version.source_id or version.originator_id)):
-            parts.append(Whose(version.item, originator_id, version.info_category))
+        parts += _claim(Whose(version.item, version.originator_id, version.info_category), version.source_id)
     return parts
+
+
+def _claim(whose: Whose, source_id: int | None) -> list[Whose]:
+    if source_id is None or source_id == whose.originator_id:
+        return [whose]
+    return [replace(whose, claimed=True), replace(whose, originator_id=source_id)]
 
 
 def _item(tx: Session, whose: Whose, marking: Marking, exercise: str, *, own: Organisation) -> Item:
@@ -186,6 +207,8 @@ def _item(tx: Session, whose: Whose, marking: Marking, exercise: str, *, own: Or
             Consent(to=each["to"], purpose=each["purpose"], valid_until=each["valid_until"] or _NO_END)
             for each in consents(tx, originator_id=whose.originator_id, item=whose.item)
         ]
+        if whose.claimed:  # sending it to whom it is said to come from is no way back until that is confirmed
+            originator = f"claimed:{originator}"
     return Item.from_marking(
         _ours_as_own(marking, own.code), info_category=whose.info_category, originator=originator,
         exercise=exercise or None, consents=given,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
@@ -108,6 +108,32 @@ class ShareDecision(Exercised, Base):
         Index("ix_share_decisions_release", "release_id", "recipient"),
         Index("ix_share_decisions_incident", "incident_id", "id"),
     )
+
+
+class StandingClearance(Base):
+    """A fixed text without case facts that two persons cleared beforehand: one signature releases it (call-our-desk).
+
+    In force from `confirmed_at` until `until` or `revoked_at`. `content_digest` is the one a release of exactly this
+    text bears. Ours, for every partner, the same in an exercise.
+    """
+
+    __tablename__ = "standing_clearances"
+    id: Mapped[Id]
+    title: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(String(20))
+    content_digest: Mapped[Hash]
+    until: Mapped[datetime]
+    proposed_by: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    proposed_role: Mapped[Code]
+    proposed_at: Mapped[datetime]
+    confirmed_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    confirmed_role: Mapped[Code] = mapped_column(default="")
+    confirmed_at: Mapped[datetime | None]
+    revoked_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    revoked_at: Mapped[datetime | None]
+    revoke_reason: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (CheckConstraint("confirmed_by IS NULL OR confirmed_by <> proposed_by", name="two_persons"),)
 
 
 class Approval(Exercised, Base):

@@ -19,6 +19,7 @@ from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.sources import chosen_from_others
 from coordinator.markings import Marking, combine, find_secrecy, parse_tlp
+from coordinator.sharing import standing
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.composed import Inputs, content_digest, judge, valid_until
 from coordinator.sharing.inputs_from_world import (
@@ -30,7 +31,7 @@ from coordinator.sharing.inputs_from_world import (
     text_of,
 )
 from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
-from coordinator.sharing.rules import POLICY_VERSION, Result
+from coordinator.sharing.rules import POLICY_VERSION, Decision, Result
 from coordinator.vocabulary import INFO_CATEGORIES
 
 #: What a release may be. `notice` is for our own people; the others go to partners.
@@ -104,14 +105,13 @@ def prepare_release(
         kind=kind, title=title, body=body, marking=whole, purpose=purpose, language=language, exercise=exercise,
         reply_by=clock.rfc3339(reply_by) if reply_by else None, items=[f"{part.item}@{part.version}" for part in parts],
     )  # fmt: skip
-    now = clock.now()
+    now, bound = clock.now(), {OF_INCIDENT: True} if of_incident else {}
     release = Release(
         incident_id=incident.id if incident is not None else None, kind=kind, purpose=purpose, language=language,
         info_category=info_category, title_version_id=written["title"].id, body_version_id=written["body"].id,
         marking=whole.to_json(), originator_id=originator_id, content_digest=digest, reply_by=reply_by, ack=ack,
         in_reply_to_id=in_reply_to.id if in_reply_to else None, ladder=list(ladder), requested_by=requested_by,
-        facts={**_facts(incident if along else None, whole, now), **({OF_INCIDENT: True} if of_incident else {}),
-               **(facts or {})},
+        facts={**_facts(incident if along and kind != standing.KIND else None, whole, now), **bound, **(facts or {})},
         created_at=now, exercise=exercise,
     )  # fmt: skip
     tx.add(release)
@@ -125,6 +125,12 @@ def decide_share(tx: Session, release: Release, addressee: Addressee) -> ShareDe
     """Ask the rules about one recipient, and record the answer with everything it was made on."""
     now = clock.now()
     return _record(tx, release, addressee, gather(tx, release, addressee, now=now), now=now, previous=None)
+
+
+def forecast(tx: Session, release: Release, addressee: Addressee) -> Decision:
+    """What the rules would say of this addressee now. Nothing is recorded and nobody is asked."""
+    now = clock.now()
+    return judge(gather(tx, release, addressee, now=now), now)
 
 
 def redecide(

@@ -59,7 +59,7 @@ def described_alerts(tx: Session, rows: list[Alert]) -> list[dict[str, Any]]:
             "answers": answers[row.id], "deliveries": sent, "ack": row.ack or None, "reply_by": row.reply_by,
             "created_at": row.created_at, "release": row.release_id, "title": titles.get(row.release_id, ""),
             "tlp": _label(releases.get(row.release_id)), "reference": row.partner_reference or None,
-            "withdrawn_at": row.withdrawn_at, "exercise": row.exercise or None,
+            "withdrawn_at": row.withdrawn_at, "ladder": row.plan or [], "exercise": row.exercise or None,
         })  # fmt: skip
     return found
 

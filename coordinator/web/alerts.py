@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -17,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from coordinator import vocabulary
 from coordinator.accounts.rules import Right
 from coordinator.alerts import service as alerts
+from coordinator.alerts.desk_calls import waiting_plans
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarkingFound
 from coordinator.incidents.form import form_field, from_form
@@ -38,10 +37,6 @@ KINDS = ("initial", "update", "correction", "closure", "recall")
 AUDIENCES = ("organisations", "told", "affected_states", "reporter", "community")
 _PLAIN = ("kind", "audience", "community", "purpose", "info_category", "title", "body", "sources", "tlp", "ack",
           "language", "reply_by_date", "reply_by_time", "zone")  # fmt: skip
-
-
-class _SeenOnly(Exception):
-    """Ends a transaction that was only to show what would happen."""
 
 
 @pages.get("/new")
@@ -207,24 +202,15 @@ def _field(pointer: str) -> str:
     return "reply_by_date" if pointer == "/reply_by" else form_field(pointer)
 
 
-@contextmanager
-def _undone() -> Iterator[Session]:
-    """A transaction that is always rolled back."""
-    try:
-        with access.store().unit_of_work() as tx:
-            yield tx
-            raise _SeenOnly
-    except _SeenOnly:
-        return
-
-
 def _preview(reference: str, given: dict[str, Any]) -> Response:
     """What the rules would say now, to each recipient. Nothing of it stays."""
     shown: dict[str, Any] = {}
-    with _undone() as tx:
+    with access.store().rehearsal() as tx:
         told = _told(tx, reference, given)
         ids = [alert.decision_id for alert in told.permitted] + [row.id for row in (*told.referred, *told.denied)]
         shown["decisions"] = [outgoing.decision(tx, decision_id) for decision_id in ids]
+        shown["plans"] = waiting_plans(tx, [*told.referred, *told.denied])
+        shown["plans"] |= {alert.decision_id: alert.plan for alert in told.permitted}
         shown["unreachable"] = told.unreachable
         shown["tlp"] = Marking.from_json(told.release.marking).effective.value
         shown["one"] = described_in_full(tx, get_visible(tx, reference, principal=access.required()))

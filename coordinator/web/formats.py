@@ -9,9 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_date, format_datetime
-from flask_babel import get_locale, gettext, ngettext
+from flask_babel import format_timedelta, get_locale, gettext, ngettext
 
 from coordinator import clock
+from playbooks.durations import read_duration
 
 _STEPS = ((86400 * 2, 86400, "day"), (3600 * 2, 3600, "hour"), (60, 60, "minute"))
 
@@ -127,3 +128,10 @@ def capped(count: int, most: int) -> str:
 
 def _locale() -> Any:
     return get_locale() or "en"
+
+
+def duration_words(text: str) -> str:
+    """An ISO 8601 duration of a ladder in words ("30 minutes"), in the reader's language."""
+    start = clock.now()
+    words: str = format_timedelta(read_duration(text).after(start) - start, threshold=1)
+    return words

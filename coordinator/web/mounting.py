@@ -19,6 +19,7 @@ from coordinator.web import (
     board,
     changes,
     clearances,
+    desk_calls,
     endpoints,
     formats,
     incidents,
@@ -34,6 +35,7 @@ from coordinator.web import (
     sign_in,
     site,
     sources,
+    standing,
     tasks,
     users,
     words,
@@ -43,7 +45,7 @@ from coordinator.web.pulse import EVERY, Pulse
 BLUEPRINTS = (
     sending.pages,
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
-    clearances.pages, ledger.pages, changes.pages, partners.pages,
+    desk_calls.pages, clearances.pages, standing.pages, ledger.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages,
 )  # fmt: skip
@@ -115,6 +117,7 @@ def _templates(app: Flask) -> None:
         label_choice=lambda label: (label, f"TLP:{label}"),
         alert_kind_choice=lambda code: (code, words.name("alert-kind", code)),
         organisation_choice=lambda row: (row.code, f"{row.name} ({row.code})"),
+        organisation_option=lambda row: (row.code, f"{row.name} ({row.code})", ""),
         item_choice=_item_choice,
         same=lambda code: (code, code),
         tri_choices=lambda table: [(code, name, "") for code, name in table.items()],
@@ -123,6 +126,7 @@ def _templates(app: Flask) -> None:
         moment=formats.moment, fidelity_text=formats.fidelity_text, day=formats.day, size=formats.size,
         capped=formats.capped, state_of=words.state, name_of=words.name, severity_name=words.severity, words=words,
         direction=_direction, language=_language, explain=_explain,
+        duration_words=formats.duration_words,
     )  # fmt: skip
     app.context_processor(pages.common)
 

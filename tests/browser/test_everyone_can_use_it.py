@@ -15,7 +15,9 @@ from coordinator.incidents import intake, service
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import reference_of
 from coordinator.runs.catalogue import ship_library
+from coordinator.sharing import standing
 from coordinator.tasks.service import open_task
+from tests.alerting import mailbox, phone, put_contact
 from tests.browser.conftest import Site
 from tests.factories import native
 
@@ -53,6 +55,8 @@ def busy(site: Site) -> Site:
         service.transition(
             tx, 2, "duplicate", duplicate_of=reference_of(incident), principal=coordinator, reason="The same."
         )
+        put_contact(tx, mailbox(), phone(), mailbox("second@fi.example"))
+        standing.propose(tx, title="Call us", body="Please call our duty desk.", language="en", principal=officer)
     return site
 
 
@@ -63,7 +67,9 @@ PAGES = {
         "/incidents/INC-{year}-000002/status/reported",
         "/incidents/INC-{year}-000001/status/rejected", "/incidents/INC-{year}-000001/timeline",
         "/incidents/INC-{year}-000001/alerts/new", "/incidents/INC-{year}-000001/runs/new", "/tasks", "/tasks/1",
-        "/clearances", "/partners", "/partners/FI-CSIRT", "/partners/FI-CSIRT/contacts/new", "/partners/new",
+        "/clearances", "/clearances/standing", "/incidents/INC-{year}-000001/call",
+        "/incidents/INC-{year}-000001/call?to=FI-CSIRT", "/partners", "/partners/FI-CSIRT",
+        "/partners/FI-CSIRT/contacts/new", "/partners/new",
         "/agreements", "/ledger", "/playbooks", "/playbooks/3", "/users", "/account", "/account/tokens", "/help",
         "/help/labels", "/nowhere", "/incidents/INC-{year}-000001/at?date={day}&time=23:59",
     ],

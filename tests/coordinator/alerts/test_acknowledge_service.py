@@ -347,12 +347,15 @@ def test_a_red_text_is_shown_to_the_named_person_alone(desk: Store, world: World
 def test_amber_by_mail_needs_the_portal_to_be_behind_https(desk: Store) -> None:
     with desk.unit_of_work() as tx:
         agreement(tx)
-        refused = alerts.tell(
+        called = alerts.tell(
             tx, incident=put_incident(tx, tlp="AMBER"), kind="initial", title="T", body="B", purpose="network-defence",
             info_category="incident-notification", requested_by="user:99",
             audience={"contact_kind": "technical"},
-        )  # fmt: skip
-    assert [each.reasons for each in refused.denied] == [["D-CHANNEL-CLEAR-TEXT"]]
+        ).permitted[0]  # fmt: skip
+        assert called.plan is not None
+        plan = [(each["channel"], each["result"], each["reasons"]) for each in called.plan]
+        assert plan[0] == ("voice", "permit", [])
+        assert ("email", "deny", ["D-CHANNEL-CLEAR-TEXT"]) in plan
 
 
 def test_a_mail_for_an_amber_alert_says_nothing_of_it(desk: Store) -> None:
