@@ -44,6 +44,7 @@ class Right(StrEnum):
     READ_PARTNERS = "read-partners"  # organisations, communities, points of contact
     MANAGE_PARTNERS = "manage-partners"  # the same, changed
     MANAGE_ENDPOINTS = "manage-endpoints"  # URLs and keys: rotate, revoke, disable
+    REVOKE_KEY = "revoke-key"  # stop a partner's key at once; making one is MANAGE_ENDPOINTS
     READ_AGREEMENTS = "read-agreements"
     MANAGE_AGREEMENTS = "manage-agreements"  # agreements and consents
     MANAGE_PLAYBOOKS = "manage-playbooks"  # the catalogue: import, publish
@@ -65,7 +66,7 @@ class Right(StrEnum):
 _DESK = {Right.READ_INCIDENTS, Right.ADD_NOTE, Right.COMPLETE_TASK, Right.READ_PARTNERS, Right.READ_PLAYBOOKS}
 _LEAD = _DESK | {
     Right.FILE_REPORT, Right.CHANGE_INCIDENT, Right.CHANGE_STATUS, Right.MANAGE_RUNS, Right.REQUEST_RELEASE,
-    Right.HANDLE_QUARANTINE, Right.READ_AGREEMENTS, Right.STOP_SENDING,
+    Right.HANDLE_QUARANTINE, Right.REVOKE_KEY, Right.READ_AGREEMENTS, Right.STOP_SENDING,
 }  # fmt: skip
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
@@ -94,8 +95,9 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.PARTNER_USER: frozenset({Right.SEE_PARTNER_VIEW}),
     Role.PARTNER_SYSTEM: frozenset(),
     Role.ADMINISTRATOR: frozenset(
-        {Right.READ_PARTNERS, Right.MANAGE_PARTNERS, Right.MANAGE_ENDPOINTS, Right.READ_USERS, Right.MANAGE_USERS,
-         Right.CONFIRM_CHANGE, Right.HAND_OVER, Right.SUSPEND_USER, Right.READ_OPERATIONS, Right.READ_PLAYBOOKS}
+        {Right.READ_PARTNERS, Right.MANAGE_PARTNERS, Right.MANAGE_ENDPOINTS, Right.REVOKE_KEY, Right.READ_USERS,
+         Right.MANAGE_USERS, Right.CONFIRM_CHANGE, Right.HAND_OVER, Right.SUSPEND_USER, Right.READ_OPERATIONS,
+         Right.READ_PLAYBOOKS}
     ),
 }  # fmt: skip
 
@@ -146,10 +148,10 @@ SCOPES: Mapping[Scope, frozenset[Right]] = {
     Scope.TASKS: frozenset({Right.COMPLETE_TASK}),
     Scope.COORDINATE: frozenset(
         {Right.CHANGE_INCIDENT, Right.CHANGE_STATUS, Right.ADD_NOTE, Right.REQUEST_RELEASE, Right.MANAGE_RUNS,
-         Right.HANDLE_QUARANTINE, Right.STOP_SENDING}
+         Right.HANDLE_QUARANTINE, Right.REVOKE_KEY, Right.STOP_SENDING}
     ),
     Scope.DECIDE: frozenset({Right.DECIDE, Right.CONFIRM_CHANGE}),
-    Scope.ADMIN: ADMINISTERING | {Right.SUSPEND_USER},
+    Scope.ADMIN: ADMINISTERING | {Right.SUSPEND_USER, Right.REVOKE_KEY},
 }  # fmt: skip
 
 # Without one of these the rest of the scope is crumbs: a role that may only add notes does not coordinate.

@@ -7,11 +7,13 @@ from flask import Blueprint, Flask
 from coordinator.api import (
     changes,
     desk_calls,
+    endpoints,
     health,
     incidents,
     intake,
     ledger,
     openapi,
+    quarantine,
     waiting_changes,
     work,
 )
@@ -20,7 +22,9 @@ from coordinator.api import (
 def install(app: Flask) -> None:
     """Mount all routes of the API on `app`."""
     door = Blueprint("api", __name__, url_prefix="/api/v1")
-    for part in (intake, incidents, changes, desk_calls, work, ledger, waiting_changes, openapi):
+    for part in (
+        intake, incidents, changes, desk_calls, work, ledger, waiting_changes, openapi, quarantine, endpoints,
+    ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)
     app.register_blueprint(openapi.docs)

@@ -16,7 +16,7 @@ from marshmallow import Schema
 from werkzeug.exceptions import NotFound as NoSuchFile
 from werkzeug.routing import Rule
 
-from coordinator.api import changes, desk_calls, shapes, waiting_changes, work
+from coordinator.api import changes, desk_calls, endpoints, quarantine, shapes, waiting_changes, work
 from coordinator.api.access import open_to
 from coordinator.incidents import requests
 from coordinator.incidents.envelope import READERS
@@ -103,6 +103,24 @@ OPERATIONS: dict[str, Operation] = {
     "waiting_changes.accept": Operation(answer=shapes.WaitingChangeSchema),
     "waiting_changes.refuse": Operation(body=waiting_changes.ChangeRefusalSchema, answer=shapes.WaitingChangeSchema),
     "waiting_changes.withdraw": Operation(answer=shapes.WaitingChangeSchema),
+    "quarantine.listed": Operation(answer=shapes.QuarantinedListSchema, query=_PAGED),
+    "quarantine.one": Operation(answer=shapes.QuarantinedSchema),
+    "quarantine.take": Operation(answer=shapes.QuarantinedSchema),
+    "quarantine.release": Operation(body=quarantine.ReasonSchema, answer=shapes.QuarantinedSchema),
+    "quarantine.this_is_real": Operation(body=quarantine.ReasonSchema, answer=shapes.QuarantinedSchema),
+    "quarantine.attach": Operation(body=quarantine.AttachSchema, answer=shapes.QuarantinedSchema),
+    "quarantine.refuse": Operation(body=quarantine.RefuseSchema, answer=shapes.QuarantinedSchema),
+    "quarantine.floods": Operation(answer=shapes.FloodListSchema),
+    "quarantine.flood": Operation(answer=shapes.QuarantinedListSchema, query=_PAGED),
+    "quarantine.refuse_flood": Operation(body=quarantine.RefuseSchema, answer=shapes.FloodSchema),
+    "endpoints.listed": Operation(answer=shapes.EndpointShownListSchema),
+    "endpoints.rotate": Operation(body=endpoints.RotationSchema, answer=shapes.NewSecretSchema, status=201),
+    "endpoints.revoke": Operation(body=endpoints.RevocationSchema, answer=shapes.EndpointKeySchema),
+    "endpoints.reports": Operation(answer=shapes.ReceivedListSchema, query=("since", *_PAGED)),
+    "endpoints.doubt": Operation(body=endpoints.DoubtSchema, answer=shapes.DoubtedSchema),
+    "endpoints.exercises": Operation(answer=shapes.ExerciseShownListSchema),
+    "endpoints.put_exercise": Operation(body=endpoints.ExerciseBodySchema, answer=shapes.ExerciseShownSchema),
+    "endpoints.end_exercise": Operation(answer=shapes.ExerciseShownSchema),
     "work.acknowledge": Operation(body=work.AcknowledgementSchema, answer=shapes.AnswerSchema),
 }
 

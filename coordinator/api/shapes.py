@@ -221,6 +221,74 @@ class FactSchema(Schema):
     chosen = _number(none=True)
 
 
+class QuarantinedSchema(Schema):
+    report = _text()
+    reason = _text()
+    state = fields.String(
+        required=True, metadata={"enum": ["waiting", "released", "attached", "refused", "refiled"]}
+    )
+    received_at = _at()
+    due_at = _at()
+    urgent = fields.Boolean(required=True)
+    possibly_real = fields.Boolean(required=True)
+    owner = _number(none=True)
+    flood = _number(none=True)
+    title = _text(none=True)
+
+
+class FloodSchema(Schema):
+    id = _number()
+    endpoint = _text()
+    began_at = _at()
+    over_at = _at(none=True)
+    waiting = _number()
+
+
+class EndpointKeySchema(Schema):
+    id = _number()
+    state = fields.String(required=True, metadata={"enum": ["current", "previous", "over", "revoked"]})
+    created_at = _at()
+    until = _at(none=True)
+    revoked_at = _at(none=True)
+
+
+class EndpointShownSchema(Schema):
+    id = _text()
+    organisation = _text()
+    direction = _text()
+    state = _text()
+    keys = fields.List(fields.Nested(EndpointKeySchema), required=True)
+
+
+class NewSecretSchema(Schema):
+    endpoint = _text()
+    secret = _text(description="Shown this once.")
+    overlap_days = _number()
+    change = _number(none=True)
+
+
+class ReceivedSchema(Schema):
+    report = _text()
+    received_at = _at()
+    disposition = _text()
+    incident = _text(none=True)
+    in_doubt = fields.Boolean(required=True)
+
+
+class DoubtedSchema(Schema):
+    report = _text()
+    in_doubt = fields.Boolean(required=True)
+
+
+class ExerciseShownSchema(Schema):
+    code = _text()
+    title = _text()
+    starts_at = _at()
+    ends_at = _at()
+    state = fields.String(required=True, metadata={"enum": ["planned", "running", "over"]})
+    organisations = fields.List(fields.String(), required=True)
+
+
 class ThingSchema(Schema):
     """Something of an incident, with an id or a reference."""
 
@@ -230,3 +298,6 @@ AlertListSchema, DecisionListSchema, RunListSchema = _many(AlertSchema), _many(D
 WaitingChangeListSchema = _many(WaitingChangeSchema)
 ReportListSchema, ThingListSchema, FactListSchema = _many(ReportSchema), _many(ThingSchema), _many(FactSchema)
 LedgerSchema = _many(LedgerLineSchema)
+QuarantinedListSchema, FloodListSchema = _many(QuarantinedSchema), _many(FloodSchema)
+ReceivedListSchema, EndpointShownListSchema = _many(ReceivedSchema), _many(EndpointShownSchema)
+ExerciseShownListSchema = _many(ExerciseShownSchema)

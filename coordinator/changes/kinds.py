@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -99,7 +100,8 @@ def _add_key(tx: Session, wanted: Data, actor: str) -> str:
     row = _by_slug(tx, wanted["endpoint"])
     if row is None:
         raise NotFound()
-    partners.add_secret(tx, row.id, wanted["secret"], actor=actor)
+    overlap = timedelta(days=wanted.get("overlap_days", partners.OVERLAP.days))
+    partners.add_secret(tx, row.id, wanted["secret"], actor=actor, overlap=overlap)
     return f"endpoint {row.slug}: secret rotated"
 
 

@@ -169,6 +169,16 @@ class EndpointSchema(Shape):
             raise ValidationError({"url": ["A partner posts to our intake: an endpoint of direction in has no URL."]})
 
 
+class ExerciseSchema(Shape):
+    """An exercise in the register: what reports call it, when it runs, who takes part."""
+
+    code = terms.identifier(required=True)
+    title = Text(200, required=True)
+    starts_at = Instant(required=True)
+    ends_at = Instant(required=True)
+    organisations = Listed(terms.OrganisationCode(), most=500)
+
+
 class SettingsSchema(Shape):
     own_organisation = terms.OrganisationCode()
     community = community()

@@ -158,7 +158,8 @@ def reports(tx: Session, incident_id: int, *, limit: int = MOST) -> list[dict[st
     return [
         {"id": row.public_id, "received_at": row.received_at, "via": row.via, "from": code, "endpoint": slug,
          "disposition": row.disposition, "external_id": row.external_id, "tlp": row.tlp, "digest": row.raw_digest,
-         "flags": row.flags or [], "key": row.endpoint_key_id}
+         "flags": row.flags or [], "key": row.endpoint_key_id,
+         "in_doubt": row.doubted_at is not None}
         for row, code, slug in tx.execute(query)
     ]  # fmt: skip
 

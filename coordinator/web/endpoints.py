@@ -15,7 +15,7 @@ from coordinator.errors import Invalid, NotFound
 from coordinator.markings import Tlp
 from coordinator.outside.faults import load
 from coordinator.partners import queries, service
-from coordinator.partners.models import Endpoint, EndpointKey, Organisation
+from coordinator.partners.models import Endpoint, Organisation
 from coordinator.partners.schema import EndpointSchema
 from coordinator.partners.signing import generate_secret
 from coordinator.web import access
@@ -25,6 +25,8 @@ from coordinator.web.access import needs
 pages = Blueprint("endpoints", __name__)
 
 _ENDPOINT = EndpointSchema()
+#: Days for which a replaced secret still works beside the new one.
+OVERLAPS = ("1", "7", "30")
 
 
 @pages.get("/partners/<code>/endpoints/new")
@@ -60,23 +62,12 @@ def rotate(endpoint_id: int) -> Any:
     with access.store().unit_of_work() as tx:
         row = _endpoint(tx, endpoint_id)
         code = tx.get_one(Organisation, row.organisation_id).code
-        wanted = {"endpoint": row.slug, "secret": secret}
+        chosen = request.form.get("overlap_days", "")
+        days = int(chosen) if chosen in OVERLAPS else service.OVERLAP.days
+        wanted = {"endpoint": row.slug, "secret": secret, "overlap_days": days}
         asked = changes.ask(tx, Kind.KEY, wanted, actor=access.required().actor, reason=_reason())
         slug, waits = row.slug, asked.change is not None
-    return _secret_page(code, slug, secret, rotated=True, waits=waits)
-
-
-@pages.post("/endpoints/<int:endpoint_id>/keys/<int:key_id>/revoke")
-@needs(Right.MANAGE_ENDPOINTS, fresh=True)
-def revoke(endpoint_id: int, key_id: int) -> Any:
-    with access.store().unit_of_work() as tx:
-        row = _endpoint(tx, endpoint_id)
-        key = tx.get(EndpointKey, key_id)
-        if key is None or key.endpoint_id != endpoint_id:
-            raise NotFound()
-        service.revoke_key(tx, key_id, actor=access.required().actor, reason=_reason())
-        code = tx.get_one(Organisation, row.organisation_id).code
-    return page.after("partners.one", _("The key is revoked: nothing signed with it is taken any more."), code=code)
+    return _secret_page(code, slug, secret, rotated=True, waits=waits, days=days)
 
 
 @pages.post("/endpoints/<int:endpoint_id>/disable")
@@ -89,11 +80,11 @@ def disable(endpoint_id: int) -> Any:
     return page.after("partners.one", _("The endpoint is no longer used."), code=code)
 
 
-def _secret_page(code: str, slug: str, secret: str, *, rotated: bool, waits: bool) -> Response:
+def _secret_page(code: str, slug: str, secret: str, *, rotated: bool, waits: bool, days: int = 7) -> Response:
     return page.show(
         "partners/secret.html", here="partners", org_code=code, slug=slug, secret=secret, rotated=rotated,
-        waits=waits,
-    )
+        waits=waits, days=days,
+    )  # fmt: skip
 
 
 def _reason() -> str:

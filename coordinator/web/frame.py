@@ -12,6 +12,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right
 from coordinator.alerts.queries import waiting_to_be_sent
 from coordinator.changes import queries as changes
+from coordinator.incidents import quarantine_queries as quarantine
 from coordinator.partners.models import Organisation
 from coordinator.status import task_lists
 from coordinator.timeline import sending_hold
@@ -66,6 +67,9 @@ def _counts(principal: Principal) -> dict[str, int]:
         counts: dict[str, int] = {}
         if access.may(Right.COMPLETE_TASK):
             counts |= task_lists.counts(tx, principal=principal)
+        if access.may(Right.HANDLE_QUARANTINE):
+            waiting = quarantine.counts(tx, principal=principal)
+            counts |= {"quarantine": waiting["waiting"] + waiting["floods"], "quarantine_overdue": waiting["overdue"]}
         if access.may(Right.DECIDE):
             counts["clearances"] = task_lists.clearances_count(tx, principal=principal)
         if access.may(Right.CONFIRM_CHANGE):

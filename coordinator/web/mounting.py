@@ -21,14 +21,17 @@ from coordinator.web import (
     clearances,
     desk_calls,
     endpoints,
+    exercises,
     formats,
     incidents,
+    keys,
     ledger,
     live,
     pages,
     partners,
     passkeys,
     playbooks,
+    quarantine,
     record,
     reports,
     sending,
@@ -47,7 +50,7 @@ BLUEPRINTS = (
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
-    live.pages, passkeys.pages, sources.pages,
+    live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
 )  # fmt: skip
 SESSION_SECONDS = 12 * 3600
 

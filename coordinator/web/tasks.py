@@ -11,6 +11,7 @@ from coordinator.accounts import service as accounts
 from coordinator.accounts.models import User
 from coordinator.accounts.rules import Right
 from coordinator.errors import Invalid
+from coordinator.incidents import quarantine_queries as quarantine
 from coordinator.status import outgoing, task_lists
 from coordinator.tasks import queries, rules, service
 from coordinator.web import access
@@ -78,8 +79,9 @@ def _task_page(task_id: int, values: dict[str, Any], errors: dict[str, str], *, 
         if one["state"] == "open" and one["may_complete"]:
             roles = {one["role"], one["fallback_role"] or one["role"]}
             people = [user for role in sorted(roles) for user in accounts.users_with_role(tx, role)]
+        flood = quarantine.flood_of_task(tx, task_id)
         call = outgoing.call_of(tx, task_id) if one["kind"] == "voice" else None
     return page.show(
         "tasks/task.html", here="tasks", task=one, values=values, errors=errors, people=people, code=code, call=call,
-        exercise=one["exercise"],
+        exercise=one["exercise"], flood=flood,
     )  # fmt: skip

@@ -234,6 +234,42 @@ CHANGE_STATE = {
     "expired": (_("Expired"), "plain"),
 }
 
+#: Why a report waits in quarantine.
+QUARANTINE = {
+    "sender-inactive": _("Its sender is no longer a partner"),
+    "exercise-mismatch": _("It names another exercise than its way in is for"),
+    "exercise-unknown": _("It names an exercise that is not running"),
+    "exercise-not-enrolled": _("It names an exercise in which its sender does not take part"),
+    "source-mismatch": _("The envelope names another source than before"),
+    "originator-unknown": _("It names an originator that we do not know"),
+    "originator-is-us": _("It names us as the originator"),
+    "nothing-to-attach": _("It ends something that we never heard of"),
+    "flood": _("More new incidents than this way in may open in an hour"),
+}
+QUARANTINE_STATE = {
+    "waiting": (_("Waiting"), "warn"),
+    "released": (_("Released"), "good"),
+    "attached": (_("Attached"), "good"),
+    "refused": (_("Refused"), "bad"),
+    "refiled": (_("Filed as real"), "good"),
+}
+DISPOSITION = {
+    "received": _("Not read yet"),
+    "accepted": _("Taken"),
+    "update": _("Attached to an incident"),
+    "duplicate": _("The same again"),
+    "quarantined": _("In quarantine"),
+    "rejected": _("Refused by a person"),
+    "refiled": _("Filed as real"),
+    "invalid": _("Refused: not valid"),
+    "refused": _("Refused: above unclassified"),
+}
+EXERCISE_STATE = {
+    "planned": (_("Planned"), "plain"),
+    "running": (_("Running"), "busy"),
+    "over": (_("Over"), "plain"),
+}
+
 _TABLES: dict[str, dict[str, tuple[object, str]]] = {
     "status": STATUS,
     "task": TASK_STATE,
@@ -246,6 +282,8 @@ _TABLES: dict[str, dict[str, tuple[object, str]]] = {
     "answer": ANSWER,
     "agreement": AGREEMENT_STATUS,
     "change-state": CHANGE_STATE,
+    "quarantine": QUARANTINE_STATE,
+    "exercise": EXERCISE_STATE,
 }
 _NAMES: dict[str, dict[str, object]] = {
     "outlook": OUTLOOK,
@@ -263,6 +301,8 @@ _NAMES: dict[str, dict[str, object]] = {
     "scope": SCOPE,
     "instant": INSTANTS,
     "change": CHANGE,
+    "quarantine-reason": QUARANTINE,
+    "disposition": DISPOSITION,
 }
 _LISTS = {
     "role": vocabulary.ROLES,

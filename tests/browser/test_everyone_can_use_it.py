@@ -3,6 +3,7 @@ scroll."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,15 +12,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from coordinator import clock
-from coordinator.incidents import intake, service
+from coordinator.incidents import intake, quarantine_queries, service
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import reference_of
+from coordinator.partners.queries import intake_endpoint
 from coordinator.runs.catalogue import ship_library
 from coordinator.sharing import standing
 from coordinator.tasks.service import open_task
-from tests.alerting import mailbox, phone, put_contact
+from tests.alerting import mailbox, phone, put_contact, settings_of
 from tests.browser.conftest import Site
-from tests.factories import native
+from tests.factories import native, running_exercise
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 TITLES = ["Ransomware at two hospitals", "هجوم على شبكة الكهرباء", "A very long word: " + "x" * 100]
@@ -28,9 +30,7 @@ TITLES = ["Ransomware at two hospitals", "هجوم على شبكة الكهرب�
 @pytest.fixture
 def busy(site: Site) -> Site:
     """Something on every page."""
-    import json
-
-    site.link("liaison-officer"), site.link("coordinator")
+    site.link("liaison-officer"), site.link("coordinator"), site.link("duty-officer")
     officer, coordinator = site.people["liaison-officer"], site.people["coordinator"]
     with site.store.unit_of_work() as tx:
         ship_library(tx)
@@ -57,7 +57,24 @@ def busy(site: Site) -> Site:
         )
         put_contact(tx, mailbox(), phone(), mailbox("second@fi.example"))
         standing.propose(tx, title="Call us", body="Please call our duty desk.", language="en", principal=officer)
+    set_aside(site)
     return site
+
+
+def set_aside(site: Site) -> None:
+    """Three reports in quarantine: one of them alone, two as a flood; and an exercise in the register."""
+    with settings_of(site.store, flood_limit=1):
+        for number, fields in enumerate(({}, {}, {}, {"exercise": "EX-9"})):
+            raw = json.dumps(native(title=f"Number {number}", **fields)).encode()
+            with site.store.unit_of_work() as tx:
+                kept = intake.keep_raw(
+                    tx, via="webhook", media_type="application/json", raw=raw,
+                    message_id=f"q{number}", endpoint=intake_endpoint(tx, site.world.endpoint), endpoint_key_id=1,
+                )  # fmt: skip
+            with site.store.unit_of_work() as tx:
+                intake.read_report(tx, kept.report_id)
+    with site.store.unit_of_work() as tx:
+        running_exercise(tx)
 
 
 PAGES = {
@@ -73,14 +90,19 @@ PAGES = {
         "/agreements", "/ledger", "/playbooks", "/playbooks/3", "/users", "/account", "/account/tokens", "/help",
         "/help/labels", "/nowhere", "/incidents/INC-{year}-000001/at?date={day}&time=23:59",
     ],
-    "administrator": ["/users", "/users/new", "/partners/FI-CSIRT", "/partners/FI-CSIRT/endpoints/new"],
+    "administrator": ["/users", "/users/new", "/partners/FI-CSIRT", "/partners/FI-CSIRT/endpoints/new",
+                      "/keys/1/revoke"],
+    "duty-officer": ["/quarantine", "/quarantine/{report}", "/quarantine/floods/1", "/keys/1/reports", "/exercises"],
+    "exercise-controller": ["/exercises/new"],
     "auditor": ["/record"],
 }  # fmt: skip
 
 
-def paths(role: str) -> list[str]:
+def paths(role: str, site: Site) -> list[str]:
     now = clock.now()
-    return [path.format(year=now.year, day=f"{now:%Y-%m-%d}") for path in PAGES[role]]
+    with site.store.read() as tx:
+        report = quarantine_queries.waiting(tx, principal=site.people["duty-officer"])[0]["report"]
+    return [path.format(year=now.year, day=f"{now:%Y-%m-%d}", report=report) for path in PAGES[role]]
 
 
 def findings(page: Any) -> list[str]:
@@ -92,7 +114,7 @@ def findings(page: Any) -> list[str]:
 def test_axe_finds_nothing_on_any_page(busy: Site, role: str) -> None:
     found: list[str] = []
     page = busy.sit(role)
-    for path in paths(role):
+    for path in paths(role, busy):
         page.goto(f"{busy.url}{path}")
         page.evaluate("for (const fold of document.querySelectorAll('main details')) fold.open = true")
         for scheme, direction in (("light", "ltr"), ("dark", "rtl")):
@@ -129,7 +151,7 @@ def test_no_page_scrolls_sideways_at_320_pixels(busy: Site) -> None:
     wide: list[str] = []
     for role in PAGES:
         page = busy.sit(role, viewport={"width": 320, "height": 640})
-        for path in paths(role):
+        for path in paths(role, busy):
             page.goto(f"{busy.url}{path}")
             for direction in ("ltr", "rtl"):
                 page.evaluate(f"document.documentElement.dir = '{direction}'")
