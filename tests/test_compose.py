@@ -22,6 +22,7 @@ import yaml
 
 from tests.composition import ROOT, interpolate, load, local_command, local_environment
 from tests.postgres import APP, OWNER, PostgresServer, find_programs
+from workers.app import QUEUES
 from workers.broker import _server_binary
 
 BASE_URL = {"COORDINATOR_BASE_URL": "https://coordinator.example"}
@@ -170,7 +171,8 @@ def test_every_part_of_ours_runs_the_same_image_with_the_same_settings(compositi
 
 def test_workers_can_be_multiplied_and_each_queue_has_one(composition: dict[str, Any]) -> None:
     workers = {name: service for name, service in composition["services"].items() if "worker" in service["command"]}
-    assert {service["command"][-1] for service in workers.values()} == {"main", "alerts"}
+    served = [queue for service in workers.values() for queue in service["command"][-1].split(",")]
+    assert sorted(served) == sorted(QUEUES)
     assert not any({"container_name", "ports", "hostname"} & set(service) for service in workers.values())
 
 

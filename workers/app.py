@@ -18,7 +18,8 @@ from workers.broker import celery_url
 JOB = "coordinator.job"
 ALERTS = "alerts"  # what talks to the outside, so that a slow partner does not hold up the rest
 MAIN = "main"
-QUEUES = (ALERTS, MAIN)
+EXERCISE = "exercise"  # whatever belongs to an exercise: a real alert never waits behind it
+QUEUES = (ALERTS, MAIN, EXERCISE)
 
 
 @dataclass(frozen=True)

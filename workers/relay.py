@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery import Celery
-from sqlalchemy import Select, delete, insert, or_, select, update
+from sqlalchemy import Select, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, live
@@ -25,7 +25,7 @@ from coordinator.store import Store
 from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Pending
 from workers import jobs, timekeeper
-from workers.app import ALERTS, JOB, MAIN, QUEUES
+from workers.app import ALERTS, EXERCISE, JOB, MAIN, QUEUES
 from workers.jobs import Job
 
 
@@ -131,6 +131,7 @@ JOBS: Mapping[str, Job] = {job.name: job for followers in SUBSCRIBERS.values() f
 LEASE = timedelta(seconds=10)  # a worker that was killed costs so long; a row still queued then is only sent twice
 BATCH = 48
 WINDOW = 48  # messages waiting in a queue before the relay holds back, so that leases do not run out in the queue
+EXERCISE_AT_ONCE = 2  # jobs of exercises in hand at any time: slow ones leave the other threads to what is real
 LOOK_SECONDS = 0.1
 REST_SECONDS = 0.5  # after the broker refused
 #: Kinds with a time of their own that is no deadline: they go on while the clock is doubted.
@@ -148,12 +149,20 @@ class Claimed:
     pending_id: int
     job: Job
     lease: datetime
+    exercise: str = ""
+
+    @property
+    def queue(self) -> str:
+        return EXERCISE if self.exercise else self.job.queue
 
 
 def claim(
     store: Store, subscribers: Mapping[str, Sequence[Job]] = SUBSCRIBERS, *, full: Sequence[str] = ()
 ) -> list[Claimed]:
-    """Lease the rows that are due, oldest first, and expand those not yet expanded. `full`: queues to leave alone."""
+    """Lease the rows that are due and expand those not yet expanded. `full`: queues to leave alone.
+
+    Oldest first; what belongs to an exercise only where real work leaves room, and a few at a time.
+    """
     by_name = {job.name: job for followers in subscribers.values() for job in followers}
     now = clock.now()
     with store.read() as tx:  # most looks find nothing: do not take the write lock for them
@@ -161,19 +170,33 @@ def claim(
         if tx.execute(due.limit(1)).first() is None:
             return []
     with store.unit_of_work() as tx:
-        ids = tx.execute(due.with_for_update(skip_locked=True)).scalars().all()
+        ids = _ids(tx, due, now)
         lease = now + LEASE
         rows = tx.execute(
             update(Pending).where(Pending.id.in_(ids)).values(lease_until=lease).returning(Pending)
         ).scalars().all()  # fmt: skip
         claimed: list[Claimed] = []
-        for row in sorted(rows, key=lambda row: (row.ready_at, row.id)):
+        for row in sorted(rows, key=lambda row: (row.exercise != "", row.ready_at, row.id)):
             if row.job in by_name:
-                claimed.append(Claimed(row.id, by_name[row.job], lease))
+                claimed.append(Claimed(row.id, by_name[row.job], lease, row.exercise))
             else:
                 claimed += _expand(tx, row, subscribers.get(row.kind) if not row.job else None, lease)
         tx.info["nudges"].discard(live.RELAY)
     return claimed
+
+
+def _ids(tx: Session, due: Select[int], now: datetime) -> list[int]:
+    """The rows to take, locked: real ones, then as many of exercises as may be in hand besides those that are."""
+    ids = list(tx.execute(due.where(Pending.exercise == "").with_for_update(skip_locked=True)).scalars())
+    room = min(BATCH - len(ids), EXERCISE_AT_ONCE)
+    if room <= 0:
+        return ids
+    query = due.where(Pending.exercise != "").limit(room).with_for_update(skip_locked=True)
+    more = list(tx.execute(query).scalars())
+    if more:
+        in_hand = select(func.count()).select_from(Pending).where(Pending.exercise != "", Pending.lease_until > now)
+        more = more[: max(EXERCISE_AT_ONCE - tx.execute(in_hand).scalar_one(), 0)]
+    return ids + more
 
 
 def _due(
@@ -195,6 +218,8 @@ def _due(
         Pending.job.not_in(jobs_left),
         or_(Pending.job != "", Pending.kind.not_in(kinds_left)),
     )
+    if EXERCISE in full:
+        due = due.where(Pending.exercise == "")
     if sending_hold.CLOCK in on_hold:
         due = due.where(or_(Pending.ready_at <= Pending.created_at, Pending.attempts > 0, Pending.kind.in_(NO_TIMERS)))
     return due.order_by(Pending.ready_at, Pending.id).limit(BATCH)
@@ -210,13 +235,13 @@ def _expand(tx: Session, row: Pending, followers: Sequence[Job] | None, lease: d
         tx.execute(delete(Pending).where(Pending.id == row.id))
         return []
     row.job = followers[0].name
-    claimed = [Claimed(row.id, followers[0], lease)]
+    claimed = [Claimed(row.id, followers[0], lease, row.exercise)]
     for job in followers[1:]:
         twin = insert(Pending).values(
             kind=row.kind, object_id=row.object_id, job=job.name, exercise=row.exercise, created_at=row.created_at,
             ready_at=row.ready_at, lease_until=lease, attempts=0, last_fault="", dead=False,
         )  # fmt: skip
-        claimed.append(Claimed(tx.execute(twin.returning(Pending.id)).scalar_one(), job, lease))
+        claimed.append(Claimed(tx.execute(twin.returning(Pending.id)).scalar_one(), job, lease, row.exercise))
     return claimed
 
 
@@ -278,7 +303,7 @@ class Relay:
             producer = self._connected()
             for each in claimed:
                 self._celery.send_task(
-                    JOB, args=(each.pending_id, clock.rfc3339(each.lease), each.job.name), queue=each.job.queue,
+                    JOB, args=(each.pending_id, clock.rfc3339(each.lease), each.job.name), queue=each.queue,
                     producer=producer, retry=False, ignore_result=True,
                 )  # fmt: skip
                 sent += 1

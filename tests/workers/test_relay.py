@@ -112,6 +112,20 @@ def test_a_full_queue_is_left_alone_and_the_other_goes_on(store: Store) -> None:
     assert [each.job.name for each in relay.claim(store, TABLE, full=["main"])] == ["out"]
 
 
+def test_what_is_real_never_waits_behind_an_exercise(store: Store) -> None:
+    with store.unit_of_work() as tx:
+        for number in range(100):
+            timeline.pending(tx, "out", number, exercise="EX-1")
+        timeline.pending(tx, "out", 777)
+    claimed = relay.claim(store, TABLE)
+    assert [each.queue for each in claimed] == ["alerts", "exercise", "exercise"], "the newest, but real: first"
+    assert relay.claim(store, TABLE) == [], "no more of the exercise while two are in hand"
+    for each in claimed:
+        jobs.run(store, each.pending_id, clock.rfc3339(each.lease), BY_NAME)
+    assert [each.queue for each in relay.claim(store, TABLE)] == ["exercise"] * 2
+    assert relay.claim(store, TABLE, full=["exercise"]) == []
+
+
 def test_a_kind_nobody_knows_is_dead_at_once_and_on_record(store: Store) -> None:
     queue(store, "no.such-kind", 1)
     assert relay.claim(store, TABLE) == []
