@@ -260,6 +260,25 @@ def matches(trigger: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> tupl
     return held, [sentence for _, sentence in every] + [f"One of these is enough: {sentence}" for _, sentence in some]
 
 
+def trigger_words(trigger: Mapping[str, Any] | None) -> list[str]:
+    """The facts that choose a playbook, a sentence for each, without an incident to judge."""
+    if not trigger:
+        return ["A person starts it."]
+    if not trigger.get("all") and not trigger.get("any"):
+        return ["Every incident."]
+    said = [f"Needed: {_wanted(rule)}." for rule in trigger.get("all", [])]
+    return said + [f"One of these is enough: {_wanted(rule)}." for rule in trigger.get("any", [])]
+
+
+def _wanted(rule: Mapping[str, Any]) -> str:
+    name = fact_name(str(rule.get("fact", ""))).replace("_", " ")
+    if "is" in rule:
+        return f"{name} is {rule['is']}"
+    if "in" in rule:
+        return f"{name} is one of {', '.join(map(str, rule['in']))}"
+    return f"{name} is at least {rule.get('at_least')}"
+
+
 def _judge(rule: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[bool, str]:
     name = fact_name(str(rule.get("fact", "")))
     value = facts.get(name)

@@ -9,7 +9,7 @@ import heapq
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from playbooks.checks import check
@@ -59,9 +59,10 @@ class _World:
 
 
 def simulate(
-    document: Mapping[str, Any] | bytes, events: Mapping[str, Any], others: Mapping[str, Any] | None = None
+    document: Mapping[str, Any] | bytes, events: Mapping[str, Any], others: Mapping[str, Any] | None = None, *,
+    until: datetime | None = None,
 ) -> tuple[list[dict[str, Any]], int]:
-    """Output lines and exit code: 0 completed, 3 failed or needs attention, 4 waiting.
+    """Output lines and exit code: 0 completed, 3 failed or needs attention, 4 waiting. `until` stops the clock there.
 
     `events` is the script (script.py); `others` are documents that playbook-action steps may call, under any name.
     Raises BadScript (exit code 1 of the command) for a script, a document, or first values that cannot be used.
@@ -78,7 +79,7 @@ def simulate(
         raise BadScript(refusal.faults) from None
     world.runs.append(_Run(playbook, state))
     _act(world, 0, effects)
-    _play(world)
+    _play(world, until)
     return _finish(world)
 
 
@@ -120,12 +121,14 @@ def _by_version(playbooks: list[Playbook]) -> dict[tuple[str, str], Playbook]:
     return found
 
 
-def _play(world: _World) -> None:
-    """Let time pass until nothing can happen any more."""
+def _play(world: _World, until: datetime | None) -> None:
+    """Let time pass until nothing can happen any more, or until `until`."""
     deeds = deque(world.script.deeds)
     _drain(world)
     while world.turns < MAX_TURNS and not world.runs[0].state.ended:
         timer = _next_timer(world)
+        if until is not None and _soonest(deeds, timer) > until:
+            return
         if deeds and (timer is None or deeds[0].at <= timer[0]):
             deed = deeds.popleft()
             world.now = max(world.now, deed.at)
@@ -140,6 +143,11 @@ def _play(world: _World) -> None:
         _drain(world)
     for deed in deeds:
         world.kept.setdefault(deed.step, deque()).append(deed)
+
+
+def _soonest(deeds: deque[Deed], timer: tuple[datetime, int, int, str] | None) -> datetime:
+    times = [deeds[0].at] if deeds else []
+    return min([*times, timer[0]] if timer else times, default=datetime.min.replace(tzinfo=UTC))
 
 
 def _next_timer(world: _World) -> tuple[datetime, int, int, str] | None:

@@ -148,7 +148,7 @@ SCOPES: Mapping[Scope, frozenset[Right]] = {
     Scope.TASKS: frozenset({Right.COMPLETE_TASK}),
     Scope.COORDINATE: frozenset(
         {Right.CHANGE_INCIDENT, Right.CHANGE_STATUS, Right.ADD_NOTE, Right.REQUEST_RELEASE, Right.MANAGE_RUNS,
-         Right.HANDLE_QUARANTINE, Right.REVOKE_KEY, Right.STOP_SENDING}
+         Right.HANDLE_QUARANTINE, Right.REVOKE_KEY, Right.STOP_SENDING, Right.MANAGE_PLAYBOOKS}
     ),
     Scope.DECIDE: frozenset({Right.DECIDE, Right.CONFIRM_CHANGE}),
     Scope.ADMIN: ADMINISTERING | {Right.SUSPEND_USER, Right.REVOKE_KEY},

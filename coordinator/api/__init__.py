@@ -13,6 +13,7 @@ from coordinator.api import (
     intake,
     ledger,
     openapi,
+    playbooks,
     quarantine,
     waiting_changes,
     work,
@@ -23,7 +24,8 @@ def install(app: Flask) -> None:
     """Mount all routes of the API on `app`."""
     door = Blueprint("api", __name__, url_prefix="/api/v1")
     for part in (
-        intake, incidents, changes, desk_calls, work, ledger, waiting_changes, openapi, quarantine, endpoints,
+        intake, incidents, changes, desk_calls, work, ledger, waiting_changes, playbooks, openapi, quarantine,
+        endpoints,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

@@ -16,7 +16,7 @@ from marshmallow import Schema
 from werkzeug.exceptions import NotFound as NoSuchFile
 from werkzeug.routing import Rule
 
-from coordinator.api import changes, desk_calls, endpoints, quarantine, shapes, waiting_changes, work
+from coordinator.api import changes, desk_calls, endpoints, playbooks, quarantine, shapes, waiting_changes, work
 from coordinator.api.access import open_to
 from coordinator.incidents import requests
 from coordinator.incidents.envelope import READERS
@@ -121,6 +121,17 @@ OPERATIONS: dict[str, Operation] = {
     "endpoints.exercises": Operation(answer=shapes.ExerciseShownListSchema),
     "endpoints.put_exercise": Operation(body=endpoints.ExerciseBodySchema, answer=shapes.ExerciseShownSchema),
     "endpoints.end_exercise": Operation(answer=shapes.ExerciseShownSchema),
+    "playbooks.listed": Operation(answer=shapes.PlaybookListSchema),
+    "playbooks.take": Operation(body=playbooks.DocumentSchema, answer=shapes.PlaybookTakenSchema, status=201),
+    "playbooks.check_document": Operation(
+        body=playbooks.DocumentSchema, answer=shapes.PlaybookFaultsSchema, query=("strict",)
+    ),
+    "playbooks.one": Operation(answer=shapes.PlaybookSchema),
+    "playbooks.document": Operation(query=("signed",)),
+    "playbooks.changes": Operation(answer=shapes.PlaybookChangesSchema),
+    "playbooks.agree": Operation(answer=shapes.PlaybookSchema),
+    "playbooks.withdraw": Operation(body=playbooks.WithdrawSchema, answer=shapes.PlaybookSchema),
+    "playbooks.simulated": Operation(body=playbooks.ScriptSchema, answer=shapes.DryRunSchema),
     "work.acknowledge": Operation(body=work.AcknowledgementSchema, answer=shapes.AnswerSchema),
 }
 

@@ -131,6 +131,33 @@ class RunSchema(Schema):
     steps = fields.List(fields.Dict(), required=True)
 
 
+class PlaybookSchema(Schema):
+    id = _number()
+    playbook = _text()
+    version = _text()
+    name = _text()
+    state = _text(description="imported, active, replaced or revoked.")
+    digest = _text(description="SHA-256 over the canonical document without signatures.")
+
+
+class PlaybookTakenSchema(Schema):
+    id = _number()
+    said = _text()
+
+
+class PlaybookFaultsSchema(Schema):
+    faults = fields.List(fields.Dict(), required=True)
+
+
+class PlaybookChangesSchema(Schema):
+    changes = fields.List(fields.String(), required=True)
+
+
+class DryRunSchema(Schema):
+    lines = fields.List(fields.Dict(), required=True)
+    exit_code = _number()
+
+
 class ReportSchema(Schema):
     id = _text()
     received_at = _at()
@@ -296,6 +323,7 @@ class ThingSchema(Schema):
 IncidentListSchema, EntryListSchema, TaskListSchema = _many(IncidentSchema), _many(EntrySchema), _many(TaskSchema)
 AlertListSchema, DecisionListSchema, RunListSchema = _many(AlertSchema), _many(DecisionSchema), _many(RunSchema)
 WaitingChangeListSchema = _many(WaitingChangeSchema)
+PlaybookListSchema = _many(PlaybookSchema)
 ReportListSchema, ThingListSchema, FactListSchema = _many(ReportSchema), _many(ThingSchema), _many(FactSchema)
 LedgerSchema = _many(LedgerLineSchema)
 QuarantinedListSchema, FloodListSchema = _many(QuarantinedSchema), _many(FloodSchema)

@@ -43,6 +43,34 @@ def import_playbook(tx: Session, raw: bytes, *, actor: str) -> str:
     return f"{row.playbook_id} {row.version}: imported, not active yet{_signed_by(tx, playbook)}"
 
 
+def version_of(tx: Session, raw: bytes) -> int | None:
+    """The row id of the version that is in these bytes, if the catalogue has it."""
+    playbook = load(raw)
+    row = _version(tx, playbook.id, playbook.version)
+    return row.id if row is not None else None
+
+
+def versions_of(tx: Session, playbook_id: str) -> list[PlaybookVersion]:
+    """All versions of a playbook, newest first."""
+    query = select(PlaybookVersion).where(PlaybookVersion.playbook_id == playbook_id)
+    return list(tx.execute(query.order_by(PlaybookVersion.version.desc())).scalars())
+
+
+def called_documents(tx: Session, playbook: Playbook) -> dict[str, bytes]:
+    """The documents a playbook's steps may call, by playbook id and version, theirs included: for a dry run."""
+    found: dict[str, bytes] = {}
+    waiting = [playbook]
+    while waiting and len(found) < CACHED:
+        for called, wanted in waiting.pop().calls():
+            rows = versions_of(tx, called)
+            for row in [row for row in rows if (row.version == wanted if wanted else row.state == ACTIVE)][:1]:
+                name = f"{row.playbook_id} {row.version}"
+                if name not in found:
+                    found[name] = row.document
+                    waiting.append(load(row.document))
+    return found
+
+
 def ship_library(tx: Session) -> list[str]:
     """Bring the shipped playbooks in, active unless a person chose otherwise; returns a line for each that is new."""
     lines = []

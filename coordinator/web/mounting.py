@@ -17,9 +17,11 @@ from coordinator.web import (
     agreements,
     alerts,
     board,
+    catalogue,
     changes,
     clearances,
     desk_calls,
+    dry_run,
     endpoints,
     exercises,
     formats,
@@ -51,6 +53,7 @@ BLUEPRINTS = (
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
+    catalogue.pages, dry_run.pages,
 )  # fmt: skip
 SESSION_SECONDS = 12 * 3600
 

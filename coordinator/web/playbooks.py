@@ -12,13 +12,13 @@ from coordinator.accounts.rules import Right
 from coordinator.errors import Invalid, NotFound
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.queries import described_in_full, facts, get_visible
-from coordinator.runs import activation, catalogue, service
+from coordinator.runs import activation, catalogue, service, signers
 from coordinator.runs.models import PlaybookVersion
-from coordinator.status import run_view
+from coordinator.status import people, run_view
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
-from playbooks.coordination import matches
+from playbooks.coordination import matches, trigger_words
 
 pages = Blueprint("playbooks", __name__)
 
@@ -41,7 +41,12 @@ def one(version_id: int) -> Response:
             raise NotFound()
         playbook = catalogue.document_of(tx, version_id)
         drawing = run_view.picture(playbook, {})
-    return page.show("playbooks/one.html", here="playbooks", row=row, playbook=playbook, drawing=drawing)
+        versions = catalogue.versions_of(tx, row.playbook_id)
+        verdicts = signers.verdicts(tx, playbook)
+        who = people.names(tx, row.activated_by)
+    return page.show("playbooks/one.html", here="playbooks", row=row, playbook=playbook, drawing=drawing, who=who,
+                     versions=versions, verdicts=verdicts, trigger=trigger_words(playbook.options.trigger),
+                     me=access.required().actor)  # fmt: skip
 
 
 @pages.get("/playbooks/<int:version_id>/document")

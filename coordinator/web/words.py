@@ -116,6 +116,9 @@ STEP_STATE = {
     "timed-out": (_("Timed out"), "bad"),
     "skipped": (_("Skipped"), "plain"),
     "branch-ended": (_("Ended"), "good"),
+    "reminded": (_("Reminded"), "busy"),
+    "escalated": (_("Others were brought in"), "warn"),
+    "loop": (_("Once more"), "busy"),
     "": (_("Not reached"), "plain"),
 }
 STEP_KIND = {
