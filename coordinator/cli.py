@@ -119,7 +119,9 @@ def _add_rules(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("--events", required=True, type=Path)
     command.add_argument("--with", dest="others", action="extend", nargs="+", type=Path, default=[])
     add("playbook import", _playbook_import, "take a playbook into the catalogue").add_argument("file", type=Path)
-    add("playbook export", _playbook_export, "print a playbook as canonical JSON").add_argument("id")
+    command = add("playbook export", _playbook_export, "print a playbook as canonical JSON")
+    command.add_argument("id")
+    command.add_argument("--signed", action="store_true", help="with our signature")
     add("sharing evaluate", _sharing_evaluate, "decide sharing cases").add_argument("file", type=Path)
 
 
@@ -276,7 +278,7 @@ def _playbook_export(arguments: argparse.Namespace) -> int:
     from coordinator.runs.catalogue import export_playbook
 
     with opened(arguments) as store, store.read() as tx:
-        sys.stdout.buffer.write(export_playbook(tx, arguments.id))
+        sys.stdout.buffer.write(export_playbook(tx, arguments.id, sign=arguments.signed))
     return 0
 
 
