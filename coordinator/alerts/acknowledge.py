@@ -58,7 +58,7 @@ def acknowledge(
     assurance: str = "link",
 ) -> AckResult:
     """Take an answer by its link token. Raises NotFound (no such link), Gone (withdrawn or expired), Invalid."""
-    _check(kind, by, answer, note)
+    check_answer(kind, by, answer, note)
     delivery, alert = by_token(tx, token)
     actor = f"link:{alert.public_id}"
     return note_answer(
@@ -70,7 +70,7 @@ def acknowledge_for(
     tx: Session, alert_id: int, *, principal: Principal, by: str, answer: str, note: str | None = None
 ) -> AckResult:
     """An officer notes what a partner said by another way (a call, a meeting). Raises NotFound, Refused, Invalid."""
-    _check("person", by, answer, note)
+    check_answer("person", by, answer, note)
     alert = rungs.locked(tx, alert_id, principal=principal)
     if alert.state == "withdrawn":
         raise Refused("The alert was withdrawn.")
@@ -80,12 +80,12 @@ def acknowledge_for(
     )  # fmt: skip
 
 
-def by_token(tx: Session, token: str) -> tuple[Delivery, Alert]:
-    """The delivery and the alert a link belongs to, the alert held. Raises NotFound, or Gone."""
+def by_token(tx: Session, token: str, *, hold: bool = True) -> tuple[Delivery, Alert]:
+    """The delivery and the alert a link belongs to, the alert held unless it is only read. Raises NotFound, or Gone."""
     delivery = tx.execute(select(Delivery).where(Delivery.ack_hash == token_hash(token))).scalar_one_or_none()
     if delivery is None:
         raise NotFound()
-    alert = rungs.locked(tx, delivery.alert_id)
+    alert = rungs.locked(tx, delivery.alert_id) if hold else tx.get_one(Alert, delivery.alert_id)
     if alert.state == "withdrawn":
         raise Gone("This alert was withdrawn.")
     if clock.now() >= delivery.ack_expires_at:
@@ -207,7 +207,8 @@ def _result(alert: Alert, row: Acknowledgement, *, repeated: bool) -> AckResult:
     )  # fmt: skip
 
 
-def _check(kind: str, by: str, answer: str, note: str | None) -> None:
+def check_answer(kind: str, by: str, answer: str, note: str | None) -> None:
+    """Raises Invalid with every fault of an answer."""
     faults = []
     if kind not in KINDS:
         faults.append(Fault("/kind", "Send person or system."))

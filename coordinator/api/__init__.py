@@ -15,6 +15,7 @@ from coordinator.api import (
     openapi,
     playbooks,
     quarantine,
+    released,
     waiting_changes,
     work,
 )
@@ -24,7 +25,7 @@ def install(app: Flask) -> None:
     """Mount all routes of the API on `app`."""
     door = Blueprint("api", __name__, url_prefix="/api/v1")
     for part in (
-        intake, incidents, changes, desk_calls, work, ledger, waiting_changes, playbooks, openapi, quarantine,
+        intake, incidents, changes, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi, quarantine,
         endpoints,
     ):  # fmt: skip
         door.register_blueprint(part.routes)

@@ -16,7 +16,17 @@ from marshmallow import Schema
 from werkzeug.exceptions import NotFound as NoSuchFile
 from werkzeug.routing import Rule
 
-from coordinator.api import changes, desk_calls, endpoints, playbooks, quarantine, shapes, waiting_changes, work
+from coordinator.api import (
+    changes,
+    desk_calls,
+    endpoints,
+    playbooks,
+    quarantine,
+    released,
+    shapes,
+    waiting_changes,
+    work,
+)
 from coordinator.api.access import open_to
 from coordinator.incidents import requests
 from coordinator.incidents.envelope import READERS
@@ -89,6 +99,9 @@ OPERATIONS: dict[str, Operation] = {
     "desk-calls.propose": Operation(body=desk_calls.StandingSchema, answer=shapes.StandingClearanceSchema, status=201),
     "desk-calls.confirm": Operation(answer=shapes.StandingClearanceSchema),
     "desk-calls.revoke": Operation(body=desk_calls.RevocationSchema, answer=shapes.StandingClearanceSchema),
+    "released.listed": Operation(answer=shapes.ReleasedListSchema, query=("q", *_PAGED)),
+    "released.one": Operation(answer=shapes.ReleasedSchema),
+    "released.answered": Operation(body=released.PartnerAnswerSchema, answer=shapes.AnswerSchema),
     "work.me": Operation(answer=shapes.PersonSchema),
     "work.my_tasks": Operation(answer=shapes.TaskListSchema, query=_PAGED),
     "work.one_task": Operation(answer=shapes.TaskSchema),

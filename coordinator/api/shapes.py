@@ -212,6 +212,30 @@ class StandingClearanceSchema(Schema):
     revoked = fields.Dict(required=True, allow_none=True)
 
 
+class ReleasedLineSchema(Schema):
+    public_id = _text()
+    kind = _text()
+    label = _text()
+    reference = _text(none=True)
+    title = _text(none=True, description="Null where it may not be shown any more.")
+    sent_at = _at()
+    reply_by = _at(none=True)
+    answered_at = _at(none=True)
+    withdrawn_at = _at(none=True)
+
+
+class ReleasedSchema(Schema):
+    public_id = _text()
+    kind = _text()
+    label = _text()
+    reference = _text(none=True)
+    title = _text(none=True)
+    body = _text(none=True)
+    obligations = fields.List(fields.String(), required=True)
+    state = _text()
+    answers = fields.List(fields.Dict(), required=True)
+
+
 class AnswerSchema(Schema):
     alert = _text()
     answer = _text()
@@ -329,3 +353,4 @@ LedgerSchema = _many(LedgerLineSchema)
 QuarantinedListSchema, FloodListSchema = _many(QuarantinedSchema), _many(FloodSchema)
 ReceivedListSchema, EndpointShownListSchema = _many(ReceivedSchema), _many(EndpointShownSchema)
 ExerciseShownListSchema = _many(ExerciseShownSchema)
+ReleasedListSchema = _many(ReleasedLineSchema)

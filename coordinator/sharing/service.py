@@ -155,6 +155,20 @@ def redecide(
     return _record(tx, release, addressee, inputs, now=now, previous=decision)
 
 
+def permits_now(tx: Session, decision_id: int, *, now: datetime) -> bool:
+    """Whether the rules permit this text to this recipient now, asked without writing anything down."""
+    decision = tx.get(ShareDecision, decision_id)
+    if decision is None:
+        return False
+    release = tx.get_one(Release, decision.release_id)
+    try:
+        check_text(tx, release, decision)
+        inputs = gather(tx, release, addressee_of(tx, decision), now=now)
+    except (TextChanged, NotFound):
+        return False
+    return judge(inputs, now).result is Result.PERMIT
+
+
 def check_text(tx: Session, release: Release, decision: ShareDecision) -> None:
     """Raises TextChanged unless the text as stored is the one the decision is bound to."""
     title, body = text_of(tx, release)

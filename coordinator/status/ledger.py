@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, union
+from sqlalchemy import ColumnElement, and_, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
+from coordinator.alerts.released import has_left
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import get_visible, visible
@@ -76,7 +77,7 @@ def export(tx: Session, *, principal: Principal, asked: Asked) -> tuple[list[dic
 
 def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) -> Any:
     criteria: list[ColumnElement[bool]] = [
-        Alert.kind != "notice", Alert.exercise == asked.exercise, _tried(),
+        Alert.kind != "notice", Alert.exercise == asked.exercise, has_left(),
         or_(Alert.incident_id.is_(None), visible(principal)),
     ]  # fmt: skip
     if before is not None:
@@ -95,19 +96,6 @@ def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) 
         .where(and_(*criteria))
         .order_by(Alert.id.desc())
     )
-
-
-def _tried() -> ColumnElement[bool]:
-    """Whether something of it may have left: it was sent somewhere, or somebody answered it.
-
-    A call is a task that somebody may still have before them: it counts when its answer is noted.
-    """
-    sent = (
-        select(DeliveryAttempt.id)
-        .join(Delivery, Delivery.id == DeliveryAttempt.delivery_id)
-        .where(Delivery.alert_id == Alert.id, Delivery.kind != "voice", DeliveryAttempt.outcome != "withheld")
-    )
-    return or_(exists(sent), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)))
 
 
 def _organisation(tx: Session, code: str) -> int:

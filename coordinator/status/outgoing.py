@@ -9,20 +9,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from coordinator import clock
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
-from coordinator.errors import Gone, NotFound
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import ItemVersion
-from coordinator.markings import Marking, Tlp
 from coordinator.partners.models import Contact
-from coordinator.sharing.composed import handling
 from coordinator.sharing.inputs_from_world import text_of
 from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.status import people
 from coordinator.timeline.keys import Erased
 from coordinator.timeline.queries import ERASED
-from coordinator.vault import token_hash
 
 MOST = 100
 #: An alert in one of these states has nothing more to wait for.
@@ -195,49 +190,3 @@ def call_of(tx: Session, task_id: int) -> dict[str, Any] | None:
         "alert": found.Alert.public_id, "recipient": found.Alert.recipient, "title": title, "body": body,
         "tlp": _label(found.Release), "reference": found.Alert.partner_reference or None,
     }  # fmt: skip
-
-
-# ---------------------------------------------------------------- behind the link in an alert
-
-
-def behind_link(tx: Session, token: str) -> dict[str, Any]:
-    """What anybody who holds the link may see of an alert, without its text. Raises NotFound, Gone.
-
-    `open`: whether the label lets the text be shown without sign-in (GREEN and CLEAR).
-    """
-    delivery, alert = _by_link(tx, token)
-    release = tx.get_one(Release, alert.release_id)
-    marking = Marking.from_json(release.marking)
-    decided = tx.get_one(ShareDecision, delivery.decision_id)
-    return {
-        "reference": alert.partner_reference or None, "public_id": alert.public_id, "kind": alert.kind,
-        "recipient": alert.recipient, "tlp": marking.effective.value, "pap": marking.pap.value if marking.pap else None,
-        "handling": handling(marking), "obligations": decided.obligations, "purpose": release.purpose,
-        "reply_by": release.reply_by, "sent_at": alert.created_at, "exercise": release.exercise,
-        "language": release.language, "open": marking.effective <= Tlp.GREEN, "state": alert.state,
-        "answers": _answers(tx, [alert.id])[alert.id],
-    }  # fmt: skip
-
-
-def text_behind_link(tx: Session, token: str) -> tuple[str, str]:
-    """Title and text of the alert. Whether they may be shown is asked before."""
-    _delivery, alert = _by_link(tx, token)
-    return texts_of(tx, tx.get_one(Release, alert.release_id))
-
-
-def is_reader(tx: Session, token: str, *, organisation_id: int | None) -> bool:
-    """Whether somebody of this organisation is a reader of the alert."""
-    _delivery, alert = _by_link(tx, token)
-    return organisation_id is not None and alert.organisation_id == organisation_id
-
-
-def _by_link(tx: Session, token: str) -> tuple[Delivery, Alert]:
-    query = select(Delivery, Alert).join(Alert, Alert.id == Delivery.alert_id)
-    found = tx.execute(query.where(Delivery.ack_hash == token_hash(token))).one_or_none()
-    if found is None:
-        raise NotFound()
-    if found.Alert.state == "withdrawn":
-        raise Gone("This alert was withdrawn.")
-    if clock.now() >= found.Delivery.ack_expires_at:
-        raise Gone("This link has expired.")
-    return found.Delivery, found.Alert

@@ -11,9 +11,9 @@ from flask import Blueprint, Response, redirect, request
 from flask_babel import gettext as _
 
 from coordinator.alerts import acknowledge as answers
+from coordinator.alerts.released import answer_page, is_reader
 from coordinator.alerts.service import acknowledge
 from coordinator.errors import Gone, Invalid, NotFound
-from coordinator.status import outgoing
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import open_to
@@ -43,7 +43,7 @@ def answer(token: str) -> Any:
         with access.store().unit_of_work() as tx:
             acknowledge(
                 tx, token=token, kind="person", by=given["by"], answer=given["answer"], note=given["note"] or None,
-                assurance="session" if _reader_signed_in(tx, token) else "link",
+                assurance="session" if is_reader(tx, token, reader=access.current()) else "link",
             )  # fmt: skip
     except Invalid as error:
         return _page(token, given, page.errors_by_field(error), code=422)
@@ -55,22 +55,14 @@ def answer(token: str) -> Any:
 def _page(token: str, values: dict[str, str], errors: dict[str, str], *, code: int = 200) -> Response:
     with access.store().read() as tx:
         try:
-            shown = outgoing.behind_link(tx, token)
+            shown = answer_page(tx, token, reader=access.current())
         except (Gone, NotFound) as error:
             return _gone(error)
-        readable = shown["open"] or _reader_signed_in(tx, token)
-        text = outgoing.text_behind_link(tx, token) if readable else None
     thanks = request.args.get("thanks", "") if request.method == "GET" else ""
     return _private(page.show(
-        "acknowledge/alert.html", alert=shown, text=text, values=values, errors=errors, code=code,
-        thanks=thanks if any(one["answer"] == thanks for one in shown["answers"]) else "", exercise=shown["exercise"],
+        "acknowledge/alert.html", alert=shown, values=values, errors=errors, code=code, exercise=shown["exercise"],
+        thanks=thanks if any(one["answer"] == thanks for one in shown["answers"]) else "",
     ))  # fmt: skip
-
-
-def _reader_signed_in(tx: Any, token: str) -> bool:
-    """Whether who looks is signed in here as somebody of the organisation that was told."""
-    principal = access.current()
-    return principal is not None and outgoing.is_reader(tx, token, organisation_id=principal.organisation_id)
 
 
 def _gone(error: Gone | NotFound) -> Response:

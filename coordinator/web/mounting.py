@@ -35,6 +35,7 @@ from coordinator.web import (
     playbooks,
     quarantine,
     record,
+    released,
     reports,
     sending,
     sign_in,
@@ -50,7 +51,7 @@ from coordinator.web.pulse import EVERY, Pulse
 BLUEPRINTS = (
     sending.pages,
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
-    desk_calls.pages, clearances.pages, standing.pages, ledger.pages, changes.pages, partners.pages,
+    desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
     catalogue.pages, dry_run.pages,

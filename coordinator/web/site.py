@@ -25,7 +25,8 @@ def home() -> Any:
     if principal is None:
         return redirect("/sign-in")
     for right, path in (
-        (Right.READ_INCIDENTS, "/board"), (Right.COMPLETE_TASK, "/tasks"), (Right.MANAGE_USERS, "/users")
+        (Right.READ_INCIDENTS, "/board"), (Right.COMPLETE_TASK, "/tasks"), (Right.MANAGE_USERS, "/users"),
+        (Right.SEE_PARTNER_VIEW, "/released"),
     ):  # fmt: skip
         if access.may(right):
             return redirect(path)

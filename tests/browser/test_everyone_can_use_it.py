@@ -97,6 +97,7 @@ PAGES = {
     "duty-officer": ["/quarantine", "/quarantine/{report}", "/quarantine/floods/1", "/keys/1/reports", "/exercises"],
     "exercise-controller": ["/exercises/new"],
     "auditor": ["/record"],
+    "partner-user": ["/released"],
 }  # fmt: skip
 
 

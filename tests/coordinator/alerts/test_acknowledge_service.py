@@ -14,7 +14,8 @@ from coordinator.accounts.principal import Principal
 from coordinator.alerts import rungs
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Acknowledgement, Alert
-from coordinator.alerts.queries import answer_page, call_script
+from coordinator.alerts.queries import call_script
+from coordinator.alerts.released import answer_page
 from coordinator.errors import Gone, Invalid, NotFound, Refused
 from coordinator.incidents.holds import open_holds
 from coordinator.incidents.items import marking_of, read_item

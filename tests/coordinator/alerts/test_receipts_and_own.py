@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Delivery
-from coordinator.alerts.queries import answer_page
+from coordinator.alerts.released import answer_page
 from coordinator.alerts.rungs import ack_token
 from coordinator.incidents.holds import open_holds
 from coordinator.incidents.models import Incident, IncidentMember, Report

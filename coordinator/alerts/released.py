@@ -1,0 +1,239 @@
+"""What a partner reads of what was told to it: behind the link in an alert, or signed in here.
+
+Up to GREEN the holder of the link sees the text. Above, only one who signed in from the organisation that was told, and
+of RED only the person whose contact it went to. A partner learns of nothing that was not released to it: no number,
+no search and no error tells more.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.models import User
+from coordinator.accounts.principal import Principal
+from coordinator.alerts.acknowledge import AckResult, by_token, check_answer, note_answer
+from coordinator.alerts.letters import said_in
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
+from coordinator.alerts.rungs import locked, newest_delivery
+from coordinator.alerts.wording import KINDS, Said
+from coordinator.errors import Gone, NotFound
+from coordinator.incidents.models import Incident
+from coordinator.incidents.queries import note_read
+from coordinator.markings import Tlp
+from coordinator.partners.models import Contact
+from coordinator.sharing.models import Release, ShareDecision
+from coordinator.sharing.service import permits_now
+from coordinator.timeline.keys import Erased
+from coordinator.timeline.models import Entry
+
+#: A search reads the texts of the newest of them.
+MOST_SEARCHED = 300
+_READ_AGAIN = timedelta(minutes=15)
+
+
+def has_left() -> ColumnElement[bool]:
+    """The criterion over Alert of what may have left: it was sent somewhere, or somebody answered it.
+
+    A call is a task that somebody may still have before them: it counts when its answer is noted.
+    """
+    sent = (
+        select(DeliveryAttempt.id)
+        .join(Delivery, Delivery.id == DeliveryAttempt.delivery_id)
+        .where(Delivery.alert_id == Alert.id, Delivery.kind != "voice", DeliveryAttempt.outcome != "withheld")
+    )
+    return or_(exists(sent), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)))
+
+
+# ---------------------------------------------------------------- behind a link
+
+
+def answer_page(tx: Session, token: str, *, reader: Principal | None = None) -> dict[str, Any]:
+    """What the page behind a link shows; `title` and `body` are None where this reader may not see them here.
+
+    label, tlp, colour, pap, kind, kind_name, recipient, public_id, reference, sender, exercise, language, sent_at,
+    reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}].
+    Raises NotFound (no such link) and Gone (withdrawn or expired).
+    """
+    delivery, alert = by_token(tx, token, hold=False)
+    said = said_in(tx, alert, delivery)
+    shown = said.tlp <= Tlp.GREEN or (_is_reader(tx, alert, reader) and _may_show(tx, alert))
+    return _page(tx, alert, delivery, said, shown=shown)
+
+
+def is_reader(tx: Session, token: str, *, reader: Principal | None) -> bool:
+    """Whether who answers by this link is signed in as somebody who may read the alert. Raises NotFound, Gone."""
+    _, alert = by_token(tx, token, hold=False)
+    return _is_reader(tx, alert, reader)
+
+
+# ---------------------------------------------------------------- signed in
+
+
+def released(tx: Session, *, reader: Principal, q: str = "", before: str = "", limit: int = 50) -> dict[str, Any]:
+    """{"items": [...], "next": the public id to go on before, or None}: what was released to the reader's organisation.
+
+    Newest first: public_id, kind, kind_name, label, tlp, reference, sent_at, reply_by, title (None where it is not
+    shown any more), asks_answer, answered_at, withdrawn_at, exercise. `q` is looked for in titles and references of the
+    newest 300.
+    """
+    query = select(Alert).where(_of(reader)).order_by(Alert.created_at.desc(), Alert.public_id.desc())
+    if before:
+        edge = tx.execute(select(Alert.created_at).where(_of(reader), Alert.public_id == before)).scalar_one_or_none()
+        if edge is not None:
+            query = query.where(or_(
+                Alert.created_at < edge, and_(Alert.created_at == edge, Alert.public_id < before)))  # fmt: skip
+    rows = list(tx.execute(query.limit(MOST_SEARCHED if q else limit + 1)).scalars())
+    found = [line for row in rows if _matches(line := _line(tx, row), q)]
+    more = not q and len(rows) > limit
+    return {"items": found[:limit], "next": found[limit - 1]["public_id"] if more else None}
+
+
+def one_released(tx: Session, public_id: str, *, reader: Principal) -> dict[str, Any]:
+    """As `answer_page`, of an alert released to the reader's organisation; of a withdrawn one without text.
+
+    That it was read goes on record, once a quarter of an hour. Raises NotFound, the same for what is none and what is
+    another's.
+    """
+    alert = _one(tx, public_id, reader)
+    delivery = newest_delivery(tx, alert)
+    said = said_in(tx, alert, delivery)
+    shown = alert.state != "withdrawn" and _may_show(tx, alert)
+    if shown:
+        _note_read(tx, alert, reader)
+    return _page(tx, alert, delivery, said, shown=shown)
+
+
+def answer_released(
+    tx: Session, public_id: str, *, reader: Principal, answer: str, note: str | None = None
+) -> AckResult:
+    """A partner's person who signed in answers. Raises NotFound, Gone (withdrawn), Invalid."""
+    check_answer("person", reader.name, answer, note)
+    alert = locked(tx, _one(tx, public_id, reader).id)
+    if alert.state == "withdrawn":
+        raise Gone("This alert was withdrawn.")
+    return note_answer(
+        tx, alert, newest_delivery(tx, alert), kind="person", answer=answer, by=reader.name, assurance="session",
+        actor=reader.actor, note=note,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- who may see what
+
+
+def _of(reader: Principal) -> ColumnElement[bool]:
+    """What has left for the reader."""
+    return and_(_for(reader), has_left())
+
+
+def _for(reader: Principal) -> ColumnElement[bool]:
+    """What is for the reader's organisation; what is RED only where it goes to this very person."""
+    mine = select(User.email).where(User.id == reader.user_id).scalar_subquery()
+    addressed = (
+        select(Delivery.id)
+        .join(Contact, Contact.id == Delivery.contact_id)
+        .where(Delivery.alert_id == Alert.id, func.lower(Contact.person_email) == func.lower(mine))
+    )
+    red = select(ShareDecision.id).where(
+        ShareDecision.id == Alert.decision_id, ShareDecision.effective_tlp == Tlp.RED.value
+    )
+    return and_(
+        Alert.organisation_id == (reader.organisation_id if reader.organisation_id is not None else -1),
+        Alert.user_id.is_(None), Alert.kind != "notice", or_(~exists(red), exists(addressed)),
+    )  # fmt: skip
+
+
+def _one(tx: Session, public_id: str, reader: Principal) -> Alert:
+    found = tx.execute(select(Alert).where(_of(reader), Alert.public_id == public_id)).scalar_one_or_none()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def _is_reader(tx: Session, alert: Alert, reader: Principal | None) -> bool:
+    if reader is None:
+        return False
+    return tx.execute(select(Alert.id).where(_for(reader), Alert.id == alert.id)).first() is not None
+
+
+def _may_show(tx: Session, alert: Alert) -> bool:
+    """Whether the text may be read here now: they have it already by their system, or the rules still permit it."""
+    if alert.state == "withheld":
+        return False
+    had = select(Delivery.id).where(
+        Delivery.alert_id == alert.id, Delivery.kind == "webhook", Delivery.state == "delivered"
+    )
+    if tx.execute(had.limit(1)).first() is not None:
+        return True
+    newest = newest_delivery(tx, alert)
+    decision = newest.decision_id if newest is not None else alert.decision_id
+    return permits_now(tx, decision, now=clock.now())
+
+
+# ---------------------------------------------------------------- as plain data
+
+
+def _page(tx: Session, alert: Alert, delivery: Delivery | None, said: Said, *, shown: bool) -> dict[str, Any]:
+    decided = tx.get_one(ShareDecision, delivery.decision_id if delivery is not None else alert.decision_id)
+    return {
+        "label": said.tlp.label, "tlp": said.tlp.value, "colour": said.tlp.colour, "pap": said.pap or None,
+        "kind": alert.kind, "kind_name": KINDS[alert.kind], "recipient": alert.recipient, "public_id": alert.public_id,
+        "reference": alert.partner_reference or None, "sender": said.sender, "exercise": alert.exercise,
+        "language": tx.get_one(Release, alert.release_id).language, "sent_at": alert.created_at,
+        "reply_by": alert.reply_by, "asks_answer": said.asks_answer, "handling": list(said.handling),
+        "obligations": decided.obligations, "purpose": said.purpose, "state": alert.state,
+        "title": said.title if shown else None, "body": said.body if shown else None,
+        "answers": _answers(tx, alert, delivery),
+    }  # fmt: skip
+
+
+def _answers(tx: Session, alert: Alert, delivery: Delivery | None) -> list[dict[str, Any]]:
+    """The answers given by this very way: nobody sees what another contact said."""
+    query = select(Acknowledgement).where(
+        Acknowledgement.alert_id == alert.id,
+        Acknowledgement.delivery_id == (delivery.id if delivery is not None else None),
+    )
+    rows = tx.execute(query.order_by(Acknowledgement.id)).scalars()
+    return [{"answer": row.answer, "kind": row.kind, "by": row.by, "at": row.at} for row in rows]
+
+
+def _line(tx: Session, alert: Alert) -> dict[str, Any]:
+    said, shown = None, False
+    try:
+        said = said_in(tx, alert, None)
+        shown = alert.state != "withdrawn" and _may_show(tx, alert)
+    except Erased:
+        pass
+    label = said.tlp if said else Tlp(tx.get_one(ShareDecision, alert.decision_id).effective_tlp)
+    return {
+        "public_id": alert.public_id, "kind": alert.kind, "kind_name": KINDS[alert.kind], "label": label.label,
+        "tlp": label.value, "reference": alert.partner_reference or None, "sent_at": alert.created_at,
+        "reply_by": alert.reply_by, "title": said.title if said and shown else None, "asks_answer": bool(alert.ack),
+        "answered_at": alert.acknowledged_at, "withdrawn_at": alert.withdrawn_at, "exercise": alert.exercise or None,
+    }  # fmt: skip
+
+
+def _matches(line: dict[str, Any], q: str) -> bool:
+    words = q.casefold().split()
+    text = f"{line['title'] or ''} {line['reference'] or ''} {line['public_id']}".casefold()
+    return all(word in text for word in words)
+
+
+def _note_read(tx: Session, alert: Alert, reader: Principal) -> None:
+    incident = tx.get(Incident, alert.incident_id) if alert.incident_id is not None else None
+    if incident is not None:
+        note_read(tx, incident, principal=reader, what="alert", of=alert.id)
+        return
+    seen = select(Entry.id).where(
+        Entry.incident_id.is_(None), Entry.kind == "alert.read", Entry.actor == reader.actor,
+        Entry.object_type == "alert", Entry.object_id == alert.id, Entry.at > clock.now() - _READ_AGAIN,
+    )  # fmt: skip
+    if tx.execute(seen.limit(1)).first() is None:
+        timeline.append(
+            tx, "alert.read", "Somebody opened the alert.", actor=reader.actor, about=("alert", alert.id),
+            exercise=alert.exercise,
+        )  # fmt: skip

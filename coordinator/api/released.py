@@ -1,0 +1,59 @@
+"""The partner view for a partner's own tools: what was released to the organisation of the token's owner."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from coordinator.accounts.rules import Right
+from coordinator.alerts import released
+from coordinator.alerts.acknowledge import ANSWERS
+from coordinator.api.access import needs, principal, store
+from coordinator.api.bodies import answer, json_body, page_limit, text_argument
+from coordinator.outside.faults import Shape, load
+from coordinator.outside.fields import Choice, Text
+
+routes = Blueprint("released", __name__)
+
+
+class PartnerAnswerSchema(Shape):
+    """`POST /released/{public_id}/answer`."""
+
+    answer = Choice(ANSWERS, required=True)
+    note = Text(4000, lines=True)
+
+
+_ANSWER = PartnerAnswerSchema()
+
+
+@routes.get("/released")
+@needs(Right.SEE_PARTNER_VIEW)
+def listed() -> Response:
+    """What was released to your organisation, newest first."""
+    with store().read() as tx:
+        found = released.released(
+            tx, reader=principal(), q=text_argument("q"), before=text_argument("cursor"), limit=page_limit()
+        )
+        return answer(found)
+
+
+@routes.get("/released/<public_id>")
+@needs(Right.SEE_PARTNER_VIEW)
+def one(public_id: str) -> Response:
+    """One of them, with its text and what binds you. That it was read goes on record."""
+    with store().unit_of_work() as tx:
+        return answer(released.one_released(tx, public_id, reader=principal()))
+
+
+@routes.post("/released/<public_id>/answer")
+@needs(Right.SEE_PARTNER_VIEW)
+def answered(public_id: str) -> Response:
+    """Acknowledge, ask, or say that it is not for you, as a person who is known here."""
+    given = load(_ANSWER, json_body())
+    with store().unit_of_work() as tx:
+        result = released.answer_released(
+            tx, public_id, reader=principal(), answer=given["answer"], note=given.get("note")
+        )
+    return answer({
+        "alert": result.alert, "answer": result.answer, "kind": result.kind, "assurance": result.assurance,
+        "at": result.at,
+    })  # fmt: skip

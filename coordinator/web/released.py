@@ -1,0 +1,60 @@
+"""The partner view: what was released to the reader's organisation, its answers and its duties, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+
+from coordinator.accounts.rules import Right
+from coordinator.alerts import acknowledge, released
+from coordinator.errors import Invalid
+from coordinator.web import access
+from coordinator.web import pages as page
+from coordinator.web.access import needs
+
+pages = Blueprint("released", __name__, url_prefix="/released")
+
+
+@pages.get("")
+@needs(Right.SEE_PARTNER_VIEW)
+def listed() -> Response:
+    q, before = request.args.get("q", "").strip()[:200], request.args.get("before", "")[:40]
+    with access.store().read() as tx:
+        shown = released.released(tx, reader=access.required(), q=q, before=before)
+    return page.show("released/list.html", here="released", shown=shown, q=q, first=not before)
+
+
+@pages.get("/<public_id>")
+@needs(Right.SEE_PARTNER_VIEW)
+def one(public_id: str) -> Response:
+    return _page(public_id, {}, {})
+
+
+@pages.post("/<public_id>/answer")
+@needs(Right.SEE_PARTNER_VIEW)
+def answer(public_id: str) -> Any:
+    given = {name: request.form.get(name, "").strip()[:5000] for name in ("answer", "note")}
+    if given["answer"] == "question" and not given["note"]:
+        return _page(public_id, given, {"note": _("Write your question.")}, code=422)
+    if given["answer"] not in acknowledge.ANSWERS:
+        return _page(public_id, given, {"answer": _("Choose one of the three answers.")}, code=422)
+    try:
+        with access.store().unit_of_work() as tx:
+            released.answer_released(
+                tx, public_id, reader=access.required(), answer=given["answer"], note=given["note"] or None
+            )
+    except Invalid as error:
+        return _page(public_id, given, page.errors_by_field(error), code=422)
+    return page.after("released.one", _("Your answer is recorded."), public_id=public_id)
+
+
+def _page(public_id: str, values: dict[str, str], errors: dict[str, str], *, code: int = 200) -> Response:
+    """Reading is on record, so that this looks in a transaction that may write."""
+    with access.store().unit_of_work() as tx:
+        shown = released.one_released(tx, public_id, reader=access.required())
+    return page.show(
+        "released/one.html", here="released", alert=shown, values=values, errors=errors, code=code,
+        exercise=shown["exercise"],
+    )  # fmt: skip
