@@ -24,7 +24,7 @@ from coordinator.alerts.wording import KINDS, Said
 from coordinator.errors import Gone, NotFound
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import note_read
-from coordinator.markings import Tlp
+from coordinator.markings import Tlp, parse_tlp
 from coordinator.partners.models import Contact
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.service import permits_now
@@ -208,7 +208,7 @@ def _line(tx: Session, alert: Alert) -> dict[str, Any]:
         shown = alert.state != "withdrawn" and _may_show(tx, alert)
     except Erased:
         pass
-    label = said.tlp if said else Tlp(tx.get_one(ShareDecision, alert.decision_id).effective_tlp)
+    label = said.tlp if said else parse_tlp(tx.get_one(ShareDecision, alert.decision_id).effective_tlp)
     return {
         "public_id": alert.public_id, "kind": alert.kind, "kind_name": KINDS[alert.kind], "label": label.label,
         "tlp": label.value, "reference": alert.partner_reference or None, "sent_at": alert.created_at,
