@@ -17,6 +17,9 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.models import SignInLink, UserSession
+from coordinator.agreements.calendar import reminders as agreement_dates
+from coordinator.agreements.models import Agreement
+from coordinator.agreements.rules import may_end
 from coordinator.alerts.models import Delivery
 from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
@@ -26,6 +29,7 @@ from coordinator.partners.queries import duty_role
 from coordinator.runs.models import Timer
 from coordinator.store import Store
 from coordinator.tasks import reminders
+from coordinator.tasks.models import Task
 from coordinator.tasks.service import cancel_task, open_task
 from coordinator.timeline import verify
 from coordinator.timeline.models import Heartbeat, Pending
@@ -61,6 +65,24 @@ def task_due(tx: Session, task_id: int) -> None:
 def change_expires(tx: Session, change_id: int) -> None:
     """Nobody answered a change that waits for a second person."""
     changes.expire(tx, change_id)
+
+
+def agreement_due(tx: Session, agreement_id: int) -> None:
+    """A date of an agreement comes near: whoever keeps the register gets a task. Once a version and date, and not for a
+    version that was amended or an agreement that has ended."""
+    row, now = tx.get_one(Agreement, agreement_id), clock.now()
+    near = [one for one in agreement_dates(row.terms) if one.at <= now < one.of]
+    if not row.current or not near or not may_end(row.terms, now):
+        return
+    next_one = min(near, key=lambda one: one.of)
+    title = f"Agreement {row.key}: {_COMES[next_one.what]} {next_one.of:%Y-%m-%d}"
+    query = select(Task.id).where(Task.title == title, Task.state == "open")
+    if tx.execute(query.limit(1)).first() is None:
+        open_task(tx, title=title, role="agreement-manager", fallback_role="legal-adviser", created_by="system",
+                  due_at=next_one.of)  # fmt: skip
+
+
+_COMES = {"end": "ends on", "review": "is to be reviewed by", "objection": "the last day to object to its renewal is"}
 
 
 def read_report_again(tx: Session, report_id: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Hash, Id
@@ -27,8 +27,27 @@ class Agreement(Base):
     __table_args__ = (UniqueConstraint("key", "version"),)
 
 
+class AgreementDocument(Base):
+    """The text of an agreement as a file with a label of its own, sealed. `name` is what `instrument_text_ref` says."""
+
+    __tablename__ = "agreement_documents"
+    id: Mapped[Id]
+    key: Mapped[Code] = mapped_column(index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    media_type: Mapped[str] = mapped_column(String(100))
+    sha256: Mapped[Hash]
+    size: Mapped[int]
+    tlp: Mapped[str] = mapped_column(String(12))
+    data_key_id: Mapped[int]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    added_at: Mapped[datetime]
+    added_by: Mapped[Code]
+    __table_args__ = (UniqueConstraint("key", "sha256"),)
+
+
 class Consent(Base):
-    """An originator's permission for one step onward (third-party rule, R03). `item` is an item's key, or *."""
+    """An originator's answer about one step onward (third-party rule, R03). `item` is an item's key, or *. `answer`:
+    granted, or refused, which is kept so that nobody asks again unknowing; silence is no consent (R28)."""
 
     __tablename__ = "consents"
     id: Mapped[Id]
@@ -41,4 +60,5 @@ class Consent(Base):
     granted_at: Mapped[datetime]
     recorded_by: Mapped[Code]
     withdrawn_at: Mapped[datetime | None]
+    answer: Mapped[Code] = mapped_column(default="granted", server_default="granted")
     __table_args__ = (Index("ix_consents_pair", "from_id", "to_id"),)

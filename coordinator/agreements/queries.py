@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, defer
 
 from coordinator import clock
-from coordinator.agreements import rules
-from coordinator.agreements.models import Agreement, Consent
+from coordinator.agreements import rules, wording
+from coordinator.agreements.models import Agreement, AgreementDocument, Consent
+from coordinator.errors import NotFound
 from coordinator.partners.models import Organisation
 
 
@@ -48,7 +49,7 @@ def consents(tx: Session, *, originator_id: int, item: str | None = None) -> lis
     query = (
         select(Consent, receiver.code)
         .join(receiver, receiver.id == Consent.to_id)
-        .where(Consent.from_id == originator_id, Consent.withdrawn_at.is_(None))
+        .where(Consent.from_id == originator_id, Consent.withdrawn_at.is_(None), Consent.answer == "granted")
         .order_by(Consent.id)
     )
     if item is not None:
@@ -71,6 +72,7 @@ def stands(tx: Session, fields: Mapping[str, Any]) -> bool:
             giver.code == fields["from"], receiver.code == fields["to"], Consent.purpose == fields["purpose"],
             Consent.item == (fields.get("item") or "*"), Consent.evidence == (fields.get("evidence") or ""),
             Consent.valid_until == fields.get("valid_until"), Consent.withdrawn_at.is_(None),
+            Consent.answer == "granted",
         )
     )  # fmt: skip
     return tx.execute(query.limit(1)).first() is not None
@@ -89,3 +91,38 @@ def standing(tx: Session, now: datetime) -> list[dict[str, Any]]:
         }
         for row in rows
     ]  # fmt: skip
+
+
+def version(tx: Session, key: str) -> Agreement:
+    """The newest version of one agreement. Raises NotFound."""
+    found = tx.execute(select(Agreement).where(Agreement.key == key, Agreement.current)).scalar_one_or_none()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def own_code(tx: Session) -> str:
+    """Our organisation's code, "" until a world file named it."""
+    query = select(Organisation.code).where(Organisation.is_own).order_by(Organisation.id).limit(1)
+    return tx.execute(query).scalar_one_or_none() or ""
+
+
+def uncovered(tx: Session, now: datetime) -> dict[str, list[str]]:
+    """Active partner's code -> what coordination needs and no live agreement lets us give it; only those with a gap."""
+    own = own_code(tx)
+    partners = select(Organisation.code).where(Organisation.active, Organisation.is_own.is_(False))
+    covered: dict[str, set[str]] = {code: set() for code in tx.execute(partners.order_by(Organisation.code)).scalars()}
+    for one in standing(tx, now):
+        if one["status"] not in rules.LIVE:
+            continue
+        terms = one["terms"]
+        allowed = set(terms["info_categories_allowed"]) - set(terms.get("info_categories_excluded") or ())
+        for code in rules.recipients_of(terms, own) & set(covered):
+            covered[code] |= allowed
+    return wording.gaps(covered)
+
+
+def documents_of(tx: Session, key: str) -> list[AgreementDocument]:
+    """The texts kept of one agreement, newest first, without their bytes."""
+    query = select(AgreementDocument).options(defer(AgreementDocument.sealed)).where(AgreementDocument.key == key)
+    return list(tx.execute(query.order_by(AgreementDocument.id.desc())).scalars())

@@ -64,6 +64,11 @@ def is_live(register: Register, now: datetime, *, superseded_at: datetime | None
     return status(register, now, superseded_at=superseded_at) in LIVE
 
 
+def may_end(register: Register, now: datetime) -> bool:
+    """Whether its dates still matter to somebody: it has not ended, though it may not have begun."""
+    return _ended(register, now, None) is None
+
+
 def _ended(register: Register, now: datetime, superseded_at: datetime | None) -> AgreementStatus | None:
     ends = [
         (_instant(register.get("terminated_on")), AgreementStatus.TERMINATED),
@@ -125,7 +130,7 @@ def to_decision_input(
         "suspended": is_suspended(register, now),
         "signed": is_signed(register, now),
         "provisional": bool(register.get("provisional")),
-        "recipients": sorted(_recipients(register, own)),
+        "recipients": sorted(recipients_of(register, own)),
         "categories": list(register.get("info_categories_allowed", ())),
         "categories_excluded": list(register.get("info_categories_excluded", ())),
         "tlp_ceiling": register["tlp_ceiling"],
@@ -142,7 +147,8 @@ def _first_end(terminated_on: str | None, superseded_at: datetime | None) -> str
     return min(ends).isoformat().replace("+00:00", "Z") if ends else None
 
 
-def _recipients(register: Register, own: str) -> set[str]:
+def recipients_of(register: Register, own: str) -> set[str]:
+    """The parties that may receive from us under it."""
     parties = register.get("parties", ())
     if own not in _in_role(parties, "provider"):
         return set()

@@ -107,6 +107,7 @@ class ShareDecision(Exercised, Base):
         within("previous_id", "share_decisions"),
         Index("ix_share_decisions_release", "release_id", "recipient"),
         Index("ix_share_decisions_incident", "incident_id", "id"),
+        Index("ix_share_decisions_agreement", "agreement", "id"),
     )
 
 

@@ -236,6 +236,13 @@ CHANGE_STATE = {
     "overtaken": (_("Overtaken"), "plain"),
     "expired": (_("Expired"), "plain"),
 }
+#: What became of a consent.
+CONSENT = {
+    "standing": (_("Granted"), "good"),
+    "over": (_("Over"), "plain"),
+    "withdrawn": (_("Withdrawn"), "bad"),
+    "refused": (_("Refused"), "bad"),
+}
 
 #: Why a report waits in quarantine.
 QUARANTINE = {
@@ -287,6 +294,7 @@ _TABLES: dict[str, dict[str, tuple[object, str]]] = {
     "change-state": CHANGE_STATE,
     "quarantine": QUARANTINE_STATE,
     "exercise": EXERCISE_STATE,
+    "consent": CONSENT,
 }
 _NAMES: dict[str, dict[str, object]] = {
     "outlook": OUTLOOK,

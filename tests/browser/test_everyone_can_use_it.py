@@ -12,6 +12,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from coordinator import clock
+from coordinator.agreements.service import record_refusal
+from coordinator.changes import service as changes
+from coordinator.changes.rules import Kind
 from coordinator.incidents import intake, quarantine_queries, service
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import reference_of
@@ -19,7 +22,7 @@ from coordinator.partners.queries import intake_endpoint
 from coordinator.runs.catalogue import ship_library
 from coordinator.sharing import standing
 from coordinator.tasks.service import open_task
-from tests.alerting import mailbox, phone, put_contact, settings_of
+from tests.alerting import agreement, mailbox, phone, put_contact, settings_of
 from tests.browser.conftest import Site
 from tests.factories import native, running_exercise
 
@@ -58,6 +61,14 @@ def busy(site: Site) -> Site:
         put_contact(tx, mailbox(), phone(), mailbox("second@fi.example"))
         standing.propose(tx, title="Call us", body="Please call our duty desk.", language="en", principal=officer)
     set_aside(site)
+    with site.store.unit_of_work() as tx:
+        agreement(tx, expires_on=clock.now() + timedelta(days=100))
+        record_refusal(tx, {"from": "FI-CSIRT", "to": "LV-MFA", "purpose": "attribution", "evidence": "By mail"},
+                       actor="cli:test")  # fmt: skip
+    site.link("administrator")
+    with site.store.unit_of_work() as tx:
+        wanted = {"email": "bo@ee.example", "name": "Bo هجوم", "role": "release-authority"}
+        changes.ask(tx, Kind.ACCOUNT, wanted, actor=site.people["administrator"].actor, reason="x" * 100)
     return site
 
 
@@ -87,15 +98,17 @@ PAGES = {
         "/clearances", "/clearances/standing", "/incidents/INC-{year}-000001/call",
         "/incidents/INC-{year}-000001/call?to=FI-CSIRT", "/partners", "/partners/FI-CSIRT",
         "/partners/FI-CSIRT/contacts/new", "/partners/new",
-        "/agreements", "/ledger", "/playbooks", "/playbooks/3", "/playbooks/3/try",
+        "/agreements", "/agreements/MOU", "/changes", "/changes/1", "/users/1", "/users/1/leave", "/ledger",
+        "/playbooks", "/playbooks/3", "/playbooks/3/try",
         "/playbooks/3/changes/3", "/playbooks/import", "/playbooks/signers", "/users", "/account",
         "/account/tokens", "/help",
         "/help/labels", "/nowhere", "/incidents/INC-{year}-000001/at?date={day}&time=23:59",
     ],
     "administrator": ["/users", "/users/new", "/partners/FI-CSIRT", "/partners/FI-CSIRT/endpoints/new",
-                      "/keys/1/revoke"],
+                      "/keys/1/revoke", "/changes/1", "/users/1"],
     "duty-officer": ["/quarantine", "/quarantine/{report}", "/quarantine/floods/1", "/keys/1/reports", "/exercises"],
     "exercise-controller": ["/exercises/new"],
+    "agreement-manager": ["/agreements", "/agreements/MOU", "/agreements/MOU/amend", "/agreements/consents/new"],
     "auditor": ["/record"],
     "partner-user": ["/released"],
 }  # fmt: skip
