@@ -31,6 +31,10 @@ FIXED_COLUMNS = {
 LATER_FIXED_COLUMNS = {
     "standing_clearances": ("title", "body", "language", "content_digest", "until", "proposed_by", "proposed_role",
                             "proposed_at"),
+    "proposed_changes": ("kind", "subject", "old_digest", "new_digest", "data_key_id", "sealed", "source", "asked_by",
+                         "asked_at"),
+    "agreement_documents": ("key", "name", "media_type", "sha256", "size", "tlp", "data_key_id", "sealed", "added_at",
+                            "added_by"),
 }  # fmt: skip
 
 
@@ -55,6 +59,15 @@ def protect_later(connection: Connection, table: str) -> None:
         connection.execute(text(_create(dialect, name, table, what)))
     if dialect == "postgresql":
         connection.execute(text(_no_truncate(table)))
+
+
+def unprotect_later(connection: Connection, table: str) -> None:
+    """Take the triggers of such a table away again; where the table itself goes, they go with it."""
+    on = f" ON {table}" if connection.dialect.name == "postgresql" else ""
+    for name, _table, _what in _fixed({table: LATER_FIXED_COLUMNS[table]}):
+        connection.execute(text(f"DROP TRIGGER IF EXISTS {name}{on}"))
+    if on:
+        connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_truncate{on}"))
 
 
 def unprotect(connection: Connection) -> None:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from coordinator.db import BigId, Instant
+from coordinator.migrations.protection import protect_later, unprotect_later
 
 revision = "0016"
 down_revision = "0015"
@@ -27,11 +28,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", "sha256", name=op.f("uq_agreement_documents_key_sha256")),
     )
     op.create_index(op.f("ix_agreement_documents_key"), "agreement_documents", ["key"], unique=False)
+    protect_later(op.get_bind(), "agreement_documents")
+    protect_later(op.get_bind(), "proposed_changes")
     op.add_column("consents", sa.Column("answer", sa.String(length=80), nullable=False, server_default="granted"))
     op.create_index("ix_share_decisions_agreement", "share_decisions", ["agreement", "id"], unique=False)
 
 
 def downgrade() -> None:
+    unprotect_later(op.get_bind(), "proposed_changes")
     op.drop_index("ix_share_decisions_agreement", table_name="share_decisions")
     op.drop_column("consents", "answer")
     op.drop_index(op.f("ix_agreement_documents_key"), table_name="agreement_documents")
