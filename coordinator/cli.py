@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from coordinator import cli_upkeep, clock, config, migrations
+from coordinator import cli_doors, cli_upkeep, clock, config, migrations
 from coordinator.errors import CoordinatorError, Invalid
 from coordinator.store import Store
 
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add("record verify", _verify, "prove the record").add_argument("--against", type=Path, metavar="FILE")
     add("record checkpoint", _checkpoint, "sign the record as it stands and print the checkpoint")
     _add_rules(add)
+    cli_doors.register(add, opened, actor)
     cli_upkeep.register(add, opened, actor)
     for path in NOT_YET:
         add(path, _not_yet, "not built yet").add_argument("rest", nargs="*")

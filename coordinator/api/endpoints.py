@@ -72,11 +72,10 @@ def rotate(endpoint: str) -> Response:
     """Make a new secret, shown in this one answer; the one before goes on for a while. May wait for a second person."""
     wanted, secret = load(_ROTATION, json_body(optional=True)), generate_secret()
     days = wanted.get("overlap_days", service.OVERLAP.days)
+    key = {"endpoint": endpoint, "secret": secret, "overlap_days": days}
     with store().unit_of_work() as tx:
-        asked = changes.ask(
-            tx, Kind.KEY, {"endpoint": _by_slug(tx, endpoint).slug, "secret": secret, "overlap_days": days},
-            actor=principal().actor, reason=wanted.get("reason", ""),
-        )  # fmt: skip
+        queries.endpoint_by_slug(tx, endpoint)
+        asked = changes.ask(tx, Kind.KEY, key, actor=principal().actor, reason=wanted.get("reason", ""))
         waits = asked.change.id if asked.change is not None else None
         return answer({"endpoint": endpoint, "secret": secret, "overlap_days": days, "change": waits}, status=201)
 
@@ -160,16 +159,8 @@ def _described(tx: Session, row: Endpoint, code: str) -> dict[str, Any]:
 
 
 def _key(key: EndpointKey) -> dict[str, Any]:
-    state = "revoked" if key.revoked_at else "over" if not queries.usable(key) else "previous" if key.not_after else ""
-    return {"id": key.id, "state": state or "current", "created_at": key.created_at, "until": key.not_after,
+    return {"id": key.id, "state": queries.state_of(key), "created_at": key.created_at, "until": key.not_after,
             "revoked_at": key.revoked_at}  # fmt: skip
-
-
-def _by_slug(tx: Session, slug: str) -> Endpoint:
-    found = next((row for row in queries.endpoints(tx) if row.slug == slug), None)
-    if found is None:
-        raise NotFound()
-    return found
 
 
 def _fits(number: int) -> int:

@@ -131,6 +131,14 @@ def endpoints(tx: Session, organisation_id: int | None = None) -> list[Endpoint]
     return list(tx.execute(query).scalars())
 
 
+def endpoint_by_slug(tx: Session, slug: str) -> Endpoint:
+    """The endpoint with this name, either direction. Raises NotFound."""
+    found = tx.execute(select(Endpoint).where(Endpoint.slug == slug)).scalar_one_or_none()
+    if found is None:
+        raise NotFound("There is no endpoint with this name.")
+    return found
+
+
 def keys_of(tx: Session, endpoint_id: int) -> list[EndpointKey]:
     """All keys an endpoint ever had, newest first; never the secrets."""
     query = select(EndpointKey).where(EndpointKey.endpoint_id == endpoint_id).order_by(EndpointKey.id.desc())
@@ -156,6 +164,13 @@ def channels_of(tx: Session, contact_id: int, *, exercise: str | None = None) ->
 def usable(key: Any, now: datetime | None = None) -> bool:
     """Whether a key still proves or signs something now."""
     return key.revoked_at is None and (key.not_after is None or (now or clock.now()) < key.not_after)
+
+
+def state_of(key: EndpointKey) -> str:
+    """current, previous (it goes on until `not_after`), over, or revoked."""
+    if key.revoked_at is not None:
+        return "revoked"
+    return "over" if not usable(key) else "previous" if key.not_after is not None else "current"
 
 
 def open_secret(tx: Session, key: Any) -> str:
