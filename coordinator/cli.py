@@ -18,7 +18,7 @@ from coordinator import cli_doors, cli_upkeep, clock, config, migrations
 from coordinator.errors import CoordinatorError, Invalid
 from coordinator.store import Store
 
-NOT_YET = ("obligations preview", "backup", "restore", "keys rotate")
+NOT_YET = ("obligations preview",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

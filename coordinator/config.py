@@ -25,6 +25,7 @@ class Settings:
     redis_url: str = ""
     secret_key: str = field(default="", repr=False)
     master_key_file: Path = Path()
+    old_master_key_file: Path | None = None
     base_url: str = "http://127.0.0.1:8080"
     trusted_proxies: int = 0
     smtp_url: str = ""
@@ -34,6 +35,8 @@ class Settings:
     max_attachment_bytes: int = 25 * MIB
     flood_limit: int = 60
     checkpoint_sink: str = ""
+    backup_key: str = ""
+    disk_reserve_bytes: int = 256 * MIB
     metrics_token: str = field(default="", repr=False)
     log_level: str = "INFO"
 
@@ -65,6 +68,7 @@ def load(environ: Mapping[str, str] | None = None, *, data_dir: str | Path | Non
         redis_url=redis_url.replace("redis+socket://", "unix://"),
         secret_key=_read(env, "SECRET_KEY"),
         master_key_file=Path(_read(env, "MASTER_KEY_FILE", is_path=True) or home / "keys" / "master.key"),
+        old_master_key_file=Path(old) if (old := _read(env, "OLD_MASTER_KEY_FILE", is_path=True)) else None,
         base_url=base_url,
         trusted_proxies=_number(env, "TRUSTED_PROXIES", 0),
         smtp_url=smtp_url,
@@ -74,6 +78,8 @@ def load(environ: Mapping[str, str] | None = None, *, data_dir: str | Path | Non
         max_attachment_bytes=_number(env, "MAX_ATTACHMENT_BYTES", 25 * MIB),
         flood_limit=_number(env, "FLOOD_LIMIT", 60),
         checkpoint_sink=_read(env, "CHECKPOINT_SINK"),
+        backup_key=_read(env, "BACKUP_KEY"),
+        disk_reserve_bytes=_number(env, "DISK_RESERVE_BYTES", 256 * MIB),
         metrics_token=_read(env, "METRICS_TOKEN"),
         log_level=(_read(env, "LOG_LEVEL") or "INFO").upper(),
     )

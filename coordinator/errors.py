@@ -146,6 +146,14 @@ class NotReady(CoordinatorError):
 
     status = 503
     title = "Not ready: try again shortly"
+    retry_after = 5  # seconds
+
+
+class NoRoom(NotReady):
+    """The disk has only its reserve left; the record is still written, nothing new is taken in (503)."""
+
+    title = "There is no room on the disk"
+    retry_after = 60
 
 
 class Misconfigured(CoordinatorError):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from coordinator import db
 from coordinator.config import Settings, prepare_data_dir
+from coordinator.errors import NoRoom
 from coordinator.live import Live
 from coordinator.vault import Vault, open_master_key
 
@@ -25,8 +28,12 @@ class Store:
         self.settings = settings
         self.engine = db.make_engine(settings.database_url)
         self._queue = db.write_queue(self.engine)
-        self.vault = vault or open_master_key(settings.master_key_file, create=self.one_machine)
+        self.vault = vault or open_master_key(
+            settings.master_key_file, create=self.one_machine, former=settings.old_master_key_file
+        )
         self.live = Live(settings.redis_url)
+        database = self.engine.url.database
+        self._disk = Path(database).parent if self.one_machine and database else settings.data_dir
 
     @property
     def one_machine(self) -> bool:
@@ -52,6 +59,15 @@ class Store:
         """One consistent view; nothing written in it stays."""
         with db.transaction(self.engine, info={"store": self}, on_commit=self.live.nudge, read_only=True) as tx:
             yield tx
+
+    def free_bytes(self) -> int:
+        """What is free on the disk where rows go (one machine), or where our own files are."""
+        return shutil.disk_usage(self._disk).free
+
+    def require_room(self) -> None:
+        """Before anything large or new is taken in. Raises NoRoom while the reserve of the disk would be touched."""
+        if self.free_bytes() < self.settings.disk_reserve_bytes:
+            raise NoRoom("The disk is nearly full: send it again later.")
 
     def close(self) -> None:
         self.engine.dispose()

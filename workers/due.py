@@ -31,7 +31,7 @@ from coordinator.store import Store
 from coordinator.tasks import reminders
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import cancel_task, open_task
-from coordinator.timeline import verify
+from coordinator.timeline import sending_hold, verify
 from coordinator.timeline.models import Heartbeat, Pending
 from workers.app import SWEEPER
 from workers.heartbeat import beat as write_beat
@@ -170,6 +170,8 @@ def checkpoint(store: Store) -> None:
     with store.unit_of_work() as tx:
         row = verify.checkpoint(tx)
         document = verify.document_of(row) if row is not None else None
+        if sending_hold.RESTORE in sending_hold.kinds(tx):
+            document = None  # what left before the restore proves what is missing: nobody writes over it now
     if document is not None and store.settings.checkpoint_sink:
         write_sink(Path(store.settings.checkpoint_sink), document)
 

@@ -97,6 +97,7 @@ def signed_file(view: View) -> View:
 
     @wraps(view)
     def guarded(endpoint: str, sha256: str) -> Any:
+        store().require_room()  # before a byte of the file is read
         digest = sha256.lower()
         limit = _announced(endpoint, digest) or store().settings.max_body_bytes
         request.max_content_length = max(limit, 1)

@@ -38,7 +38,7 @@ def problem(error: CoordinatorError) -> Response:
         body["blocked_by"] = [{"kind": one.kind, "id": one.id, "text": one.text} for one in error.blocked_by]
     response = _response(body)
     if isinstance(error, NotReady | TooMany):
-        response.headers["Retry-After"] = "5"
+        response.headers["Retry-After"] = str(getattr(error, "retry_after", 5))
     if isinstance(error, NotSignedIn):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

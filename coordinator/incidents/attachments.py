@@ -20,6 +20,7 @@ from coordinator.incidents.items import marking_of, write_item
 from coordinator.incidents.models import Attachment, AttachmentChunk, Incident, ItemVersion, Report
 from coordinator.incidents.queries import note_read, visible
 from coordinator.partners.queries import setting
+from coordinator.store import store_of
 from coordinator.timeline.keys import seal, unseal
 
 PART = 1024 * 1024
@@ -118,6 +119,7 @@ def _store(tx: Session, attachment: Attachment, body: bytes, *, actor: str) -> N
         raise Invalid([Fault("", "The file is not the one that was announced: compare its size and SHA-256.")])
     if attachment.state == "stored":
         return
+    store_of(tx).require_room()
     _check_quota(tx, attachment)
     tx.execute(insert(AttachmentChunk), [
         {"attachment_id": attachment.id, "part": part,

@@ -113,7 +113,11 @@ def keep(tx: Session, arrival: Arrival) -> Kept:
 
 
 def keep_all(tx: Session, arrivals: Sequence[Arrival]) -> list[Kept | None]:
-    """`keep_raw` for several, each table in one statement; None for each whose message id is there already."""
+    """`keep_raw` for several, each table in one statement; None for each whose message id is there already.
+
+    Raises NoRoom before anything is written when the disk has only its reserve left.
+    """
+    store_of(tx).require_room()
     now = clock.now()
     keys = new_keys(tx, len(arrivals))
     rows = [_row(tx, arrival, key, now) for arrival, key in zip(arrivals, keys, strict=True)]

@@ -27,6 +27,11 @@ def downgrade(settings: Settings, revision: str) -> None:
     _run(settings, command.downgrade, revision)
 
 
+def newest_revision() -> str:
+    """The revision of this version's structure."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
 def pending_revisions(engine: Engine) -> list[str]:
     """Revisions the database does not have yet, oldest first."""
     scripts = ScriptDirectory.from_config(_config())

@@ -32,7 +32,8 @@ def new_key(tx: Session) -> int:
 def new_keys(tx: Session, count: int) -> list[int]:
     """Make so many data keys in one statement; returns their ids."""
     vault, now = store_of(tx).vault, clock.now()
-    rows = [{"master_key_id": vault.key_id, "wrapped": vault.new_data_key(), "created_at": now} for _ in range(count)]
+    made_now = [vault.new_data_key() for _ in range(count)]
+    rows = [{"master_key_id": master, "wrapped": wrapped, "created_at": now} for master, wrapped in made_now]
     made = [(row.id, bytes(row.wrapped)) for row in tx.execute(_ADD, rows)]
     for key_id, wrapped in made:
         remember(tx, key_id, wrapped)

@@ -24,7 +24,15 @@ from coordinator import clock
 from coordinator.errors import NotParseable
 from coordinator.store import store_of
 from coordinator.timeline.keys import Erased, unseal
-from coordinator.timeline.models import Chain, Checkpoint, CheckpointHead, Entry, EntryValue
+from coordinator.timeline.models import (
+    Chain,
+    Checkpoint,
+    CheckpointHead,
+    Entry,
+    EntryValue,
+    Epoch,
+    SigningKey,
+)
 from coordinator.timeline.service import FIRST, commit_to, entry_hash, lock_record
 from coordinator.vault import CannotOpen
 
@@ -179,12 +187,12 @@ def _opens(tx: Session, row: dict[str, Any], verdict: Verdict) -> bool:
 
 def _verify_checkpoints(tx: Session, verdict: Verdict) -> None:
     prev, state = FIRST, {}
-    ours = _public(store_of(tx).vault.signing_key().public_key())
+    ours = known_keys(tx)
     for row in tx.execute(select(Checkpoint).order_by(Checkpoint.number)).scalars():
         verdict.checkpoints += 1
         for head in tx.execute(select(CheckpointHead).where(CheckpointHead.number == row.number)).scalars():
             state[head.chain] = (head.length, head.head)
-        fault = _fault_of(document_of(row), key=ours)
+        fault = _fault_of(document_of(row), keys=ours)
         if row.number != verdict.checkpoints or row.prev != prev or fault:
             verdict.broken = f"checkpoint {row.number}: {fault or 'one before it is missing'}"
         elif root_of((name, *state[name]) for name in sorted(state)) != row.root:
@@ -211,12 +219,8 @@ def _missing_from_chains(tx: Session, state: dict[str, tuple[int, str]]) -> str:
 
 
 def _verify_against(tx: Session, verdict: Verdict, against: bytes) -> None:
-    try:
-        kept = json.loads(against)
-        number = int(kept["number"])
-        fault = _fault_of(kept, key=_public(store_of(tx).vault.signing_key().public_key()))
-    except (ValueError, KeyError, TypeError) as error:
-        raise NotParseable("The file is not a checkpoint: use what `record checkpoint` wrote") from error
+    kept = read_checkpoint(against)
+    number, fault = kept["number"], _fault_of(kept, keys=known_keys(tx))
     if fault:
         verdict.broken = f"the kept checkpoint: {fault}"
         return
@@ -225,21 +229,68 @@ def _verify_against(tx: Session, verdict: Verdict, against: bytes) -> None:
         verdict.broken = f"checkpoint {number} was signed here but is gone: the record was cut off or rolled back"
     elif row.hash != kept["hash"]:
         verdict.broken = f"checkpoint {number} is not the one that was signed: the record was replaced"
+    if verdict.broken:
+        verdict.broken += _restored(tx, kept["at"])
     else:
         verdict.notes.append(f"Holds against checkpoint {number} of {kept['at']}.")
 
 
-def _fault_of(document: dict[str, Any], *, key: str) -> str:
+def _restored(tx: Session, kept_at: str) -> str:
+    """Whether a restore on record explains what is missing."""
+    epoch = tx.execute(select(Epoch).order_by(Epoch.number.desc()).limit(1)).scalar_one_or_none()
+    if epoch is None:
+        return ""
+    made, began = clock.rfc3339(epoch.backup_at), clock.rfc3339(epoch.began_at)
+    return f". It was restored at {began} from a backup of {made}: what was written then until {kept_at} is missing"
+
+
+def read_checkpoint(raw: bytes) -> dict[str, Any]:
+    """A checkpoint as `record checkpoint` writes it; its signature is not looked at. Raises NotParseable."""
+    try:
+        said = json.loads(raw)
+        kinds = {"v": int, "number": int, "at": str, "chains": int, "entries": int, "root": str, "prev": str,
+                 "hash": str, "signature": str, "public_key": str}  # fmt: skip
+        if not all(isinstance(said[name], kind) for name, kind in kinds.items()):
+            raise TypeError("another kind of value")
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotParseable("The file is not a checkpoint: use what `record checkpoint` wrote") from error
+    return {name: said[name] for name in kinds}
+
+
+def known_keys(tx: Session) -> set[str]:
+    """The public keys whose checkpoints are ours: of this master key, and of those before it, each endorsed by its
+    successor."""
+    known = {_public(store_of(tx).vault.signing_key().public_key())}
+    former = list(tx.execute(select(SigningKey)).scalars())
+    while found := [row for row in former if row.endorsed_by in known and row.public_key not in known]:
+        for row in found:
+            if not _signed_by(row.endorsed_by, row.signature, endorsement(row.public_key)):
+                former.remove(row)
+                continue
+            known.add(row.public_key)
+    return known
+
+
+def endorsement(public_key: str) -> bytes:
+    """What the next key signs of the one before it."""
+    return b"coordinator/1 former signing key " + public_key.encode()
+
+
+def _signed_by(key: str, signature: str, said: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(base64.b64decode(signature), said)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _fault_of(document: dict[str, Any], *, keys: set[str]) -> str:
     said = rfc8785.dumps({name: document[name] for name in ("v", "number", "at", "chains", "entries", "root", "prev")})
     if hashlib.sha256(said).hexdigest() != document["hash"]:
         return "it was changed"
-    if document["public_key"] != key:
+    if document["public_key"] not in keys:
         return "it was signed with another key than this installation's"
-    try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(base64.b64decode(document["signature"]), said)
-    except (InvalidSignature, ValueError):
-        return "its signature does not hold"
-    return ""
+    return "" if _signed_by(document["public_key"], document["signature"], said) else "its signature does not hold"
 
 
 def _statement(row: Checkpoint) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import smtplib
 import stat
 from collections.abc import Callable
@@ -16,18 +15,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from coordinator import clock, migrations
 from coordinator.accounts.models import User
+from coordinator.alerts.queries import waiting_to_be_sent
 from coordinator.config import Settings
 from coordinator.errors import CoordinatorError
 from coordinator.partners.models import Organisation
 from coordinator.partners.queries import duty_role
 from coordinator.store import Store
+from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Heartbeat, Pending
+from coordinator.upkeep import rotation
+from coordinator.upkeep.backup import BACKUP
 
 #: A process that said nothing for this long is taken for dead.
 SILENT = timedelta(seconds=60)
 #: A row that waits longer than this means that nobody does the work.
 STUCK = timedelta(seconds=60)
-LOW_DISK = 512 * 1024 * 1024
+STALE_BACKUP = timedelta(hours=24)
 SECRET = {"secret_key", "metrics_token"}
 
 
@@ -59,9 +62,11 @@ def examine(settings: Settings) -> list[Finding]:
     try:
         found = [_database(store)]
         if found[0].state == "ok":
-            for look in (_migrations, _people, _roles, _processes, _pending):
+            for look in (
+                _migrations, _people, _roles, _processes, _watched, _pending, _sending, _backup, _rotation
+            ):
                 found.append(_guarded(look, store))
-        return [*found, _broker(store), _mail(settings), _disk(settings), _master_key(settings)]
+        return [*found, _broker(store), _mail(settings), _disk(store), _master_key(settings)]
     finally:
         store.close()
 
@@ -135,6 +140,43 @@ def _pending(store: Store) -> Finding:
     return Finding("pending", "ok", "nothing waits too long")
 
 
+def _watched(store: Store) -> Finding:
+    with store.read() as tx:
+        seen = tx.execute(select(func.max(Heartbeat.at)).where(Heartbeat.kind == "sweeper")).scalar()
+    if seen is not None and abs(clock.now() - seen) <= SILENT:
+        return Finding("clocks", "ok", "are watched")
+    since = f" since {clock.rfc3339(seen)}" if seen is not None else ""
+    return Finding("clocks", "wrong", f"not watched{since}: is the relay running, and the broker?")
+
+
+def _sending(store: Store) -> Finding:
+    with store.read() as tx:
+        kinds, waiting = sorted(sending_hold.kinds(tx)), waiting_to_be_sent(tx)
+    if kinds:
+        what = f"on hold ({', '.join(kinds)}), {waiting} wait: `coordinator sending resume` when settled"
+        return Finding("sending", "warn", what)
+    return Finding("sending", "ok", f"goes on, {waiting} wait")
+
+
+def _backup(store: Store) -> Finding:
+    with store.read() as tx:
+        last = tx.execute(select(Heartbeat.at).where(Heartbeat.name == BACKUP)).scalar_one_or_none()
+    if last is None:
+        return Finding("backup", "warn", "none was made: run `coordinator backup`")
+    if clock.now() - last > STALE_BACKUP:
+        return Finding("backup", "warn", f"the last one is of {clock.rfc3339(last)}: run `coordinator backup`")
+    return Finding("backup", "ok", f"the last one is of {clock.rfc3339(last)}")
+
+
+def _rotation(store: Store) -> Finding:
+    with store.read() as tx:
+        key_id, left = rotation.state(tx)
+    if left:
+        text = f"{left} data keys are not under the master key in use: run `coordinator keys rotate`"
+        return Finding("keys", "wrong", text)
+    return Finding("keys", "ok", f"every data key is under the master key {key_id}")
+
+
 def _broker(store: Store) -> Finding:
     if not store.settings.redis_url:
         return Finding("broker", "warn", "COORDINATOR_REDIS_URL is not set: `coordinator up` brings its own")
@@ -156,9 +198,11 @@ def _mail(settings: Settings) -> Finding:
         return Finding("mail", "wrong", f"the mail server does not answer ({type(error).__name__})")
 
 
-def _disk(settings: Settings) -> Finding:
-    free = shutil.disk_usage(settings.data_dir).free
-    if free < LOW_DISK:
+def _disk(store: Store) -> Finding:
+    free, reserve = store.free_bytes(), store.settings.disk_reserve_bytes
+    if free < reserve:
+        return Finding("disk", "wrong", f"only {free // 2**20} MiB are free: no report is taken until there is room")
+    if free < 2 * reserve:
         return Finding("disk", "wrong", f"only {free // 2**20} MiB are free under the data directory")
     return Finding("disk", "ok", f"{free // 2**30} GiB free")
 

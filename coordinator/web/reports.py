@@ -17,7 +17,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 
 from coordinator import clock, vocabulary
 from coordinator.accounts.rules import Right
-from coordinator.errors import Fault, Invalid, KeyReused, NotFound, Refused, SecrecyMarkingFound, TooLarge
+from coordinator.errors import Fault, Invalid, KeyReused, NoRoom, NotFound, Refused, SecrecyMarkingFound, TooLarge
 from coordinator.incidents import attachments, drafts, intake
 from coordinator.incidents.form import form_field, from_form, load_form
 from coordinator.incidents.schema import refuse_secrecy
@@ -68,6 +68,8 @@ def send() -> Any:
         answer = _file(json.dumps(report, ensure_ascii=False, sort_keys=True).encode(), files)
     except SecrecyMarkingFound as error:
         return _without_echo(error)
+    except NoRoom as error:
+        return _kept_as_draft(error)
     except KeyReused:
         text = _("This form was sent before with other content. Send it again only if you want a second report.")
         return _form(_kept(request.form), {"": text}, draft=request.form.get("draft", ""), code=422)
@@ -192,7 +194,7 @@ def _store(report_id: int, body: bytes) -> None:
     with access.store().unit_of_work() as tx:
         try:
             attachments.store_for_report(tx, report_id, body=body, actor=access.required().actor)
-        except (NotFound, Refused):  # a duplicate report names no files of its own; over quota it stays awaited
+        except (NotFound, Refused, NoRoom):  # a duplicate report names no files; without room it stays awaited
             return
 
 
@@ -215,6 +217,21 @@ def _field(pointer: str) -> str:
     if pointer.startswith(("/files", "/attachments")):
         return "files"
     return "source" if pointer == "/source" else form_field(pointer)
+
+
+def _kept_as_draft(error: NoRoom) -> Response:
+    """The report is not taken now; what was written is small and stays, out of the reserve of the disk."""
+    principal, draft = access.required(), request.form.get("draft", "")
+    with access.store().unit_of_work() as tx:
+        try:
+            draft = drafts.save_draft(tx, _kept(request.form), principal=principal, draft=draft)
+        except NotFound:
+            draft = drafts.save_draft(tx, _kept(request.form), principal=principal)
+    said = _("No room on the disk: the report is not in yet. What you wrote is kept as a draft, without files. "
+             "Call your operator, and send it again.")  # fmt: skip
+    answer = _form(_kept(request.form), {"": said}, draft=draft, code=error.status)
+    answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _without_echo(error: SecrecyMarkingFound) -> Response:
