@@ -33,7 +33,7 @@ class RotationSchema(Shape):
     reason = Text(500, lines=True)
 
 
-class RevocationSchema(Shape):
+class KeyRevocationSchema(Shape):
     """`POST /keys/{id}/revoke`."""
 
     reason = Text(500, lines=True, required=True)
@@ -53,7 +53,7 @@ class ExerciseBodySchema(ExerciseSchema):
         exclude = ("code",)
 
 
-_ROTATION, _REVOCATION, _DOUBT, _EXERCISE = RotationSchema(), RevocationSchema(), DoubtSchema(), ExerciseSchema()
+_ROTATION, _REVOCATION, _DOUBT, _EXERCISE = RotationSchema(), KeyRevocationSchema(), DoubtSchema(), ExerciseSchema()
 
 
 @routes.get("/endpoints")

@@ -128,7 +128,7 @@ OPERATIONS: dict[str, Operation] = {
     "quarantine.refuse_flood": Operation(body=quarantine.RefuseSchema, answer=shapes.FloodSchema),
     "endpoints.listed": Operation(answer=shapes.EndpointShownListSchema),
     "endpoints.rotate": Operation(body=endpoints.RotationSchema, answer=shapes.NewSecretSchema, status=201),
-    "endpoints.revoke": Operation(body=endpoints.RevocationSchema, answer=shapes.EndpointKeySchema),
+    "endpoints.revoke": Operation(body=endpoints.KeyRevocationSchema, answer=shapes.EndpointKeySchema),
     "endpoints.reports": Operation(answer=shapes.ReceivedListSchema, query=("since", *_PAGED)),
     "endpoints.doubt": Operation(body=endpoints.DoubtSchema, answer=shapes.DoubtedSchema),
     "endpoints.exercises": Operation(answer=shapes.ExerciseShownListSchema),

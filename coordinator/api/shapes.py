@@ -263,7 +263,7 @@ class WaitingChangeSchema(Schema):
     why_not = _text(description="Why this person may not answer it; empty where they may.")
 
 
-class FactSchema(Schema):
+class FactShownSchema(Schema):
     """What each source says of one fact, and whether they differ."""
 
     name = _text()
@@ -348,7 +348,7 @@ IncidentListSchema, EntryListSchema, TaskListSchema = _many(IncidentSchema), _ma
 AlertListSchema, DecisionListSchema, RunListSchema = _many(AlertSchema), _many(DecisionSchema), _many(RunSchema)
 WaitingChangeListSchema = _many(WaitingChangeSchema)
 PlaybookListSchema = _many(PlaybookSchema)
-ReportListSchema, ThingListSchema, FactListSchema = _many(ReportSchema), _many(ThingSchema), _many(FactSchema)
+ReportListSchema, ThingListSchema, FactListSchema = _many(ReportSchema), _many(ThingSchema), _many(FactShownSchema)
 LedgerSchema = _many(LedgerLineSchema)
 QuarantinedListSchema, FloodListSchema = _many(QuarantinedSchema), _many(FloodSchema)
 ReceivedListSchema, EndpointShownListSchema = _many(ReceivedSchema), _many(EndpointShownSchema)
