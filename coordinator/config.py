@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ class Settings:
     smtp_url: str = ""
     mail_from: str = "coordinator@localhost"
     outbound_allow_private: bool = False
+    outbound_ca_file: str = ""
+    egress_proxy: str = ""
     max_body_bytes: int = MIB
     max_attachment_bytes: int = 25 * MIB
     flood_limit: int = 60
@@ -74,6 +77,8 @@ def load(environ: Mapping[str, str] | None = None, *, data_dir: str | Path | Non
         smtp_url=smtp_url,
         mail_from=_read(env, "MAIL_FROM") or "coordinator@localhost",
         outbound_allow_private=_flag(env, "OUTBOUND_ALLOW_PRIVATE"),
+        outbound_ca_file=_authorities(_read(env, "OUTBOUND_CA_FILE", is_path=True)),
+        egress_proxy=_proxy(_read(env, "EGRESS_PROXY")),
         max_body_bytes=_number(env, "MAX_BODY_BYTES", MIB),
         max_attachment_bytes=_number(env, "MAX_ATTACHMENT_BYTES", 25 * MIB),
         flood_limit=_number(env, "FLOOD_LIMIT", 60),
@@ -108,6 +113,23 @@ def prepare_data_dir(settings: Settings) -> None:
             pass
     except OSError as error:
         raise Misconfigured(f"COORDINATOR_DATA_DIR cannot be written: {error.strerror}") from error
+
+
+def _authorities(path: str) -> str:
+    """A file of certificates of private authorities (PEM). Raises Misconfigured where it is none."""
+    if path:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except OSError as error:  # ssl.SSLError is one
+            raise Misconfigured("COORDINATOR_OUTBOUND_CA_FILE must be a file of certificates in PEM") from error
+    return path
+
+
+def _proxy(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise Misconfigured("COORDINATOR_EGRESS_PROXY must be a URL such as http://proxy.example:3128")
+    return url
 
 
 def _driver(url: str) -> str:

@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.alerts import rungs
+from coordinator.alerts.bounces import doubt_contact
 from coordinator.alerts.ladder import answers_it
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery
 from coordinator.errors import Fault, Gone, Invalid, NotFound, Refused
 from coordinator.incidents.items import read_item, write_item
 from coordinator.incidents.models import ItemVersion
 from coordinator.markings import Marking
-from coordinator.partners.models import Contact
-from coordinator.partners.service import mark_suspect, verify_contact
+from coordinator.partners.service import verify_contact
 from coordinator.sharing.models import Release
 from coordinator.tasks.service import open_task
 from coordinator.vault import token_hash
@@ -188,15 +188,8 @@ def _ask_somebody(tx: Session, alert: Alert) -> None:
 
 def _wrong_person(tx: Session, alert: Alert, delivery: Delivery | None) -> None:
     """The contact is suspect until somebody has looked; the ladder moves on at once."""
-    contact = tx.get(Contact, delivery.contact_id) if delivery is not None and delivery.contact_id else None
-    incident = rungs.incident_of(tx, alert)
-    if contact is not None:
-        mark_suspect(tx, contact.id, actor="system", reason="a reader of an alert said that it is not for them")
-    open_task(
-        tx, title=f"Check the points of contact at {alert.recipient}", role="coordinator", incident=incident,
-        instructions="An alert reached somebody it is not for. Find out who it should go to and correct the contact.",
-        fallback_role="duty-officer", created_by="system", exercise=alert.exercise,
-    )  # fmt: skip
+    why = "a reader of an alert said that it is not for them"
+    doubt_contact(tx, alert, delivery.contact_id if delivery is not None else None, why=why)
     rungs.next_rung(tx, alert.id, to="next-contact", reason="not for that reader")
 
 

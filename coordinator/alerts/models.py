@@ -106,7 +106,8 @@ class Delivery(Exercised, Base):
 
 
 class DeliveryAttempt(Exercised, Base):
-    """One try. `outcome`: delivered handed-over retry refused gone withheld. `detail` holds no content. Append-only."""
+    """One try. `outcome`: delivered handed-over retry refused gone withheld bounced. `detail` holds no content.
+    Append-only."""
 
     __tablename__ = "delivery_attempts"
     id: Mapped[Id]

@@ -17,6 +17,7 @@ from coordinator import timeline
 from coordinator.accounts.models import User
 from coordinator.alerts import calls, ladder, rungs, standstill
 from coordinator.alerts.audience import usable, within
+from coordinator.alerts.bounces import doubt_address
 from coordinator.alerts.letters import Event, event_for, letter_for
 from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
 from coordinator.alerts.wording import Letter
@@ -43,12 +44,14 @@ ASK_AGAIN = timedelta(seconds=5)
 class Outcome:
     """What came of an attempt. `result`: delivered, handed-over, retry, refused (this way is no use) or gone (410).
 
-    `detail` is a short phrase for people without content; `retry_after` in seconds, as the receiver asked.
+    `detail` is a short phrase for people without content; `retry_after` in seconds, as the receiver asked; `unknown`:
+    the mail server refuses this address for good.
     """
 
     result: str
     detail: str = ""
     retry_after: float | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +127,8 @@ def settle(tx: Session, parcel: Parcel, outcome: Outcome, *, now: datetime, jitt
         tx.execute(update(Endpoint).where(Endpoint.id == parcel.endpoint.id).values(last_ok_at=now))
     if isinstance(parcel, WebhookParcel) and outcome.result == "gone":
         _disable(tx, alert, parcel.endpoint.id)
+    if outcome.unknown:
+        doubt_address(tx, alert, delivery, why="the mail server refuses its address")
     _write(tx, alert, delivery, outcome, now=now, jitter=jitter)
     return True
 

@@ -1,6 +1,7 @@
 """The use cases of this room in one place to look; each lives in the file named for it."""
 
 from coordinator.alerts.acknowledge import AckResult, acknowledge, acknowledge_for
+from coordinator.alerts.bounces import record_bounce
 from coordinator.alerts.calls import finish_call
 from coordinator.alerts.changes import call_off, redeliver, withdraw
 from coordinator.alerts.desk_calls import ask_to_call, text_for
@@ -11,6 +12,6 @@ from coordinator.alerts.telling import Told, raise_alert, raise_approved, tell
 
 __all__ = [
     "AckResult", "Told", "acknowledge", "acknowledge_for", "ask_to_call", "call_off", "climb", "finish_call",
-    "next_rung", "raise_alert", "raise_approved", "redeliver", "remind", "send_closure", "send_receipt", "tell",
-    "tell_approvers", "tell_own", "text_for", "withdraw",
+    "next_rung", "raise_alert", "raise_approved", "record_bounce", "redeliver", "remind", "send_closure",
+    "send_receipt", "tell", "tell_approvers", "tell_own", "text_for", "withdraw",
 ]  # fmt: skip

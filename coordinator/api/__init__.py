@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 
 from coordinator.api import (
+    alerts,
     changes,
     desk_calls,
     endpoints,
@@ -25,7 +26,8 @@ def install(app: Flask) -> None:
     """Mount all routes of the API on `app`."""
     door = Blueprint("api", __name__, url_prefix="/api/v1")
     for part in (
-        intake, incidents, changes, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi, quarantine,
+        intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
+        quarantine,
         endpoints,
     ):  # fmt: skip
         door.register_blueprint(part.routes)

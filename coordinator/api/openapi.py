@@ -17,6 +17,7 @@ from werkzeug.exceptions import NotFound as NoSuchFile
 from werkzeug.routing import Rule
 
 from coordinator.api import (
+    alerts,
     changes,
     desk_calls,
     endpoints,
@@ -93,6 +94,9 @@ OPERATIONS: dict[str, Operation] = {
     "changes.choose_fact": Operation(body=requests.FactSchema, answer=shapes.IncidentSchema, if_match=True),
     "changes.tell": Operation(body=changes.AlertRequestSchema, answer=shapes.ReleaseSchema, status=201),
     "changes.preview": Operation(body=changes.AlertRequestSchema, answer=shapes.ReleaseSchema),
+    "alerts.withdraw": Operation(body=alerts.WithdrawalSchema, answer=shapes.AlertSchema),
+    "alerts.again": Operation(answer=shapes.AlertSchema),
+    "alerts.bounced": Operation(body=alerts.BounceSchema, answer=shapes.AlertSchema),
     "desk-calls.ask": Operation(body=desk_calls.DeskCallSchema, answer=shapes.ReleaseSchema, status=201),
     "desk-calls.preview": Operation(body=desk_calls.DeskCallSchema, answer=shapes.ReleaseSchema),
     "desk-calls.listed": Operation(answer=shapes.ThingListSchema),

@@ -97,6 +97,22 @@ def again(reference: str, alert_id: int, delivery_id: int) -> Any:
     return page.after("alerts.one", _("It is sent again."), reference=reference, alert_id=alert_id)
 
 
+@pages.post("/<int:alert_id>/deliveries/<int:delivery_id>/bounced")
+@needs(Right.REQUEST_RELEASE)
+def bounced(reference: str, alert_id: int, delivery_id: int) -> Any:
+    """A mail came back: noted by whoever saw it in the mailbox."""
+    with access.store().unit_of_work() as tx:
+        _find(tx, reference, alert_id)
+        row = tx.get(Delivery, delivery_id)
+        if row is None or row.alert_id != alert_id:
+            raise NotFound()
+        alerts.record_bounce(tx, delivery_id, principal=access.required())
+    return page.after(
+        "alerts.one", _("Noted: the next way is tried, and a task asks for the right address."), reference=reference,
+        alert_id=alert_id,
+    )  # fmt: skip
+
+
 @pages.post("/<int:alert_id>/answer")
 @needs(Right.REQUEST_RELEASE)
 def note_answer(reference: str, alert_id: int) -> Any:

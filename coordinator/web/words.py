@@ -75,6 +75,7 @@ ATTEMPT = {
     "refused": _("Refused by the other side"),
     "gone": _("The address is gone"),
     "withheld": _("Withheld"),
+    "bounced": _("Came back"),
 }
 SURENESS = {
     "answered": _("They answered"),

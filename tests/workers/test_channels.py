@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -23,6 +24,7 @@ from coordinator import clock, config
 from coordinator.alerts.letters import Event
 from coordinator.alerts.sending import MailParcel, WebhookParcel
 from coordinator.alerts.wording import Letter
+from coordinator.errors import Misconfigured
 from coordinator.partners.queries import OutEndpoint
 from coordinator.partners.signing import generate_secret, verify
 from tests.alerting import MailBox, mail_server
@@ -220,6 +222,65 @@ def test_a_certificate_is_verified_against_the_name(
         assert webhook.send(open_settings, parcel(good)).result == "delivered"
         assert webhook.send(open_settings, parcel(bad)).detail == "the endpoint's certificate could not be verified"
     assert (unknown.result, unknown.detail) == ("retry", "the endpoint's certificate could not be verified")
+
+
+def test_a_private_authority_is_believed_besides_the_public_ones(
+    open_settings: config.Settings, tmp_path: Path
+) -> None:
+    authority, bundle = trustme.CA(), tmp_path / "ca.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(bundle))
+    trusting = replace(open_settings, outbound_ca_file=str(bundle))
+    with HTTPServer(host="127.0.0.1", port=0, ssl_context=context) as server:
+        server.expect_request("/hook").respond_with_data("")
+        assert webhook.send(trusting, parcel(f"https://localhost:{server.port}/hook")).result == "delivered"
+        other = webhook.send(trusting, parcel(f"https://127.0.0.1:{server.port}/hook"))
+    assert other.detail == "the endpoint's certificate could not be verified"
+
+
+# ---------------------------------------------------------------- webhook: egress proxy
+
+
+def test_what_is_sent_goes_by_the_egress_proxy(settings: config.Settings, httpserver: HTTPServer) -> None:
+    """The name is not looked up here: the proxy does that."""
+    httpserver.expect_request("/hook", headers={"Host": "hooks.fi.invalid"}).respond_with_data("")
+    by_proxy = replace(settings, egress_proxy=httpserver.url_for("/").rstrip("/"))
+    assert webhook.send(by_proxy, parcel("http://hooks.fi.invalid/hook")).result == "delivered"
+    assert len(httpserver.log) == 1
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/h", "http://[::1]/h", "http://localhost/h", "http://169.254.169.254/h"])
+def test_an_address_in_the_url_is_checked_before_the_proxy_is_asked(
+    settings: config.Settings, httpserver: HTTPServer, url: str
+) -> None:
+    by_proxy = replace(settings, egress_proxy=httpserver.url_for("/").rstrip("/"))
+    assert webhook.send(by_proxy, parcel(url)).detail == "the endpoint's address is not allowed"
+    assert httpserver.log == []
+
+
+def test_a_proxy_that_drips_costs_bounded_time(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "WHOLE_SECONDS", 0.5)
+
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"H")
+                threading.Event().wait(0.1)
+
+    with listening(drip) as url:
+        by_proxy = replace(settings, egress_proxy=url.rstrip("/"))
+        outcome = webhook.send(by_proxy, parcel("http://hooks.fi.invalid/h"))
+    assert outcome.detail == "the endpoint did not answer in time"
+
+
+@pytest.mark.parametrize("wrong", [{"EGRESS_PROXY": "proxy:3128"}, {"OUTBOUND_CA_FILE": "/nowhere/ca.pem"}])
+def test_a_wrong_setting_stops_the_start(wrong: dict[str, str]) -> None:
+    (name,) = wrong
+    with pytest.raises(Misconfigured, match=name):
+        config.load({f"COORDINATOR_{name}": wrong[name]})
 
 
 # ---------------------------------------------------------------- mail

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import smtplib
 import ssl
+from dataclasses import replace
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
@@ -28,11 +29,12 @@ def send(settings: Settings, parcel: MailParcel) -> Outcome:
         return Outcome("retry", "no mail server is set")
     message = message_for(settings, parcel)
     try:
-        with _connect(urlsplit(settings.smtp_url)) as server:
+        with _connect(urlsplit(settings.smtp_url), settings.outbound_ca_file) as server:
             _hand_over(server, message)
     except smtplib.SMTPRecipientsRefused as fault:
         codes = [code for code, _ in fault.recipients.values()]
-        return _refusal(max(codes, default=450))
+        refused = _refusal(max(codes, default=450))
+        return replace(refused, unknown=refused.result == "refused")
     except smtplib.SMTPAuthenticationError:
         return Outcome("retry", "the mail server did not accept our name and password")
     except smtplib.SMTPResponseException as fault:
@@ -79,9 +81,11 @@ def _refusal(code: int) -> Outcome:
     return Outcome("retry", f"the mail server put it off ({code})")
 
 
-def _connect(url: SplitResult) -> smtplib.SMTP:
+def _connect(url: SplitResult, authorities: str) -> smtplib.SMTP:
     host, local = url.hostname or "localhost", _is_loopback(url.hostname or "localhost")
     context = ssl.create_default_context()
+    if authorities:
+        context.load_verify_locations(authorities)
     if url.scheme == "smtps":
         server: smtplib.SMTP = smtplib.SMTP_SSL(host, url.port or 465, timeout=SECONDS, context=context)
     else:

@@ -2,6 +2,8 @@
 
 No private address unless the endpoint allows its range or the setting for demo and tests does; the address that was
 checked is the one connected to; no redirects, no proxies from the environment, verified TLS, bounded time and answer.
+With an egress proxy set, the proxy finds and connects to the address, and its rules guard names; an address written in
+the URL is still checked here.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
+from urllib3.util.ssl_ import create_urllib3_context
 
 from coordinator import clock
 from coordinator.alerts.sending import Outcome, WebhookParcel
@@ -51,7 +56,8 @@ def send(settings: Settings, parcel: WebhookParcel) -> Outcome:
     headers["Content-Type"] = MEDIA_TYPE
     allowed = _ranges(endpoint.allow_private, settings)
     try:
-        with Deadline(WHOLE_SECONDS) as deadline, _session(allowed) as session, session.post(
+        check_written_address(endpoint.url, allowed)
+        with Deadline(WHOLE_SECONDS) as deadline, _session(settings, allowed) as session, session.post(
             endpoint.url, data=body, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)
         ) as answer:
             deadline.check()  # cut short, a head can still look whole
@@ -114,25 +120,71 @@ def _ranges(allow_private: Sequence[str], settings: Settings) -> Ranges | None:
     return [ipaddress.ip_network(each) for each in allow_private]
 
 
+def check_written_address(url: str, allowed: Ranges | None) -> None:
+    """Raises AddressRefused where the URL names this machine, or an address that nothing may be sent to."""
+    try:
+        address = _plain(ipaddress.ip_address(urlsplit(url).hostname or ""))
+    except ValueError:
+        if (urlsplit(url).hostname or "").rstrip(".").endswith("localhost") and allowed is not None:
+            loopback = ipaddress.ip_address("127.0.0.1")
+            if not _may(loopback, allowed):
+                raise AddressRefused() from None
+        return
+    if not _may(address, allowed):
+        raise AddressRefused()
+
+
 @contextlib.contextmanager
-def _session(allowed: Ranges | None) -> Iterator[requests.Session]:
+def _session(settings: Settings, allowed: Ranges | None) -> Iterator[requests.Session]:
     config = Config(
         ip_filter_enable=True, ip_filter_allow_loopback_ips=False, never_redirect=True,
         default_timeout=(CONNECT_SECONDS, READ_SECONDS), user_agent_override=USER_AGENT,
     )  # fmt: skip
     with HTTPSession(config) as session:
         session.trust_env = False
-        session.mount("http://", _Guard(is_https_proto=False, allowed=allowed))
-        session.mount("https://", _Guard(is_https_proto=True, allowed=allowed))
+        tls = _tls(settings.outbound_ca_file)
+        if settings.egress_proxy:
+            session.proxies = {"http": settings.egress_proxy, "https": settings.egress_proxy}
+            session.mount("http://", _Proxied(tls))
+            session.mount("https://", _Proxied(tls))
+        else:
+            session.mount("http://", _Guard(is_https_proto=False, allowed=allowed, tls=tls))
+            session.mount("https://", _Guard(is_https_proto=True, allowed=allowed, tls=tls))
         yield session
+
+
+def _tls(authorities: str) -> ssl.SSLContext | None:
+    """Public authorities are added by the library; None: they alone."""
+    if not authorities:
+        return None
+    context = create_urllib3_context()
+    context.load_verify_locations(authorities)
+    return context
+
+
+class _Proxied(requests.adapters.HTTPAdapter):
+    """By the egress proxy, under the same deadline."""
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self._tls = tls
+
+    def proxy_manager_for(self, proxy: str, **how: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **how)
+        watch_connections(manager)
+        return manager
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {**pool, **({"ssl_context": self._tls} if self._tls is not None else {})}
 
 
 class _Guard(IPFilterAdapter):
     """The library's guard, with ranges that were allowed for one endpoint. It connects to the address it looked at."""
 
-    def __init__(self, *, is_https_proto: bool, allowed: Ranges | None) -> None:
+    def __init__(self, *, is_https_proto: bool, allowed: Ranges | None, tls: ssl.SSLContext | None) -> None:
         super().__init__(is_https_proto=is_https_proto)
-        self._allowed = allowed
+        self._allowed, self._tls = allowed, tls
         watch_connections(self.poolmanager)
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
@@ -146,6 +198,8 @@ class _Guard(IPFilterAdapter):
         request.headers["Host"] = f"{written}:{port}" if port is not None else written
         if self._is_https_proto:
             pool["assert_hostname"] = pool["server_hostname"] = name  # the certificate is for the name
+            if self._tls is not None:
+                pool["ssl_context"] = self._tls
         address = checked_address(name, port or (443 if self._is_https_proto else 80), self._allowed)
         host["host"] = f"[{address}]" if address.version == 6 else str(address)
         return host, pool
