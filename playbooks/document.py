@@ -114,6 +114,29 @@ class Playbook:
         """The playbooks this one calls: (id, version asked for or None for the newest)."""
         return [(each.playbook_id, each.playbook_version or None) for each in self.steps.values() if each.playbook_id]
 
+    def written_by(self, approval: str) -> frozenset[str]:
+        """The steps at which people wrote or proposed what an approval step is asked about: those right before it.
+
+        A branch is followed up out of its block, and past steps that need nobody; what stands before a whole block is
+        not meant by what comes after it.
+        """
+        found: set[str] = set()
+        seen, waiting = {approval}, [approval]
+        while waiting:
+            wanted = waiting.pop()
+            for step in self.steps.values():
+                inside = any(branch.step == wanted for branch in step.branches)
+                before = wanted in (step.on_success, step.on_failure) and not step.is_block
+                if step.id in seen or not (inside or before):
+                    continue
+                seen.add(step.id)
+                kind = step.work.kind if step.work else "task"
+                if before and step.type == "action" and kind in ("task", "decision", "assess"):
+                    found.add(step.id)
+                else:
+                    waiting.append(step.id)
+        return frozenset(found)
+
     def rank(self) -> tuple[int, str]:
         """Sort key among several that match: priority 1 first, 0 (undefined) last, then the smallest id."""
         return (self.options.priority or self.priority or 101, self.id)

@@ -28,6 +28,8 @@ from coordinator.runs.engine import CANCELLED
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt
 from coordinator.tasks import reminders
 from coordinator.tasks import service as tasks
+from coordinator.tasks.models import Task
+from coordinator.tasks.rules import COORDINATOR
 from playbooks.events import Cancel, Event, Told, WorkFinished
 from workers import sharing_step
 from workers.audiences import audience_of, silent_alerts
@@ -66,14 +68,16 @@ def decision(tx: Session, work: Begun) -> Sequence[Event]:
 
 
 def approval(tx: Session, work: Begun) -> Sequence[Event]:
-    """One task for each vote that is wanted; with separation nobody has two of them."""
+    """One task for each vote that is wanted. With separation nobody has two of them, and no author of it has one."""
+    apart = work.spec.get("separation", True)
+    not_by = _authors(tx, work) if apart else ()
     roles, rule = list(work.spec["roles"]), work.spec.get("rule", "all")
     votes = [roles[at % len(roles)] for at in range(max(len(roles), rule if isinstance(rule, int) else 0))]
     opened = []
     for at, role in enumerate(votes):
         vote = part_of(tx, work.attempt, f"vote/{at}", kind="vote", values={"role": role})
-        opened.append(_give(tx, work, role=role, kind="approval", attempt=vote))
-    if work.spec.get("separation", True):
+        opened.append(_give(tx, work, role=role, kind="approval", attempt=vote, not_by=not_by))
+    if apart:
         reminders.keep_apart(tx, opened)
     return ()
 
@@ -163,6 +167,14 @@ STEPS: dict[str, Callable[[Session, Begun], Sequence[Event]]] = {
 }  # fmt: skip
 
 
+def _tell_unanswered(tx: Session, attempt: StepAttempt, role: str) -> None:
+    run = tx.get_one(Run, attempt.run_id)
+    for task_id in tasks_of(tx, attempt):
+        reminders.remind(tx, task_id)
+    alerts.tell_own(tx, key="overdue", role=role, exercise=run.exercise,
+                    incident=tx.get(Incident, run.incident_id) if run.incident_id is not None else None)  # fmt: skip
+
+
 class Arms:
     """What the engine of runs asks of us (coordinator/runs/arms.py)."""
 
@@ -176,8 +188,11 @@ class Arms:
             alerts.remind(tx, silent.id)
 
     def escalate(self, tx: Session, attempt: StepAttempt, *, to_role: str, to: str) -> None:
+        if attempt.kind == "approval":  # another role may hear of it, and never approves instead
+            _tell_unanswered(tx, attempt, to_role or COORDINATOR)
+            return
         for task_id in tasks_of(tx, attempt):
-            reminders.escalate(tx, task_id, to_role=to_role)
+            reminders.escalate(tx, task_id, to_role=to_role or COORDINATOR)
         for silent in silent_alerts(tx, attempt):
             if to:
                 alerts.next_rung(tx, silent.id, to=to, reason="no answer in time")
@@ -261,6 +276,17 @@ def _give(
     (attempt or work.attempt).task_id = made.id
     tx.flush()
     return made.id
+
+
+def _authors(tx: Session, work: Begun) -> tuple[str, ...]:
+    """Who did the steps of this run that wrote or proposed what is to be approved."""
+    steps = work.playbook.written_by(work.attempt.step)
+    query = (
+        select(Task.done_by)
+        .join(StepAttempt, StepAttempt.task_id == Task.id)
+        .where(StepAttempt.run_id == work.run.id, StepAttempt.step.in_(steps), Task.state == "done")
+    )
+    return tuple(sorted({actor for actor in tx.execute(query).scalars() if actor})) if steps else ()
 
 
 def _asked_for(work: Begun) -> dict[str, Any]:

@@ -149,3 +149,20 @@ def test_the_published_schema_accepts_the_extension_of_every_shipped_playbook() 
 def test_now_is_never_asked_of_the_machine() -> None:
     desk = Desk(line())
     assert desk.state.started_at == write_instant(NOW)
+
+
+@pytest.mark.parametrize(
+    ("playbook", "approval", "written"),
+    [
+        ("cbm-notification", "Approve the notice", {"Write the neutral notice"}),
+        ("espionage-foreign-ministry", "Approve the eviction", {"Watch or evict?"}),
+        ("espionage-foreign-ministry", "Approve what this partner is told", {"Tell this partner now, later, or not?"}),
+        ("election-interference", "Approve the public statement", {"Write the statement"}),
+        ("submarine-cable-outage", "Agree on the word for the cause", {"Which word for the cause?"}),
+        ("ransomware-health-care", "Approve what the affected states are told", set()),
+    ],
+)
+def test_an_approval_knows_who_wrote_what_it_is_about(playbook: str, approval: str, written: set[str]) -> None:
+    found = load(dict(shipped())[playbook])
+    step = next(each.id for each in found.steps.values() if each.name == approval)
+    assert {found.steps[each].name for each in found.written_by(step)} == written

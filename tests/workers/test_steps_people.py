@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from coordinator.accounts.principal import Principal
-from coordinator.errors import Refused
+from coordinator.errors import NoRight, Refused
 from coordinator.incidents.models import Incident
 from coordinator.runs import service as runs
 from coordinator.store import Store
@@ -152,3 +152,30 @@ def test_a_result_that_comes_when_it_is_not_awaited_any_more_is_kept_as_late(
     assert run.state == "cancelled"
     assert [attempt.state for attempt in run.attempts()] == ["late"]
     assert run.said("run.late")[0]["outcome"] == "successful"
+
+
+def test_nobody_approves_what_they_wrote(store: Store, people: dict[str, Principal]) -> None:
+    approval = {"kind": "approval", "roles": ["legal-adviser"], "rule": "all"}
+    run = run_of(store, document({
+        "a": action("Write it", work={"kind": "task", "role": "legal-adviser"}, on_completion="b"),
+        "b": action("Approve it", work=approval, on_completion="end"), "end": end(),
+    }, "a"), with_incident=True)  # fmt: skip
+    run.done(people["legal-adviser"])
+    with pytest.raises(Refused):
+        run.done(people["legal-adviser"], answer="approve")
+    run.done(person(store, "legal-adviser", "Second Lawyer"), answer="approve")
+    assert run.state == "completed"
+
+
+def test_silence_on_an_approval_is_told_and_brings_nobody_in_to_approve_instead(
+    store: Store, people: dict[str, Principal]
+) -> None:
+    work = {"kind": "approval", "roles": ["legal-adviser"], "due": {"within": "PT1H"}, "on_expiry": "escalate"}
+    run = run_of(store, one(work), with_incident=True)
+    attempt = next(each for each in run.attempts() if each.kind == "approval")
+    with store.unit_of_work() as tx:
+        ARMS.escalate(tx, attempt, to_role="", to="")
+    task = run.tasks()[0]
+    assert (task.reminded, task.ladder, run.state) == (1, [], "waiting")
+    with pytest.raises(NoRight):
+        run.done(people["coordinator"], answer="approve")
