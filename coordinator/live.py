@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import redis
+if TYPE_CHECKING:
+    import redis
 
 WAKE = "coordinator:wake"
 TOPICS = "coordinator:topics"
@@ -20,10 +22,14 @@ REST = 2.0
 
 
 class Live:
-    """A forgiving client: every call returns at once when Redis is away."""
+    """A forgiving client: every call returns at once when Redis is away.
+
+    The library is loaded where there is a Redis to talk to: the command line mostly has none.
+    """
 
     def __init__(self, url: str) -> None:
         self._client = connect(url) if url else None
+        self._away: tuple[type[Exception], ...] = _errors() if url else ()
         self._rest_until = 0.0
 
     def nudge(self, topics: Iterable[str]) -> None:
@@ -40,7 +46,7 @@ class Live:
                 else:
                     pipe.publish(TOPICS, topic)
             pipe.execute()
-        except (redis.RedisError, OSError):
+        except self._away:
             self._rest_until = time.monotonic() + REST
 
     def wait_for_wake(self, seconds: float) -> bool:
@@ -53,7 +59,7 @@ class Live:
                 if woken:
                     client.delete(WAKE)
                 return bool(woken)
-            except (redis.RedisError, OSError):
+            except self._away:
                 self._rest_until = time.monotonic() + REST
         time.sleep(max(0.0, seconds - (time.monotonic() - started)))
         return False
@@ -62,7 +68,7 @@ class Live:
         """Whether Redis answers now."""
         if self._client is None:
             return False
-        with contextlib.suppress(redis.RedisError, OSError):
+        with contextlib.suppress(*self._away):
             return bool(self._client.ping())
         return False
 
@@ -73,7 +79,7 @@ class Live:
             return False
         try:
             return any(client.llen(each) for each in lists)
-        except (redis.RedisError, OSError):
+        except self._away:
             self._rest_until = time.monotonic() + REST
             return False
 
@@ -84,5 +90,13 @@ class Live:
 
 def connect(url: str) -> redis.Redis:
     """A client with short time-outs and no long retries: callers have another way."""
+    import redis
+
     tcp = {} if url.startswith("unix://") else {"socket_keepalive": True}  # redis-py refuses it on a unix socket
     return redis.Redis.from_url(url, socket_timeout=2.0, socket_connect_timeout=0.5, health_check_interval=15, **tcp)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    import redis
+
+    return redis.RedisError, OSError

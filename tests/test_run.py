@@ -148,6 +148,14 @@ def test_the_test_command_adds_its_packages_and_runs_in_the_checkout(checkout: C
     assert checkout.run("doctor")[2] == ""  # what the command needs was prepared with it
 
 
+def test_bytecode_is_kept_and_lies_in_the_environment_where_none_is_wanted_beside_the_sources(
+    checkout: Checkout,
+) -> None:
+    assert checkout.run(PYTHONDONTWRITEBYTECODE="1")[0] == 3
+    assert [*(checkout.folder / ".venv" / "bytecode").rglob("leaf.*.pyc")]
+    assert not (checkout.folder / "__pycache__").exists()
+
+
 def test_a_changed_lock_file_is_followed(checkout: Checkout) -> None:
     checkout.run("up")
     checkout.lock_leaf("2")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-
-from celery import Celery
+from typing import TYPE_CHECKING
 
 from coordinator import config
 from coordinator.store import Store
 from workers.broker import celery_url
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 JOB = "coordinator.job"
 ALERTS = "alerts"  # what talks to the outside, so that a slow partner does not hold up the rest
@@ -84,6 +86,8 @@ _SETTINGS = {
 
 def make_celery(redis_url: str) -> Celery:
     """A Celery application for this broker (`redis://`, `rediss://` or `unix://`). Opens no connection yet."""
+    from celery import Celery
+
     celery = Celery("coordinator", broker=celery_url(redis_url), set_as_current=False)
     celery.conf.update(_SETTINGS)
     return celery

@@ -18,7 +18,6 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from celery import signals
 from sqlalchemy import select
 from sqlalchemy.orm import configure_mappers
 
@@ -87,6 +86,8 @@ def run_worker(
     store: Store, jobs_by_name: Mapping[str, Job], *, queues: Sequence[str] = app.QUEUES, threads: int = THREADS
 ) -> int:
     """Serve the queues until SIGTERM or SIGINT; jobs that run are finished first. Returns the exit code."""
+    from celery import signals  # web is made of this module too, and needs none of it
+
     die_with_parent()
     celery = app.make_celery(store.settings.redis_url)
 

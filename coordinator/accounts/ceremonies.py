@@ -1,6 +1,7 @@
 """The two ceremonies of WebAuthn (W3C, level 2, 7.1 and 7.2): what browsers are asked, and whether their answers hold.
 
 No database here: answers come from outside, and whatever a reader of them raises means that the answer is refused.
+The library is loaded by whoever needs it first: it takes a third of a second, and few processes ever do.
 """
 
 from __future__ import annotations
@@ -9,30 +10,16 @@ import ipaddress
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import webauthn
-from webauthn.helpers import (
-    base64url_to_bytes,
-    bytes_to_base64url,
-    options_to_json_dict,
-    parse_authentication_credential_json,
-    parse_client_data_json,
-    parse_registration_credential_json,
-)
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from coordinator.config import Settings
 
+if TYPE_CHECKING:
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
+
 #: The longest id a credential may have, in bytes (WebAuthn level 2, 4).
 LONGEST_ID = 1023
-_VERIFIED = UserVerificationRequirement.REQUIRED
 
 
 @dataclass(frozen=True)
@@ -87,27 +74,37 @@ def ask_for_new(
 ) -> dict[str, Any]:
     """PublicKeyCredentialCreationOptions as JSON: discoverable, the user verified, no attestation wanted; not on an
     authenticator that holds one of `known` (credential ids)."""
+    import webauthn
+    from webauthn.helpers import structs
+
     options = webauthn.generate_registration_options(
-        rp_id=site.host, rp_name=issuer, user_id=base64url_to_bytes(handle), user_name=email, user_display_name=name,
+        rp_id=site.host, rp_name=issuer, user_id=webauthn.base64url_to_bytes(handle), user_name=email,
+        user_display_name=name,
         challenge=challenge, timeout=seconds * 1000, exclude_credentials=_descriptors(known),
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.REQUIRED, require_resident_key=True, user_verification=_VERIFIED
+        authenticator_selection=structs.AuthenticatorSelectionCriteria(
+            resident_key=structs.ResidentKeyRequirement.REQUIRED, require_resident_key=True,
+            user_verification=structs.UserVerificationRequirement.REQUIRED,
         ),
     )  # fmt: skip
-    return options_to_json_dict(options)
+    return webauthn.helpers.options_to_json_dict(options)
 
 
 def ask_for_proof(site: Site, *, challenge: bytes, known: Iterable[str], seconds: int) -> dict[str, Any]:
     """PublicKeyCredentialRequestOptions as JSON: the user verified; any passkey of this site where `known` is empty."""
+    import webauthn
+    from webauthn.helpers import structs
+
     options = webauthn.generate_authentication_options(
         rp_id=site.host, challenge=challenge, timeout=seconds * 1000, allow_credentials=_descriptors(known),
-        user_verification=_VERIFIED,
+        user_verification=structs.UserVerificationRequirement.REQUIRED,
     )  # fmt: skip
-    return options_to_json_dict(options)
+    return webauthn.helpers.options_to_json_dict(options)
 
 
 def read_new(credential: Any) -> Answer | None:
     """The answer to `ask_for_new`, from JSON data."""
+    from webauthn.helpers import parse_registration_credential_json
+
     with suppress(Exception):
         return _answer(parse_registration_credential_json(credential), None)
     return None
@@ -115,6 +112,8 @@ def read_new(credential: Any) -> Answer | None:
 
 def read_proof(credential: Any) -> Answer | None:
     """The answer to `ask_for_proof`, from JSON data."""
+    from webauthn.helpers import parse_authentication_credential_json
+
     with suppress(Exception):
         parsed = parse_authentication_credential_json(credential)
         return _answer(parsed, parsed.response.user_handle)
@@ -124,6 +123,8 @@ def read_proof(credential: Any) -> Answer | None:
 def check_new(site: Site, answer: Answer) -> New | None:
     """The new credential, where the answer was made at this site with the user verified. The challenge is the
     caller's to judge."""
+    import webauthn
+
     with suppress(Exception):
         made = webauthn.verify_registration_response(
             credential=answer.credential, expected_challenge=answer.challenge, expected_rp_id=site.host,
@@ -140,6 +141,8 @@ def check_proof(site: Site, answer: Answer, *, public_key: bytes) -> int | None:
     Whether the count went back is the caller's to judge, after the signature held: else anybody could make a passkey
     look copied. So is the challenge.
     """
+    import webauthn
+
     with suppress(Exception):
         return webauthn.verify_authentication_response(
             credential=answer.credential, expected_challenge=answer.challenge, expected_rp_id=site.host,
@@ -150,6 +153,8 @@ def check_proof(site: Site, answer: Answer, *, public_key: bytes) -> int | None:
 
 
 def _answer(credential: Any, handle: bytes | None) -> Answer | None:
+    from webauthn.helpers import bytes_to_base64url, parse_client_data_json
+
     said = parse_client_data_json(credential.response.client_data_json)
     if said.cross_origin or len(credential.raw_id) > LONGEST_ID:
         return None
@@ -158,4 +163,7 @@ def _answer(credential: Any, handle: bytes | None) -> Answer | None:
 
 
 def _descriptors(ids: Iterable[str]) -> list[PublicKeyCredentialDescriptor]:
+    from webauthn.helpers import base64url_to_bytes
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
+
     return [PublicKeyCredentialDescriptor(id=base64url_to_bytes(one)) for one in ids]

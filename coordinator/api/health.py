@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -53,6 +51,9 @@ def readyz() -> Response:
 @open_to("asks for the metrics token itself, or for a caller on this machine where none is set")
 def metrics() -> Response:
     """Figures in the Prometheus text format."""
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
     _check_caller()
     registry = CollectorRegistry()
     with store().read() as tx:

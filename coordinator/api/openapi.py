@@ -6,11 +6,9 @@ import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flask_swagger_ui
-from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Response, current_app, jsonify, send_from_directory
 from marshmallow import Schema
 from werkzeug.exceptions import NotFound as NoSuchFile
@@ -33,6 +31,9 @@ from coordinator.incidents import requests
 from coordinator.incidents.envelope import READERS
 from coordinator.incidents.schema import ReportSchema
 from coordinator.tasks import schema as task_schema
+
+if TYPE_CHECKING:
+    from apispec import APISpec
 
 routes = Blueprint("openapi", __name__)
 
@@ -162,6 +163,9 @@ def document() -> Response:
 
 def describe() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the application that answers."""
+    from apispec import APISpec
+    from apispec.ext.marshmallow import MarshmallowPlugin
+
     spec = APISpec(
         title="Coordinator", version=version("coordinator"), openapi_version="3.1.0",
         info={"description": "Coordination of cyber incidents between states, ministries and CSIRTs."},

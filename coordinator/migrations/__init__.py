@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from coordinator import db
 from coordinator.config import Settings
 from coordinator.migrations.protection import grant_to
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 LOCK = 4_207_001  # any fixed number: two starting processes must not migrate at once
 
 
 def upgrade(settings: Settings, *, revision: str = "head") -> None:
     """Bring the database to `revision` as its owner, then give the application role what it needs and no more."""
-    _run(settings, command.upgrade, revision)
+    _run(settings, "upgrade", revision)
 
 
 def downgrade(settings: Settings, revision: str) -> None:
     """Go back to `revision` (`base` removes everything)."""
-    _run(settings, command.downgrade, revision)
+    _run(settings, "downgrade", revision)
 
 
 def newest_revision() -> str:
@@ -33,27 +33,32 @@ def newest_revision() -> str:
 
 
 def pending_revisions(engine: Engine) -> list[str]:
-    """Revisions the database does not have yet, oldest first."""
-    scripts = ScriptDirectory.from_config(_config())
+    """Revisions the database does not have yet, oldest first.
+
+    The chain is linear and numbered by its files, so that a process which only asks does not load Alembic.
+    """
     with engine.connect().execution_options(**{db.READ_ONLY: True}) as connection:
-        have = set(MigrationContext.configure(connection).get_current_heads())
-    todo = []
-    for script in scripts.walk_revisions():
-        if script.revision in have:
-            break
-        todo.append(script.revision)
-    return todo[::-1]
+        began = inspect(connection).has_table("alembic_version")
+        have = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if began else None
+    return [revision for revision in revisions() if have is None or revision > have]
 
 
-def _run(settings: Settings, step: object, revision: str) -> None:
+def revisions() -> list[str]:
+    """All there are, oldest first."""
+    return sorted(file.name[:4] for file in (Path(__file__).parent / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def _run(settings: Settings, step: str, revision: str) -> None:
+    from alembic import command
+
     engine = db.make_engine(settings.owner_database_url or settings.database_url, pool_size=1)
     try:
         with engine.connect() as connection, connection.begin():
             _lock(connection)
             config = _config()
             config.attributes["connection"] = connection
-            step(config, revision)  # type: ignore[operator]
-            if settings.owner_database_url and step is command.upgrade:
+            getattr(command, step)(config, revision)
+            if settings.owner_database_url and step == "upgrade":
                 grant_to(connection, settings.database_url)
     finally:
         engine.dispose()
@@ -66,6 +71,8 @@ def _lock(connection: Connection) -> None:
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     return config

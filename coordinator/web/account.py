@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import available_timezones
 
-import segno
 from flask import Blueprint, Response, redirect, request
 from flask_babel import gettext as _
 from markupsafe import Markup
@@ -104,6 +103,8 @@ def _enrolment(uri: str, *, errors: dict[str, str], code: int = 200) -> Response
 
 def _drawn(uri: str) -> Markup:
     """The code as SVG of ours, drawn here: no other site learns the secret."""
+    import segno  # few processes ever draw one
+
     return Markup(segno.make(uri, error="m").svg_inline(scale=4, border=2, dark="#000", light="#fff"))
 
 
