@@ -29,7 +29,7 @@ def downgrade(settings: Settings, revision: str) -> None:
 
 def newest_revision() -> str:
     """The revision of this version's structure."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return revisions()[-1]
 
 
 def pending_revisions(engine: Engine) -> list[str]:
