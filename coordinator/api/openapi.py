@@ -92,7 +92,7 @@ OPERATIONS: dict[str, Operation] = {
     "changes.move": Operation(body=requests.StatusSchema, answer=shapes.IncidentSchema, if_match=True),
     "changes.note": Operation(body=requests.NoteSchema, answer=shapes.NoteAnswerSchema, status=201),
     "changes.link": Operation(body=requests.LinkSchema, answer=shapes.IncidentSchema, status=201),
-    "changes.choose_fact": Operation(body=requests.FactSchema, answer=shapes.IncidentSchema, if_match=True),
+    "changes.choose_fact": Operation(body=requests.ChoiceOfFactSchema, answer=shapes.IncidentSchema, if_match=True),
     "changes.tell": Operation(body=changes.AlertRequestSchema, answer=shapes.ReleaseSchema, status=201),
     "changes.preview": Operation(body=changes.AlertRequestSchema, answer=shapes.ReleaseSchema),
     "alerts.withdraw": Operation(body=alerts.WithdrawalSchema, answer=shapes.AlertSchema),
@@ -174,7 +174,7 @@ def describe() -> dict[str, Any]:
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     for rule in current_app.url_map.iter_rules():
         name = rule.endpoint.removeprefix("api.")
-        if name in OPERATIONS:
+        if rule.rule.startswith(PREFIX) and name in OPERATIONS:  # pages have endpoints of the same names
             _add(spec, rule, OPERATIONS[name])
     return spec.to_dict()
 

@@ -79,7 +79,7 @@ class LinkSchema(Shape):
     kind = Choice(("related", "parent"), required=True)
 
 
-class FactSchema(Shape):
+class ChoiceOfFactSchema(Shape):
     """`POST …/facts`: take what one source says of a fact as the incident's own."""
 
     name = Choice(FACTS, required=True)
@@ -88,7 +88,7 @@ class FactSchema(Shape):
 
 
 _CHANGE, _STATUS, _NOTE, _LINK = ChangeSchema(), StatusSchema(), NoteSchema(), LinkSchema()
-_FACT = FactSchema()
+_FACT = ChoiceOfFactSchema()
 
 
 def load_change(data: Any) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from tests.harness.outcome import unsettled
 from tests.harness.processes import wait_for
 from tests.harness.receiver import Receiver
 from tests.harness.sender import Sender, Sent
-from tests.real_input.hostile import rows
+from tests.hostile.corpus import rows
 from workers.demo import world as fiction
 
 #: Their word for a kind of incident -> RSIT. What is not here is undetermined.

@@ -58,6 +58,11 @@ def test_every_route_of_the_api_is_in_the_openapi_document(app, client):
     assert {rule.endpoint.removeprefix("api.") for rule in rules(app)} >= set(OPERATIONS)
 
 
+def test_the_openapi_document_is_the_same_where_pages_are_served_too(store, client):
+    whole = create_app(store).test_client().get("/api/v1/openapi.json")
+    assert (whole.status_code, whole.get_json()) == (200, client.get("/api/v1/openapi.json").get_json())
+
+
 def test_the_openapi_document_keeps_the_bounds_of_a_report(client):
     schema = client.get("/api/v1/openapi.json").get_json()["components"]["schemas"]["NativeReport"]
     assert schema["required"] == ["title", "tlp"]
