@@ -24,6 +24,7 @@ from coordinator.errors import Fault, Invalid
 from coordinator.incidents import attachments, queries, sources
 from coordinator.incidents.models import Incident
 from coordinator.incidents.rules import Status
+from coordinator.outside import filenames
 from coordinator.status import board, incident_page, outgoing, run_view
 from coordinator.status.paging import from_cursor, to_cursor
 from coordinator.tasks.queries import incident_tasks
@@ -122,7 +123,7 @@ def download(number: int) -> Response:
         found, parts = attachments.open_file(tx, min(number, 2**53), principal=principal())
         body = b"".join(parts)
     response = Response(body, content_type="application/octet-stream")
-    response.headers.set("Content-Disposition", "attachment", filename=found.name)
+    response.headers["Content-Disposition"] = filenames.attachment(found.name)
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -19,6 +19,7 @@ from coordinator.incidents.queries import described_in_full, get_visible, note_r
 from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import Status
 from coordinator.markings import Marking, Tlp
+from coordinator.outside import filenames
 from coordinator.status import history, incident_page
 from coordinator.web import access, formats, live
 from coordinator.web import pages as page
@@ -292,7 +293,7 @@ def download(reference: str, attachment_id: int) -> Response:
         file, parts = attachments.open_file(tx, attachment_id, principal=access.required())
         body = b"".join(parts)
     answer = Response(body, mimetype="application/octet-stream")
-    answer.headers.set("Content-Disposition", "attachment", filename=file.name)
+    answer.headers["Content-Disposition"] = filenames.attachment(file.name)
     answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     answer.headers["Cache-Control"] = "no-store"
     return answer

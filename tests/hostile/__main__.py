@@ -79,6 +79,7 @@ def main() -> int:
         doors.tally.faults += leaks(machine, doors, broker)
         print(machine.run("record", "verify", seconds=600).splitlines()[0])
         print(f"{broker.commands} commands at the broker overheard, {len(machine.output)} lines of log read")
+    print(f"{len(doors.site.closed)} kept connections closed under a request: {doors.site.closed[:5]}")
     print("\n".join(doors.tally.short()))
     return 1 if doors.tally.faults else 0
 

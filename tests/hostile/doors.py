@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,16 @@ from coordinator.interchange.world import load_world
 from coordinator.runs.catalogue import import_playbook
 from coordinator.timeline.keys import unseal
 from tests.hostile.looking import MARK, Tally, look
-from tests.hostile.site import ROLES, Site
+from tests.hostile.site import ROLES, VISITOR, Site
 
 OBSERVED = {"tlp": "GREEN", "noticed_at": "2026-11-22T03:10:00Z"}
 READERS = ("application/json", "application/cloudevents+json", "application/stix+json;version=2.1", "text/plain")
 _A_PLAYBOOK = Path(playbooks.__file__).parent / "library" / "communication-check.json"
+_ARGUMENTS = ("q", "status", "severity", "cursor", "limit", "updated_since", "exercise")
 _TYPED = ("text", "search", "email", "url", "tel", "password", "")
 #: Forms that end what the attack stands on.
-_LEFT_OUT = ("/sign-out", "/suspend", "/end", "/revoke", "/disable", "/rotate", "/role", "/reset", "/link", "/drop")
+_LEFT_OUT = ("/sign-out", "/suspend", "/end", "/revoke", "/disable", "/rotate", "/role", "/reset", "/link", "/drop",
+             "/leave", "/stop")
 
 
 @dataclass
@@ -62,6 +64,9 @@ class _Forms(HTMLParser):
                 self.found.append(self._form)
         if self._form is None:
             return
+        if tag == "button" and values.get("formaction"):
+            self.found.append(replace(self._form, action=values["formaction"], fixed=dict(self._form.fixed),
+                                      written=list(self._form.written)))  # fmt: skip
         if tag == "textarea":
             self._form.written.append(name)
         if tag == "select":
@@ -106,7 +111,7 @@ class Doors:
         marked = f"{text}{MARK}"
         self._reports(name, marked)
         self._filed_as(name, marked)
-        self._asked_for(name, marked)
+        self._asked_for(name, marked, ("q",) if not everywhere else _ARGUMENTS)
         if everywhere:
             self._written_by_api(name, marked)
             self._written_by_forms(name, marked)
@@ -157,15 +162,16 @@ class Doors:
             if not answer.headers.get("Content-Disposition", "").startswith("attachment;"):
                 self.tally.faults.append(f"{door} {name}: a browser would open it")
 
-    def _asked_for(self, name: str, marked: str) -> None:
+    def _asked_for(self, name: str, marked: str, keys: Sequence[str]) -> None:
         """The text as what is searched for and filtered by."""
         if not _utf8(marked):
             return  # half a surrogate pair: no browser can ask for it
-        for key in ("q", "status", "severity", "cursor", "limit", "updated_since", "exercise"):
+        for key in keys:
             look(self.tally, "list", name, self.site.api("GET", "/incidents", params={key: marked}), marked)
         query = {"q": marked, "status": marked, "owner": marked, "after": marked, "severity": marked}
-        for path in ("/board", "/board/live"):
-            look(self.tally, path, name, self.site.as_role("coordinator", "GET", path, params=query), marked)
+        look(self.tally, "/board", name, self.site.as_role("coordinator", "GET", "/board", params=query), marked)
+        if len(keys) == 1:
+            return
         look(self.tally, "/sign-in?then", name, self.site.request("GET", "/sign-in", params={"then": marked}), marked)
         said = {"at": marked, "date": marked, "time": marked, "before": marked}
         for part in ("at", "timeline"):
@@ -232,10 +238,10 @@ class Doors:
 
     # ------------------------------------------------------------ a body
 
-    def body(self, name: str, raw: bytes) -> list[int]:
+    def body(self, name: str, raw: bytes, *, everywhere: bool = True) -> list[int]:
         """A body as it is, through every door that takes one; the statuses of the two intakes for JSON."""
         seen = []
-        for content_type in READERS:
+        for content_type in READERS if everywhere else READERS[:1]:
             for door, answer in (
                 ("webhook", self.site.webhook(raw, content_type)), ("api /reports", self._file(raw, content_type))
             ):  # fmt: skip
@@ -243,7 +249,7 @@ class Doors:
                 seen += [answer.status_code] if content_type == READERS[0] else []
                 if answer.status_code == 202:
                     self._kept_to_the_byte(door, name, answer, raw)
-        for method, path, _shape in self.writes:
+        for method, path, _shape in self.writes if everywhere else ():
             look(self.tally, f"{method} {path} body", name, self._write(method, path, raw))
         self._bring("world body", name, raw)
         self._bring("playbook body", name, raw)
@@ -251,8 +257,8 @@ class Doors:
 
     def shown(self) -> None:
         """Every page that can be reached from the board and the menus, with all that was sent on it."""
-        for role in ROLES:
-            for path in self._reachable(role, most=400):
+        for role in (VISITOR, *ROLES):
+            for path in self._reachable(role, most=300):
                 look(self.tally, "page", path, self.site.as_role(role, "GET", path))
 
     # ------------------------------------------------------------ finding doors
@@ -267,8 +273,8 @@ class Doors:
 
     def _find_forms(self) -> list[Form]:
         found: dict[str, Form] = {}
-        for role in ROLES:
-            for path in self._reachable(role, most=150):
+        for role in (VISITOR, *ROLES):
+            for path in self._reachable(role, most=300):
                 page = _Forms(role, path)
                 page.feed(self.site.as_role(role, "GET", path).text)
                 for form in page.found:
@@ -281,13 +287,13 @@ class Doors:
         return list(found.values())
 
     def _reachable(self, role: str, *, most: int) -> list[str]:
-        """Paths of pages, beginning at the board; a pattern is followed at most four times."""
+        """Paths of pages, beginning at the board; one of a kind."""
         found, waiting, seen = list[str](), ["/board", *self._known_pages()], set[str]()
         often: dict[str, int] = {}
         while waiting and len(found) < most:
             path = waiting.pop(0)
             pattern = _pattern(path)
-            if path in seen or path.startswith(("/api/", "/static/", "/a/")) or often.get(pattern, 0) >= 4:
+            if path in seen or path.startswith(("/api/", "/static/")) or often.get(pattern, 0) >= 1:
                 continue
             seen.add(path)
             answer = self.site.as_role(role, "GET", path)
@@ -308,7 +314,7 @@ class Doors:
                 if all(name in self.site.known for name in names):
                     made.append("".join(str(self.site.known[piece.strip("<>").rpartition(":")[2]])
                                         if "<" in piece else piece for piece in _pieces(path)))  # fmt: skip
-        return [path for path in made if not path.startswith("/a/")]
+        return made
 
     # ------------------------------------------------------------ sending
 
@@ -401,8 +407,8 @@ def _utf8(text: str) -> bool:
 
 def _latin(text: str) -> str:
     """As a header can carry it: clients refuse line ends themselves."""
-    kept = "".join(one for one in text if one not in "\r\n\0").strip()
-    return kept.encode("utf-8", "ignore").decode("latin-1")
+    kept = "".join(one for one in text if one not in "\r\n\0")
+    return kept.encode("utf-8", "ignore").decode("latin-1").strip()
 
 
 def _pieces(path: str) -> list[str]:

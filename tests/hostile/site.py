@@ -21,6 +21,7 @@ from coordinator.alerts.models import Delivery
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
+from coordinator.markings import Marking, Tlp
 from coordinator.runs.catalogue import ship_library
 from coordinator.store import Store
 from coordinator.tasks.service import open_task
@@ -28,6 +29,7 @@ from tests.alerting import put_contact, put_organisation, put_system, webhook
 from tests.factories import World, native, person, signed, token_for
 
 ROLES = ("coordinator", "duty-officer", "administrator")
+VISITOR = "visitor"  # nobody signed in; the address of an alert's page is known
 FILE = b"%PDF-1.7 <html><script>alert(1)</script></html>"
 
 
@@ -47,6 +49,7 @@ class Site:
 
     def __init__(self, url: str, store: Store, world: World) -> None:
         self.url, self.store, self.world = url, store, world
+        self.closed: list[str] = []
         self._local, self._number, self._lock = threading.local(), 0, threading.Lock()
         self.api_tokens = {role: token_for(store, role) for role in ROLES}
         self.people = {role: person(store, role, name=f"Pat {role.title()}") for role in ROLES}
@@ -63,16 +66,24 @@ class Site:
         """One request; every few hundred come from another address."""
         number = self.next() // 300
         if getattr(self._local, "at", None) != number:
-            self._local.at, self._local.session = number, requests.Session()
-            self._local.session.trust_env = False
-            self._local.session.mount("http://", _FromHere(number))
-        session: requests.Session = self._local.session
-        session.cookies.clear()
-        return session.request(method, self.url + path, timeout=60, allow_redirects=False, **more)
+            self._connect(number)
+        self._local.session.cookies.clear()
+        how = {"timeout": 60, "allow_redirects": False, **more}
+        try:
+            return self._local.session.request(method, self.url + path, **how)
+        except requests.ConnectionError:  # a kept connection that the server had closed meanwhile: clients ask again
+            self.closed.append(f"{method} {path[:80]}")
+            self._connect(number)
+            return self._local.session.request(method, self.url + path, **how)
+
+    def _connect(self, number: int) -> None:
+        self._local.at, self._local.session = number, requests.Session()
+        self._local.session.trust_env = False
+        self._local.session.mount("http://", _FromHere(number))
 
     def as_role(self, role: str, method: str, path: str, **more: Any) -> requests.Response:
         """A request of somebody's browser."""
-        return self.request(method, path, cookies=self.cookies[role], **more)
+        return self.request(method, path, cookies=self.cookies.get(role), **more)
 
     def api(self, method: str, path: str, *, role: str = "coordinator", headers: Any = None, **more: Any) -> Any:
         """A request of somebody's tool."""
@@ -133,6 +144,7 @@ class Site:
             told = alerts.tell(
                 tx, incident=None, kind="check", title="Check", body="A check.", purpose="network-defence",
                 info_category="incident-notification", requested_by="user:1", audience={"organisations": ["XX-CSIRT"]},
+                marking=Marking(tlp=Tlp.CLEAR),
             )  # fmt: skip
             alert = told.permitted[0].id if told.permitted else 0
             delivery = tx.execute(select(Delivery).where(Delivery.alert_id == alert)).scalars().first()
