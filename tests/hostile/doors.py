@@ -6,8 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +20,7 @@ from coordinator.incidents.models import Attachment, ItemVersion, Report, Report
 from coordinator.interchange.world import load_world
 from coordinator.runs.catalogue import import_playbook
 from coordinator.timeline.keys import unseal
+from tests.hostile.forms import Form, Forms
 from tests.hostile.looking import MARK, Tally, look
 from tests.hostile.site import ROLES, VISITOR, Site
 
@@ -29,64 +28,9 @@ OBSERVED = {"tlp": "GREEN", "noticed_at": "2026-11-22T03:10:00Z"}
 READERS = ("application/json", "application/cloudevents+json", "application/stix+json;version=2.1", "text/plain")
 _A_PLAYBOOK = Path(playbooks.__file__).parent / "library" / "communication-check.json"
 _ARGUMENTS = ("q", "status", "severity", "cursor", "limit", "updated_since", "exercise")
-_TYPED = ("text", "search", "email", "url", "tel", "password", "")
 #: Forms that end what the attack stands on.
 _LEFT_OUT = ("/sign-out", "/suspend", "/end", "/revoke", "/disable", "/rotate", "/role", "/reset", "/link", "/drop",
              "/leave", "/stop")
-
-
-@dataclass
-class Form:
-    """A form of a page: where it goes, its hidden and chosen fields, and those in which something is written."""
-
-    role: str
-    action: str
-    fixed: dict[str, str] = field(default_factory=dict)
-    written: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-
-
-class _Forms(HTMLParser):
-    def __init__(self, role: str, path: str) -> None:
-        super().__init__()
-        self.found: list[Form] = []
-        self.links: set[str] = set()
-        self._role, self._path, self._form, self._select = role, path, None, ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        name = values.get("name", "")
-        if tag == "a" and values.get("href", "").startswith("/"):
-            self.links.add(values["href"].partition("#")[0])
-        if tag == "form":
-            self._form = Form(self._role, values.get("action", "").partition("#")[0] or self._path)
-            if values.get("method", "").lower() == "post":
-                self.found.append(self._form)
-        if self._form is None:
-            return
-        if tag == "button" and values.get("formaction"):
-            self.found.append(replace(self._form, action=values["formaction"], fixed=dict(self._form.fixed),
-                                      written=list(self._form.written)))  # fmt: skip
-        if tag == "textarea":
-            self._form.written.append(name)
-        if tag == "select":
-            self._select = name
-        if tag == "option" and self._select and (values.get("value") or "selected" in values):
-            self._form.fixed.setdefault(self._select, values.get("value", ""))
-        if tag == "input" and name:
-            kind = values.get("type", "").lower()
-            if kind == "file":
-                self._form.files.append(name)
-            elif kind in _TYPED:
-                self._form.written.append(name)
-            elif kind in ("hidden", "radio", "checkbox", "date", "time"):
-                self._form.fixed.setdefault(name, values.get("value", ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self._form = None
-        if tag == "select":
-            self._select = ""
 
 
 class Doors:
@@ -275,7 +219,7 @@ class Doors:
         found: dict[str, Form] = {}
         for role in (VISITOR, *ROLES):
             for path in self._reachable(role, most=300):
-                page = _Forms(role, path)
+                page = Forms(role, path)
                 page.feed(self.site.as_role(role, "GET", path).text)
                 for form in page.found:
                     form.fixed.pop("", None)
@@ -300,7 +244,7 @@ class Doors:
             if answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/html"):
                 often[pattern] = often.get(pattern, 0) + 1
                 found.append(path)
-                page = _Forms(role, path)
+                page = Forms(role, path)
                 page.feed(answer.text)
                 waiting += sorted(page.links)
         return found
