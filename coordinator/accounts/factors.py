@@ -17,7 +17,7 @@ from coordinator import clock, timeline
 from coordinator.accounts import service, sessions
 from coordinator.accounts.models import User, UserSession
 from coordinator.accounts.principal import Principal
-from coordinator.errors import Fault, Invalid, NotSignedIn, Refused
+from coordinator.errors import Fault, Invalid, NotSignedIn, Refused, StepUpNeeded
 from coordinator.timeline.keys import new_key, seal, unseal
 
 ISSUER = "Coordinator"
@@ -35,10 +35,9 @@ _WRONG = "E-mail address, password or code is wrong, or the account is resting a
 
 
 def begin_enrolment(tx: Session, principal: Principal) -> str:
-    """A fresh TOTP secret for an account without factors, as an otpauth:// URI. Raises Refused when enrolled."""
-    user = own(tx, principal)
-    if user.enrolled_at is not None:
-        raise Refused("This account has a second factor already; resetting it needs another person.")
+    """A TOTP secret for an account without one, as an otpauth:// URI. Raises Refused where it has one, StepUpNeeded
+    where the account is enrolled by passkey and this session did not show it."""
+    user = _may_set(tx, principal)
     if user.data_key_id is None:
         user.data_key_id = new_key(tx)
     if user.totp_sealed is None:
@@ -48,10 +47,9 @@ def begin_enrolment(tx: Session, principal: Principal) -> str:
 
 
 def finish_enrolment(tx: Session, principal: Principal, *, password: str, code: str) -> None:
-    """Set the password and prove the authenticator; this session then counts as confirmed. Raises Invalid, Refused."""
-    user = own(tx, principal)
-    if user.enrolled_at is not None:
-        raise Refused("This account has a second factor already; resetting it needs another person.")
+    """Set the password and prove the authenticator; this session then counts as confirmed. Raises Invalid, and as
+    `begin_enrolment`."""
+    user = _may_set(tx, principal)
     faults = []
     if not SHORTEST <= len(password) <= LONGEST:
         faults.append(Fault("/password", f"Choose a password of {SHORTEST} to {LONGEST} characters."))
@@ -60,7 +58,7 @@ def finish_enrolment(tx: Session, principal: Principal, *, password: str, code: 
     if faults:
         raise Invalid(faults)
     user.password_hash = _hasher.hash(password)
-    user.enrolled_at = clock.now()
+    user.enrolled_at = user.enrolled_at or clock.now()
     confirm(tx, principal)
     timeline.append(tx, "user.enrolled", "Password and second factor were set.", actor=principal.actor,
                     about=("user", user.id))  # fmt: skip
@@ -87,7 +85,7 @@ def sign_in(tx: Session, *, email: str, password: str, code: str, browser: str =
 def step_up(tx: Session, principal: Principal, *, code: str) -> bool:
     """Confirm the second factor again in this session. The caller commits either way."""
     user = own(tx, principal)
-    if user.enrolled_at is None or resting(user):
+    if user.enrolled_at is None or not user.password_hash or resting(user):  # without one the secret is not proven yet
         return False
     if not _code_fits(tx, user, code):
         count_wrong(tx, user)
@@ -140,6 +138,15 @@ def count_wrong(tx: Session, user: User) -> None:
         user.failed_sign_ins, user.locked_until = 0, clock.now() + REST
         timeline.append(tx, "user.resting", "Sign-in rests for 15 minutes after wrong tries.", actor="system",
                         about=("user", user.id))  # fmt: skip
+
+
+def _may_set(tx: Session, principal: Principal) -> User:
+    user = own(tx, principal)
+    if user.password_hash:
+        raise Refused("This account has an authenticator already; resetting it needs another person.")
+    if user.enrolled_at is not None and principal.second_factor_at is None:
+        raise StepUpNeeded()
+    return user
 
 
 def _password_fits(stored: str, password: str) -> bool:

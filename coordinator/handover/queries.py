@@ -19,7 +19,7 @@ from coordinator.accounts.rules import Right, Role, may
 from coordinator.accounts.sessions import sessions_of
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.changes.models import ProposedChange
-from coordinator.incidents.models import Draft, Incident, IncidentMember
+from coordinator.incidents.models import Draft, Incident, IncidentMember, Quarantined
 from coordinator.incidents.queries import title_of, visible
 from coordinator.incidents.references import reference_of
 from coordinator.partners.models import Contact
@@ -41,12 +41,14 @@ class Spent:
 
 
 def owned(tx: Session, user_id: int, *, principal: Principal) -> dict[str, Any]:
-    """{incidents, tasks (each {count, shown}), approvals, drafts, memberships, changes, contacts, sessions, tokens}."""
+    """{incidents, tasks (each {count, shown}), approvals, quarantined, drafts, memberships, changes, contacts,
+    sessions, tokens}."""
     user, now = tx.get_one(User, user_id), clock.now()
     tokens = select(func.count()).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
     return {
         "incidents": _incidents(tx, user_id, principal), "tasks": _tasks(tx, user_id, principal),
         "approvals": sum(not one.left for one in approvals(tx, user_id)),
+        "quarantined": _count(tx, Quarantined.owner_id == user_id, Quarantined.state == "waiting"),
         "drafts": _count(tx, Draft.user_id == user_id),
         "memberships": _count(tx, IncidentMember.user_id == user_id),
         "changes": _count(tx, ProposedChange.asked_by == f"user:{user_id}", ProposedChange.state == "waiting"),

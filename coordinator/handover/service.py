@@ -19,6 +19,7 @@ from coordinator.accounts.rules import Right, Role, may
 from coordinator.changes.service import withdraw_all
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.handover import queries
+from coordinator.incidents import quarantine
 from coordinator.incidents.drafts import hand_over_drafts
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident, IncidentMember
@@ -59,6 +60,8 @@ def hand_over(tx: Session, user_id: int, *, to: int, note: str, principal: Princ
              for each in queries.incidents_of(tx, user_id)]  # fmt: skip
     tasks = [hand_over_task(tx, each, leaving=user_id, to=successor.id, actor=principal.actor)
              for each in queries.tasks_of(tx, user_id)]  # fmt: skip
+    takes = successor.id if may(Role(successor.role), Right.HANDLE_QUARANTINE) else None
+    quarantined = quarantine.hand_over(tx, user_id, to=takes, actor=principal.actor)
     unspent = [one for one in queries.approvals(tx, user_id) if not one.left]
     for one in unspent:
         void(tx, one.approval, actor=principal.actor, under_way=one.under_way)
@@ -71,7 +74,8 @@ def hand_over(tx: Session, user_id: int, *, to: int, note: str, principal: Princ
         tx, "user.handed-over", "Everything of a person who leaves was handed over.", actor=principal.actor,
         about=("user", user_id),
         values={"to": successor.id, "note": note, "incidents": done.incidents, "without_owner": done.without_owner,
-                "tasks": done.tasks, "approvals_voided": done.approvals, "drafts": moved, "drafts_kept": kept},
+                "tasks": done.tasks, "approvals_voided": done.approvals, "drafts": moved, "drafts_kept": kept,
+                "quarantined": quarantined},
     )  # fmt: skip
     return done
 

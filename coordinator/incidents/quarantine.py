@@ -51,6 +51,20 @@ def take(tx: Session, public_id: str, *, principal: Principal) -> None:
         _record(tx, "quarantine.taken", "Somebody took a report in quarantine.", case, principal, {})
 
 
+def hand_over(tx: Session, user_id: int, *, to: int | None, actor: str) -> int:
+    """Give what a leaving person has taken in hand, and nobody decided, to somebody else, or to nobody; how many."""
+    query = select(Quarantined).where(Quarantined.owner_id == user_id, Quarantined.state == "waiting")
+    rows = tx.execute(query.order_by(Quarantined.report_id).with_for_update()).scalars().all()
+    for row in rows:
+        row.owner_id = to
+        timeline.append(
+            tx, "quarantine.handed-over", "A report in quarantine changed hands.", actor=actor,
+            about=("report", row.report_id), values={"from": user_id, "to": to}, exercise=row.exercise,
+        )  # fmt: skip
+    tx.flush()
+    return len(rows)
+
+
 def release(tx: Session, public_id: str, *, principal: Principal, reason: str = "") -> Filed:
     """Let it out: it opens an incident, attaches to the one it names, or is found to be a duplicate.
 

@@ -42,6 +42,7 @@ def needs(right: Right, *, fresh: bool = False) -> Callable[[View], View]:
             return view(*args, **kwargs)
 
         guarded.declares = right  # type: ignore[attr-defined]
+        guarded.fresh = fresh  # type: ignore[attr-defined]
         return cast(View, guarded)
 
     return decorate

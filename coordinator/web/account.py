@@ -66,8 +66,11 @@ def here() -> tuple[str, int]:
 def second_factor() -> Response | Any:
     principal = access.required()
     with access.store().unit_of_work() as tx:
-        if tx.get_one(User, principal.user_id).enrolled_at is not None:
+        user = tx.get_one(User, principal.user_id)
+        if user.password_hash:
             return redirect(f"/account/step-up?then={page.then('/')}")
+        if user.enrolled_at is not None and not access.is_fresh(principal):
+            return redirect("/account/step-up?then=/account/second-factor")
         uri = factors.begin_enrolment(tx, principal)
     return _enrolment(uri, errors={})
 
@@ -77,6 +80,9 @@ def second_factor() -> Response | Any:
 def enrol() -> Any:
     principal = access.required()
     password, again = request.form.get("password", ""), request.form.get("again", "")
+    with access.store().read() as tx:
+        if tx.get_one(User, principal.user_id).enrolled_at is not None and not access.is_fresh(principal):
+            raise StepUpNeeded()
     if password != again:
         return _wrong(principal, {"again": _("The two passwords differ: type the same one twice.")})
     try:

@@ -17,7 +17,7 @@ from coordinator.accounts import service as accounts
 from coordinator.accounts.models import User
 from coordinator.alerts.telling import raise_approved
 from coordinator.incidents.drafts import save_draft
-from coordinator.incidents.models import Draft, Incident, IncidentMember
+from coordinator.incidents.models import Draft, Incident, IncidentMember, Quarantined, Report
 from coordinator.incidents.references import reference_of
 from coordinator.sharing import approvals
 from coordinator.sharing.models import Approval, Release, ShareDecision
@@ -26,6 +26,7 @@ from coordinator.status import task_lists
 from coordinator.store import Store
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import open_task
+from coordinator.timeline.keys import new_key
 from coordinator.timeline.models import Entry
 from coordinator.timeline.verify import verify
 from tests.alerting import addressee, put_contact, put_incident, put_organisation, put_system, webhook
@@ -70,6 +71,7 @@ def test_an_officer_leaves_and_nothing_is_orphaned(desk: Desk, partner_system: R
                   for place in range(2)]  # fmt: skip
         link = accounts.create_link(tx, leaving.user_id, actor="cli:test")
         red_id, fits_id, other_id = red.id, fits.id, other.id
+        waiting = in_quarantine(tx, desk.world, owner_id=leaving.user_id)
     given = [clear(desk.store, desk.world, leaving) for _ in range(3)]
     with desk.store.unit_of_work() as tx:
         raise_approved(tx, given[0])
@@ -95,6 +97,7 @@ def test_an_officer_leaves_and_nothing_is_orphaned(desk: Desk, partner_system: R
             f"{reference(tx, red_id)} has no owner: its owner left, and the successor is not named in it"]
         assert tx.get_one(Task, fits_id).assignee_id == successor.user_id
         assert tx.get_one(Task, other_id).assignee_id is None, "only that role approves: back to it"
+        assert tx.get_one(Quarantined, waiting).owner_id == successor.user_id
         voided = [row.voided_at is not None for row in tx.execute(select(Approval).order_by(Approval.id)).scalars()]
         assert voided == [False, True, True]
         for decision_id in given[1:]:
@@ -156,6 +159,21 @@ def clear(store: Store, world: World, officer: Any) -> int:
         incident = put_incident(tx, originator_id=world.partner_id, source_id=world.partner_id)
         decision = decide_share(tx, release(tx, incident), addressee(tx, contact))
         return approvals.approve(tx, decision.id, principal=officer, until=clock.now() + timedelta(days=1)).id
+
+
+def in_quarantine(tx: Session, world: World, *, owner_id: int) -> int:
+    """A report that somebody has taken in hand and not decided; its id."""
+    now = clock.now()
+    report = Report(
+        public_id="rep-1", received_at=now, via="webhook", organisation_id=world.partner_id, message_id="msg_1",
+        raw_digest="0" * 64, raw_size=1, media_type="application/json", data_key_id=new_key(tx), status_hash="1" * 64,
+        disposition="quarantined",
+    )  # fmt: skip
+    tx.add(report)
+    tx.flush()
+    tx.add(Quarantined(report_id=report.id, reason="exercise-unknown", owner_id=owner_id, since=now, due_at=now))
+    tx.flush()
+    return report.id
 
 
 def owners_of_open(tx: Session) -> dict[int, int | None]:

@@ -12,7 +12,7 @@ import time_machine
 
 from coordinator import clock, config
 from coordinator.accounts import ceremonies, factors, passkeys
-from coordinator.accounts.models import Passkey, UserSession
+from coordinator.accounts.models import Passkey, User, UserSession
 from coordinator.errors import Invalid, NotFound, Refused, StepUpNeeded
 from tests.authenticator import Authenticator
 from tests.signing_in import (
@@ -61,6 +61,24 @@ def test_an_authenticator_app_that_was_never_proven_is_no_factor_beside_a_passke
     added(desk, principal)
     with desk.unit_of_work() as tx:
         assert factors.step_up(tx, principal, code=totp.at(clock.now())) is False
+
+
+def test_an_account_enrolled_by_passkey_adds_a_password_and_an_authenticator_later(desk):
+    principal = by_link(desk, account(desk))
+    device = added(desk, principal)
+    sure = signed_in(desk, device)
+    with desk.unit_of_work() as tx, pytest.raises(StepUpNeeded):
+        factors.begin_enrolment(tx, replace(sure, second_factor_at=None))
+    with desk.unit_of_work() as tx:
+        totp = pyotp.parse_uri(factors.begin_enrolment(tx, sure))
+        assert not factors.step_up(tx, sure, code=totp.now()), "it is not proven yet"
+    with desk.unit_of_work() as tx:
+        factors.finish_enrolment(tx, sure, password=PASSWORD, code=totp.now())
+    with desk.unit_of_work() as tx, pytest.raises(Refused):
+        factors.begin_enrolment(tx, sure)
+    with time_machine.travel(clock.now() + timedelta(minutes=2), tick=True), desk.unit_of_work() as tx:
+        email = tx.get_one(User, sure.user_id).email
+        assert factors.sign_in(tx, email=email, password=PASSWORD, code=totp.now()) is not None
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101])

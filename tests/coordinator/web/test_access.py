@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from coordinator import clock
+from coordinator.accounts.models import UserSession
 from coordinator.accounts.rules import Right
 from coordinator.web.mounting import BLUEPRINTS
 from tests.coordinator.web.conftest import Desk, visible_text
@@ -25,6 +29,30 @@ def test_every_page_declares_who_it_is_for(desk: Desk) -> None:
     assert undeclared == []
     reasons = [view.declares for view in views.values() if not isinstance(view.declares, Right)]  # type: ignore[attr-defined]
     assert all(len(reason) > 10 for reason in reasons)
+
+
+#: What releases, approves, takes files out, shows a secret, or changes who may do any of it.
+STEP_UP = (
+    "alerts.tell", "clearances.approve", "clearances.refuse", "ledger.file", "endpoints.make", "endpoints.rotate",
+    "changes.accept", "changes.refuse", "users.add", "users.link", "users.role", "users.reset", "users.restore",
+    "users.hand_over", "partners.save_contact", "agreements.save", "agreements.suspend", "agreements.end",
+    "agreements.attach", "agreements.save_consent", "agreements.withdraw",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STEP_UP)
+def test_what_may_do_harm_asks_for_the_second_factor_again(desk: Desk, name: str) -> None:
+    assert desk.app.view_functions[name].fresh  # type: ignore[attr-defined]
+
+
+def test_a_second_factor_of_long_ago_has_to_be_given_again(desk: Desk) -> None:
+    administrator = desk.sit("administrator")
+    with desk.store.unit_of_work() as tx:
+        tx.execute(update(UserSession).values(second_factor_at=clock.now() - timedelta(minutes=16)))
+    assert administrator.get("/users/new").location.startswith("/account/step-up")
+    administrator.get("/users")
+    wanted = {"name": "Bo", "email": "bo@ee.example", "role": "analyst"}
+    assert administrator.post("/users/new", wanted).status_code == 403
 
 
 def test_pages_for_people_with_a_right_send_others_to_sign_in(desk: Desk) -> None:
