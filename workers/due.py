@@ -33,6 +33,7 @@ from coordinator.tasks.models import Task
 from coordinator.tasks.service import cancel_task, open_task
 from coordinator.timeline import sending_hold, verify
 from coordinator.timeline.models import Heartbeat, Pending
+from coordinator.upkeep.operations import LEFT
 from workers.app import SWEEPER
 from workers.heartbeat import beat as write_beat
 
@@ -174,6 +175,7 @@ def checkpoint(store: Store) -> None:
             document = None  # what left before the restore proves what is missing: nobody writes over it now
     if document is not None and store.settings.checkpoint_sink:
         write_sink(Path(store.settings.checkpoint_sink), document)
+        write_beat(store, name=LEFT, kind=LEFT, detail={"number": document["number"]})
 
 
 def write_sink(sink: Path, document: dict[str, Any]) -> None:

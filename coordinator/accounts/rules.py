@@ -58,6 +58,7 @@ class Right(StrEnum):
     HAND_OVER = "hand-over"  # everything a leaving person has, given to another; closes the account for good
     SUSPEND_USER = "suspend-user"  # stop an account at once; restoring it is MANAGE_USERS
     READ_OPERATIONS = "read-operations"  # health in detail, settings, dead letters without content
+    RETRY_JOBS = "retry-jobs"  # try again what was given up
     STOP_SENDING = "stop-sending"  # put all sending on hold
     RESUME_SENDING = "resume-sending"  # lift a hold, after a stop, a restore or a clock that jumped
     SEE_PARTNER_VIEW = "see-partner-view"  # what was released to one's own organisation, nothing else
@@ -96,8 +97,8 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.PARTNER_SYSTEM: frozenset(),
     Role.ADMINISTRATOR: frozenset(
         {Right.READ_PARTNERS, Right.MANAGE_PARTNERS, Right.MANAGE_ENDPOINTS, Right.REVOKE_KEY, Right.READ_USERS,
-         Right.MANAGE_USERS, Right.CONFIRM_CHANGE, Right.HAND_OVER, Right.SUSPEND_USER, Right.READ_OPERATIONS,
-         Right.READ_PLAYBOOKS}
+         Right.MANAGE_USERS, Right.CONFIRM_CHANGE, Right.HAND_OVER, Right.SUSPEND_USER, Right.RETRY_JOBS,
+         Right.READ_OPERATIONS, Right.READ_PLAYBOOKS}
     ),
 }  # fmt: skip
 
@@ -151,7 +152,7 @@ SCOPES: Mapping[Scope, frozenset[Right]] = {
          Right.HANDLE_QUARANTINE, Right.REVOKE_KEY, Right.STOP_SENDING, Right.MANAGE_PLAYBOOKS}
     ),
     Scope.DECIDE: frozenset({Right.DECIDE, Right.CONFIRM_CHANGE}),
-    Scope.ADMIN: ADMINISTERING | {Right.SUSPEND_USER, Right.REVOKE_KEY},
+    Scope.ADMIN: ADMINISTERING | {Right.RETRY_JOBS, Right.SUSPEND_USER, Right.REVOKE_KEY},
 }  # fmt: skip
 
 # Without one of these the rest of the scope is crumbs: a role that may only add notes does not coordinate.

@@ -14,6 +14,7 @@ from coordinator.api import (
     intake,
     ledger,
     openapi,
+    operations,
     playbooks,
     quarantine,
     released,
@@ -28,7 +29,7 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints,
+        endpoints, operations,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

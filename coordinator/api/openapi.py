@@ -19,6 +19,7 @@ from coordinator.api import (
     changes,
     desk_calls,
     endpoints,
+    operations,
     playbooks,
     quarantine,
     released,
@@ -150,6 +151,9 @@ OPERATIONS: dict[str, Operation] = {
     "playbooks.agree": Operation(answer=shapes.PlaybookSchema),
     "playbooks.withdraw": Operation(body=playbooks.WithdrawSchema, answer=shapes.PlaybookSchema),
     "playbooks.simulated": Operation(body=playbooks.ScriptSchema, answer=shapes.DryRunSchema),
+    "operations.now": Operation(answer=shapes.OperationsSchema),
+    "operations.retry": Operation(answer=shapes.RetriedSchema),
+    "operations.stop": Operation(body=operations.StopSchema, answer=shapes.StoppedSchema),
     "work.acknowledge": Operation(body=work.AcknowledgementSchema, answer=shapes.AnswerSchema),
 }
 

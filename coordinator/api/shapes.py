@@ -340,6 +340,33 @@ class ExerciseShownSchema(Schema):
     organisations = fields.List(fields.String(), required=True)
 
 
+class GivenUpSchema(Schema):
+    id = _number()
+    kind = _text()
+    job = _text()
+    since = _at()
+    attempts = _number()
+    fault = _text()
+
+
+class OperationsSchema(Schema):
+    """How the installation is; each part is an object or a list."""
+
+    given_up = fields.List(fields.Nested(GivenUpSchema), required=True)
+    clocks_watched_at = _at(none=True)
+    broker_answers = fields.Boolean(required=True)
+
+
+class RetriedSchema(Schema):
+    id = _number()
+    state = _text()
+
+
+class StoppedSchema(Schema):
+    id = _number()
+    on_hold = fields.List(fields.String(), required=True)
+
+
 class ThingSchema(Schema):
     """Something of an incident, with an id or a reference."""
 

@@ -60,22 +60,25 @@ def examine(settings: Settings) -> list[Finding]:
     except CoordinatorError as refused:
         return [Finding("settings", "wrong", refused.detail)]
     try:
-        found = [_database(store)]
-        if found[0].state == "ok":
-            for look in (
-                _migrations, _people, _roles, _processes, _watched, _pending, _sending, _backup, _rotation
-            ):
-                found.append(_guarded(look, store))
-        return [*found, _broker(store), _mail(settings), _disk(store), _master_key(settings)]
+        return look(store)
     finally:
         store.close()
 
 
-def _guarded(look: Callable[[Store], Finding], store: Store) -> Finding:
+def look(store: Store, *, patience: float = 5) -> list[Finding]:
+    """`examine` for a store that is open. `patience`: seconds the mail server has to answer."""
+    found, settings = [_database(store)], store.settings
+    if found[0].state == "ok":
+        for one in (_migrations, _people, _roles, _processes, _watched, _pending, _sending, _backup, _rotation):
+            found.append(_guarded(one, store))
+    return [*found, _broker(store), _mail(settings, patience), _disk(store), _master_key(settings)]
+
+
+def _guarded(one: Callable[[Store], Finding], store: Store) -> Finding:
     try:
-        return look(store)
+        return one(store)
     except SQLAlchemyError as error:
-        return Finding(look.__name__.strip("_"), "wrong", f"could not be read ({type(error).__name__})")
+        return Finding(one.__name__.strip("_"), "wrong", f"could not be read ({type(error).__name__})")
 
 
 def _database(store: Store) -> Finding:
@@ -185,13 +188,13 @@ def _broker(store: Store) -> Finding:
     return Finding("broker", "wrong", "does not answer: check COORDINATOR_REDIS_URL")
 
 
-def _mail(settings: Settings) -> Finding:
+def _mail(settings: Settings, patience: float) -> Finding:
     if not settings.smtp_url:
         return Finding("mail", "warn", "COORDINATOR_SMTP_URL is not set: nobody can be told by mail")
     url = urlsplit(settings.smtp_url)
     kind = smtplib.SMTP_SSL if url.scheme == "smtps" else smtplib.SMTP
     try:
-        with kind(url.hostname or "localhost", url.port or 0, timeout=5) as server:
+        with kind(url.hostname or "localhost", url.port or 0, timeout=patience) as server:
             server.noop()
         return Finding("mail", "ok", "the mail server answers")
     except (OSError, smtplib.SMTPException) as error:

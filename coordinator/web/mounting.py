@@ -29,6 +29,7 @@ from coordinator.web import (
     keys,
     ledger,
     live,
+    operations,
     pages,
     partners,
     passkeys,
@@ -49,7 +50,7 @@ from coordinator.web import (
 from coordinator.web.pulse import EVERY, Pulse
 
 BLUEPRINTS = (
-    sending.pages,
+    sending.pages, operations.pages,
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,

@@ -104,12 +104,13 @@ PAGES = {
         "/account/tokens", "/help",
         "/help/labels", "/nowhere", "/incidents/INC-{year}-000001/at?date={day}&time=23:59",
     ],
-    "administrator": ["/users", "/users/new", "/partners/FI-CSIRT", "/partners/FI-CSIRT/endpoints/new",
+    "administrator": ["/users", "/users/new", "/operations", "/partners/FI-CSIRT", "/partners/FI-CSIRT/endpoints/new",
                       "/keys/1/revoke", "/changes/1", "/users/1"],
-    "duty-officer": ["/quarantine", "/quarantine/{report}", "/quarantine/floods/1", "/keys/1/reports", "/exercises"],
+    "duty-officer": ["/quarantine", "/quarantine/{report}", "/quarantine/floods/1", "/sending",
+                     "/keys/1/reports", "/exercises"],
     "exercise-controller": ["/exercises/new"],
     "agreement-manager": ["/agreements", "/agreements/MOU", "/agreements/MOU/amend", "/agreements/consents/new"],
-    "auditor": ["/record"],
+    "auditor": ["/record", "/operations"],
     "partner-user": ["/released"],
 }  # fmt: skip
 
