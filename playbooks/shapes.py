@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 from itertools import islice
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from playbooks.document import escape
 from playbooks.faults import MAX_FAULTS, Findings
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 _WORDS = {"object": "an object", "array": "a list", "string": "a text", "integer": "a whole number",
           "boolean": "true or false", "number": "a number", "null": "null"}
@@ -29,7 +30,9 @@ def _definitions() -> dict[str, dict[str, Any]]:
 
 
 @lru_cache(maxsize=128)
-def _validator(book: str, name: str) -> Draft202012Validator:
+def _validator(book: str, name: str) -> "Draft202012Validator":
+    from jsonschema import Draft202012Validator  # a second of work, for which a process that checks nothing has no use
+
     return Draft202012Validator({"$defs": _definitions()[book], "$ref": f"#/$defs/{escape(name)}"})
 
 
@@ -58,13 +61,13 @@ def check_shape(findings: Findings, value: Any, name: str, pointer: str, *, book
     return sound
 
 
-def _extras(error: ValidationError) -> Iterator[str]:
+def _extras(error: "ValidationError") -> Iterator[str]:
     schema: Any = error.schema
     instance: Any = error.instance
     return islice((str(name) for name in instance if name not in schema.get("properties", {})), 20)
 
 
-def _sentences(error: ValidationError, where: str) -> list[tuple[str, str]]:
+def _sentences(error: "ValidationError", where: str) -> list[tuple[str, str]]:
     schema: Any = error.schema
     wanted: Any = error.validator_value
     instance: Any = error.instance

@@ -153,6 +153,21 @@ def test_the_coordinator_can_be_imported_without_anything_else_coming_along() ->
     assert (ROOT / "coordinator" / "__init__.py").read_text().strip() == ""
 
 
+#: Takes from a tenth of a second to more than one to load, and few processes ever use it.
+RARE = ("alembic", "apispec", "celery", "jsonschema", "prometheus_client", "rfc3987_syntax", "segno", "stix2validator",
+        "webauthn")  # fmt: skip
+
+
+def test_the_web_server_starts_without_what_few_processes_need() -> None:
+    code = f"""
+import sys
+import coordinator.app, coordinator.web, workers.processes, workers.web_server
+print(*(name for name in {RARE!r} if name in sys.modules))
+"""
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert loaded.split() == []
+
+
 @pytest.mark.parametrize("module", ["coordinator.cli", "workers.supervisor", "playbooks.interpreter"])
 def test_what_starts_often_stays_light(module: str) -> None:
     """The supervisor lives as long as the system does; the command line and the interpreter start for every call."""

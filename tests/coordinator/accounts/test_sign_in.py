@@ -229,3 +229,7 @@ def test_the_first_administrators_link_is_void_once_one_is_enrolled(store):
     enrolled(store, first)
     with pytest.raises(Gone):
         opened(store, spare)
+
+
+def test_where_there_is_no_account_the_password_takes_as_long_to_compare():
+    assert not factors._hasher.check_needs_rehash(factors._NOBODY)
