@@ -28,7 +28,7 @@ from coordinator.partners.queries import OutEndpoint, out_endpoint
 from coordinator.partners.service import disable_endpoint
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Result
-from coordinator.sharing.service import TextChanged, redecide
+from coordinator.sharing.service import TextChanged, redecide, settle_release
 from coordinator.sharing.wording import explain
 from coordinator.store import store_of
 from coordinator.tasks.service import open_task
@@ -201,6 +201,8 @@ def _withhold(
     if alert.state == "queued":
         alert.state = "withheld"
     tx.flush()
+    if decision.result == Result.REFER:
+        settle_release(tx, tx.get_one(Release, alert.release_id))  # it waits for a person again, and is listed so
     timeline.append(
         tx, "alert.withheld", "An alert was held back: the rules no longer permit it.", actor="system",
         incident=rungs.incident_of(tx, alert), about=("alert", alert.id), exercise=alert.exercise,
