@@ -16,6 +16,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from coordinator import clock
+from coordinator.alerts import acknowledge_back
 from coordinator.alerts import service as alerts
 from coordinator.alerts.sending import MailParcel, Outcome, Parcel, WebhookParcel, claim, renew, settle
 from coordinator.store import Store
@@ -39,6 +40,23 @@ def deliver(store: Store, delivery_id: int) -> None:
         outcome = send(store, parcel)
     with store.unit_of_work() as tx:
         settle(tx, parcel, outcome, now=clock.now(), jitter=random.random())
+
+
+class NotAnswered(Exception):
+    """The other coordinator could not take our system's answer now: the row waits and tries again."""
+
+
+def acknowledge(store: Store, report_id: int) -> None:
+    """Tell another coordinator that its alert arrived. Safe to repeat: the same answer again gets the same result."""
+    with store.unit_of_work() as tx:
+        answer = acknowledge_back.answer_to(tx, report_id)
+    if answer is None:
+        return
+    status = webhook.answer(store.settings, answer.url, allow_private=answer.allow_private, body=answer.body)
+    if status is not None and (status == 429 or status >= 500):
+        raise NotAnswered()
+    with store.unit_of_work() as tx:
+        acknowledge_back.note_answered(tx, report_id, f"answered {status}" if status else "address not allowed")
 
 
 @contextmanager

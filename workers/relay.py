@@ -51,6 +51,7 @@ RUN_ENDED = _job("run-ended", "workers.advance:run_ended")
 TIMER = _job("timer", "workers.advance:timer_due")
 TASK_DUE = _job("task-due", "workers.due:task_due")
 ALERT_RUNG = _job("alert-rung", "workers.deliver:next_rung", queue=ALERTS)
+ACKNOWLEDGE = _job("acknowledge", "workers.deliver:acknowledge", queue=ALERTS, outside=True)
 DELIVER = _job("deliver", "workers.deliver:deliver", queue=ALERTS, outside=True)
 RAISE_APPROVED = _job("raise-approved", "workers.deliver:raise_approved", queue=ALERTS)
 CLOSURE = _job("send-closure", "workers.deliver:send_closure", queue=ALERTS)
@@ -82,6 +83,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "report.received": (READ_REPORT,),
     "report.accepted": (SEND_RECEIPT,),
     "report.updated": (REPORT_UPDATED,),
+    "alert.arrived": (ACKNOWLEDGE,),
     "report.quarantined": (TELL_QUARANTINE,),
     "quarantine.due": (TELL_QUARANTINE_DUE,),
     "flood.began": (FLOOD_BEGAN,),

@@ -127,6 +127,8 @@ def follow_up(inbound: Inbound, received: Received, incident_id: int) -> list[Wo
         words.append(Word(LIFE_AT_RISK, incident_id, exercise=inbound.exercise))
     if received.kind != "receipt":
         words.append(Word("report.accepted", inbound.id, exercise=inbound.exercise))
+    if received.alert.get("acknowledge_api") and received.kind != "receipt" and inbound.endpoint_id is not None:
+        words.append(Word("alert.arrived", inbound.id, exercise=inbound.exercise))
     return words
 
 

@@ -77,6 +77,24 @@ def send(settings: Settings, parcel: WebhookParcel) -> Outcome:
         return Outcome("retry", f"no connection: {type(fault).__name__}")
 
 
+def answer(settings: Settings, url: str, *, allow_private: Sequence[str], body: dict[str, str]) -> int | None:
+    """Post our system's answer to an alert, under the same guard; the status, None where nothing may go there.
+
+    Raises RequestException or TimeOver where it is worth another attempt.
+    """
+    allowed = _ranges(allow_private, settings)
+    try:
+        check_written_address(url, allowed)
+        with Deadline(WHOLE_SECONDS) as deadline, _session(settings, allowed) as session, session.post(
+            url, json=body, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)
+        ) as said:
+            deadline.check()
+            _swallow(said)
+            return said.status_code
+    except (AddressRefused, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        return None
+
+
 def retry_after(value: str | None) -> float | None:
     """Seconds from a Retry-After header (RFC 9110, 10.2.3): a number or a date; None where it is neither."""
     if not value:
