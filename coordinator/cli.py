@@ -191,10 +191,11 @@ def _user_reset(arguments: argparse.Namespace) -> int:
 
 
 def _token_add(arguments: argparse.Namespace) -> int:
-    from coordinator.accounts import service
+    from coordinator.accounts import service, staff
 
     with opened(arguments) as store, store.unit_of_work() as tx:
         user = service.user_by_email(tx, arguments.email)
+        staff.check_token_here(tx, arguments.scope)
         print(service.create_token(tx, user.id, name=arguments.name, scopes=arguments.scope, actor=actor()))
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts import service
 from coordinator.accounts.models import Passkey, User
-from coordinator.accounts.rules import Role
+from coordinator.accounts.rules import Role, Scope
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.partners.queries import organisation_by_code
 
@@ -64,6 +65,13 @@ def make_link(tx: Session, user_id: int, *, actor: str) -> str:
     if user.last_sign_in_at is not None:
         timeline.pending(tx, "link.made", user_id)
     return token
+
+
+def check_token_here(tx: Session, scopes: Iterable[str]) -> None:
+    """Raises Refused for a token that clears or administers, asked for at the command line, once an administrator has
+    enrolled: whoever holds the machine would act in another person's name. Its owner makes it on their own page."""
+    if not {str(Scope.DECIDE), str(Scope.ADMIN)}.isdisjoint(scopes) and service.administrator_enrolled(tx):
+        raise Refused("A token that clears or administers is made by its owner, signed in, on the page API tokens.")
 
 
 def reset_factors(tx: Session, user_id: int, *, actor: str) -> str:

@@ -73,7 +73,7 @@ class SuspensionSchema(Shape):
 Suspension = SuspensionSchema.from_dict({"from": InstantText(required=True)}, name="Suspension")
 
 
-class DocumentSchema(Shape):
+class InstrumentSchema(Shape):
     document = Text(200, required=True)
     sha256 = terms.sha256()
 
@@ -117,7 +117,7 @@ class AgreementSchema(Shape):
     legal_status = terms.choice(vocabulary.LEGAL_STATUSES)
     parties = Listed(Part(PartySchema), most=MOST_PARTIES, required=True)
     depositary_or_holder = Text(200)
-    instrument_text_ref = Part(DocumentSchema)
+    instrument_text_ref = Part(InstrumentSchema)
     clause_refs = ClauseRefs()
     scope_description = Text(10_000, lines=True)
     info_categories_allowed = _words(vocabulary.INFO_CATEGORIES, required=True)

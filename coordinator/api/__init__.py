@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 
 from coordinator.api import (
+    agreements,
     alerts,
     changes,
     desk_calls,
@@ -29,7 +30,7 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints, operations,
+        endpoints, operations, agreements,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

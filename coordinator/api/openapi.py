@@ -15,6 +15,7 @@ from werkzeug.exceptions import NotFound as NoSuchFile
 from werkzeug.routing import Rule
 
 from coordinator.api import (
+    agreements,
     alerts,
     changes,
     desk_calls,
@@ -132,6 +133,12 @@ OPERATIONS: dict[str, Operation] = {
     "quarantine.floods": Operation(answer=shapes.FloodListSchema),
     "quarantine.flood": Operation(answer=shapes.QuarantinedListSchema, query=_PAGED),
     "quarantine.refuse_flood": Operation(body=quarantine.RefuseSchema, answer=shapes.FloodSchema),
+    "agreements.listed": Operation(answer=shapes.ThingListSchema),
+    "agreements.one": Operation(answer=shapes.AgreementShownSchema),
+    "agreements.register": Operation(body=agreements.RegisterSchema, answer=shapes.AskedSchema, status=201),
+    "agreements.consents": Operation(answer=shapes.ThingListSchema),
+    "agreements.consent": Operation(body=agreements.ConsentAnswerSchema, answer=shapes.AskedSchema, status=201),
+    "agreements.withdraw": Operation(body=agreements.ConsentWithdrawalSchema, answer=shapes.AskedSchema),
     "endpoints.listed": Operation(answer=shapes.EndpointShownListSchema),
     "endpoints.rotate": Operation(body=endpoints.RotationSchema, answer=shapes.NewSecretSchema, status=201),
     "endpoints.revoke": Operation(body=endpoints.KeyRevocationSchema, answer=shapes.EndpointKeySchema),

@@ -311,6 +311,20 @@ class EndpointShownSchema(Schema):
     keys = fields.List(fields.Nested(EndpointKeySchema), required=True)
 
 
+class AgreementShownSchema(Schema):
+    key = _text()
+    version = _number()
+    status = _text()
+    parties = fields.List(fields.String(), required=True)
+    terms = fields.Dict(required=True)
+    sentences = fields.List(fields.Dict(), required=True)
+
+
+class AskedSchema(Schema):
+    done = _text()
+    change = _number(none=True)
+
+
 class NewSecretSchema(Schema):
     endpoint = _text()
     secret = _text(description="Shown this once.")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from coordinator import config
+from coordinator import clock, config
+from coordinator.accounts.service import create_user
 from coordinator.cli import main
 from coordinator.store import Store
 from coordinator.timeline import pending
@@ -50,6 +51,24 @@ def test_a_fault_in_a_world_file_names_its_pointer_and_nothing_is_loaded(home, t
     said = capsys.readouterr().err
     assert "/users/0/email: " in said and "/users/0/role: " in said and "king" not in said
     assert main(["user", "link", "coordinator@aa.example", "--data", str(home)]) == 1
+
+
+def test_nobody_clears_in_anothers_name_with_a_token_made_at_the_command_line(home, tmp_path, capsys):
+    assert main(["load", file(tmp_path, WORLD), "--data", str(home)]) == 0
+    token = ["token", "add", "--email", "coordinator@aa.example", "--name", "x", "--data", str(home), "--scope"]
+    assert main([*token, "decide"]) == 0, "a first world, before anybody has enrolled"
+    store = Store(config.load(data_dir=home))
+    with store.unit_of_work() as tx:
+        user = create_user(tx, email="admin@aa.example", name="A", role="administrator", actor="cli:test")
+        user.enrolled_at = clock.now()
+    store.close()
+    capsys.readouterr()
+    assert main([*token, "decide"]) == 1 and "made by its owner" in capsys.readouterr().err
+    assert main([*token, "read"]) == 0
+    wanted = ["--email", "b@aa.example", "--name", "B", "--role", "analyst"]
+    assert main(["user", "add", *wanted, "--data", str(home)]) == 0
+    said = capsys.readouterr().out
+    assert "second person" in said and "/sign-in/" not in said
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])

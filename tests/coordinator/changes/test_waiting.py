@@ -20,9 +20,13 @@ from coordinator.changes.rules import Kind
 from coordinator.errors import Invalid, NotFound, Refused, StepUpNeeded
 from coordinator.partners.models import Endpoint, EndpointKey
 from coordinator.partners.signing import generate_secret
+from coordinator.sharing.inputs_from_world import text_of
+from coordinator.sharing.models import Release
 from coordinator.timeline.models import Entry
+from tests.alerting import due, settings_of
 from tests.coordinator.changes.conftest import Pair
 from tests.factories import person
+from workers import tell
 
 OUT = {"id": "fi-out", "organisation": "FI-CSIRT", "direction": "out", "url": "https://fi.example/hook"}
 
@@ -206,6 +210,32 @@ def test_a_reset_factor_ends_everything_and_bars_approving_for_a_day(pair: Pair)
         with pytest.raises(Refused, match="24 hours"):
             service.accept(tx, _another(tx, pair), principal=release)
         staff.check_may_approve(tx, release.user_id, now=clock.now() + timedelta(hours=24, seconds=1))
+
+
+def test_the_owner_is_told_of_what_was_asked_and_done_and_of_a_link(pair: Pair) -> None:
+    release = person(pair.store, "release-authority")
+    with settings_of(pair.store, smtp_url="smtp://127.0.0.1:1"):
+        with pair.store.unit_of_work() as tx:
+            wanted = {"user": release.user_id}
+            change = service.ask(tx, Kind.FACTOR_RESET, wanted, actor=pair.administrator.actor).change
+            assert change is not None
+            assert notices(tx, release.user_id) == ["A change of your account was asked for",
+                                                    "A change waits for a second person"]  # fmt: skip
+            service.accept(tx, change.id, principal=pair.coordinator)
+            tx.get_one(User, release.user_id).last_sign_in_at = clock.now()
+            staff.make_link(tx, release.user_id, actor=pair.administrator.actor)
+        for kind, job in (("user.factor-reset", tell.factor_reset), ("link.made", tell.link_made)):
+            for user_id in due(pair.store, kind):
+                with pair.store.unit_of_work() as tx:
+                    job(tx, user_id)
+        with pair.store.read() as tx:
+            assert notices(tx, release.user_id)[2:] == ["Your second factor was reset",
+                                                        "A sign-in link for your account was made"]  # fmt: skip
+
+
+def notices(tx: Session, user_id: int) -> list[str]:
+    query = select(Alert.release_id).where(Alert.user_id == user_id, Alert.kind == "notice").order_by(Alert.id)
+    return [text_of(tx, tx.get_one(Release, release_id))[0] for release_id in tx.execute(query).scalars()]
 
 
 def _another(tx: Session, pair: Pair) -> int:
