@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
+from coordinator import clock
+from coordinator.agreements.queries import standing
+from coordinator.agreements.rules import LIVE
 from coordinator.alerts import service as alerts
 from coordinator.errors import Refused
 from coordinator.incidents import queries as incidents
@@ -32,6 +35,7 @@ def begin(tx: Session, work: Begun, part_of: Callable[..., StepAttempt]) -> Sequ
     """Release what the incident holds of each category. Where it holds nothing of them, nothing is shared."""
     if work.incident is None:
         raise Refused("This run belongs to no incident.")
+    check_agreement(tx, work.spec.get("agreement") or "")
     title = incidents.title_of(tx, work.incident)[:LONGEST_TITLE]
     for category in work.spec["items"]:
         versions = newest_of(tx, work.incident.id, category)
@@ -47,6 +51,16 @@ def begin(tx: Session, work: Begun, part_of: Callable[..., StepAttempt]) -> Sequ
         part.release_id = told.release.id
     tx.flush()
     return [result_of(tx, work.attempt)]
+
+
+def check_agreement(tx: Session, key: str) -> None:
+    """A step that names an agreement rests on it: without it in force nothing is shared. Raises Refused."""
+    if not key:
+        return
+    known = {each["key"]: each["status"] for each in standing(tx, clock.now())}
+    if known.get(key) not in LIVE:
+        status = known.get(key, "not in the register")
+        raise Refused(f"The agreement that this step rests on is not in force ({status}).")
 
 
 def newest_of(tx: Session, incident_id: int, category: str) -> list[ItemVersion]:

@@ -331,3 +331,13 @@ def _deliveries(store: Store) -> list[Delivery]:
         return list(tx.execute(select(Delivery)).scalars())
 
 
+
+
+@pytest.mark.parametrize(("key", "state"), [("MOU", "completed"), ("GONE", "needs-attention")])
+def test_a_share_step_that_rests_on_an_agreement_fails_where_it_is_not_in_force(
+    store: Store, people: dict[str, Principal], key: str, state: str
+) -> None:
+    work = {"kind": "share", "audience": {"organisations": [PARTNER]}, "items": ["technical-indicators"],
+            "purpose": "network-defence", "agreement": key}  # fmt: skip
+    run = run_of(store, document({"a": action(work=work, on_completion="end"), "end": end()}, "a"), with_incident=True)
+    assert run.state == state
