@@ -25,12 +25,16 @@ def alert_at_once() -> bytes:
     return _document("Alert at once", [_action("Alert the affected states", work=tell)], trigger={"all": []})
 
 
-def chain(steps: int) -> bytes:
-    """So many steps after each other. Each waits for its own timer, so each is a row, a message and a transaction."""
+def chain(steps: int, *, waits_ms: int = 0) -> bytes:
+    """So many steps after each other, of a kind that no person and no partner takes part in.
+
+    `waits_ms`: each waits for a timer of its own first, and so is a row, a message and a transaction of its own.
+    """
     one = {"kind": "set", "values": {"__done__": "1"}}
     variables = {"__done__": {"type": "string", "value": "0"}}
-    actions = [_action(f"Step {number}", work=one, delay=1) for number in range(steps)]
-    return _document(f"{steps} steps", actions, playbook_variables=variables)
+    more = {"out_args": ["__done__"]} | ({"delay": waits_ms} if waits_ms else {})
+    actions = [_action(f"Step {number}", work=one, **more) for number in range(steps)]
+    return _document(f"{steps} steps, {waits_ms} ms", actions, playbook_variables=variables)
 
 
 def install(tx: Session, raw: bytes) -> int:

@@ -1,7 +1,10 @@
 """Durable playbook steps per second, against no-op Celery tasks on the same broker and as many workers.
 
-`python -m benchmarks.steps [--short] [--postgresql]`. Each step is a timer row, a message, and a transaction that moves
-the run and writes its record. The floor keeps nothing and records nothing.
+`python -m benchmarks.steps [--short] [--postgresql]`. Runs are started by one message each, as they are from a page.
+*Linked* steps follow from each other at once: each has its rows and its entry in the record, and a run is moved as far
+as it goes in one transaction. *Waiting* steps each wait for a timer: a row, a message and a transaction each.
+The floor keeps nothing and records nothing. At the end: one run of many steps beside one of a tenth of them, in this
+process, to see that a step costs the same however long the run is.
 """
 
 from __future__ import annotations
@@ -19,31 +22,64 @@ from coordinator.runs import service as runs
 from coordinator.runs.models import Run
 from coordinator.timeline.models import Pending
 from playbooks.state import ENDED
+from workers.steps import ARMS
 
-ROUNDS, RUNS, STEPS, TASKS = 3, 20, 15, 2000
+ROUNDS, RUNS, STEPS, TASKS = 3, 40, 50, 2000
+WAITING_STEPS, WAIT_MS = 10, 20
+LONG = 1000
 
 
 def main() -> None:
     chosen = printed.arguments(__doc__ or "")
-    rounds, count, steps, tasks = (1, 2, 3, 20) if chosen.short else (chosen.rounds or ROUNDS, RUNS, STEPS, TASKS)
+    rounds, count, tasks = (1, 2, 20) if chosen.short else (chosen.rounds or ROUNDS, RUNS, TASKS)
+    steps, waiting, long = (3, 2, 20) if chosen.short else (STEPS, WAITING_STEPS, LONG)
     printed.heading("steps", chosen)
-    ours: list[float] = []
-    floor: list[float] = []
+    found: dict[str, list[float]] = {"linked": [], "waiting": [], "floor": []}
     with postgres(chosen.postgresql) as url, installation(database_url=url) as place:
         place.start()
-        with place.store.unit_of_work() as tx:
-            version = documents.install(tx, documents.chain(steps))
+        versions = _install(place, {
+            "linked": documents.chain(steps), "waiting": documents.chain(waiting, waits_ms=WAIT_MS),
+            "long": documents.chain(long), "tenth": documents.chain(long // 10),
+        })  # fmt: skip
         with celery_floor.workers(place.store.settings.redis_url) as celery:
             for number in range(rounds + 1):
-                incidents = _incidents(place, count)
-                pace = _ours(place, version, incidents, steps)
-                bare = _floor(celery, place.store.settings.redis_url, tasks)
+                paces = {
+                    "linked": _ours(place, versions["linked"], _incidents(place, count), steps),
+                    "waiting": _ours(place, versions["waiting"], _incidents(place, count), waiting),
+                    "floor": _floor(celery, place.store.settings.redis_url, tasks),
+                }
                 if number:
-                    ours.append(pace)
-                    floor.append(bare)
-                    printed.line(f"ours {pace:.0f} steps/s, floor {bare:.0f} tasks/s")
-    printed.line(f"{count} runs of {steps} steps at once, {rounds} rounds: {printed.spread(ours)} steps/s")
-    printed.three("steps", printed.median(ours), printed.median(floor), "a second")
+                    for name, pace in paces.items():
+                        found[name].append(pace)
+                    printed.line(", ".join(f"{name} {pace:.0f}/s" for name, pace in paces.items()))
+        lengths = {name: _each(place, versions[name], size) for name, size in (("long", long), ("tenth", long // 10))}
+    printed.line(f"{count} runs of {steps} linked steps at once, {rounds} rounds: {printed.spread(found['linked'])}")
+    printed.line(f"{count} runs of {waiting} waiting steps at once: {printed.spread(found['waiting'])}")
+    middle = {name: printed.median(paces) for name, paces in found.items()}
+    printed.three("steps, linked", middle["linked"], middle["floor"], "a second", reach="0.4")
+    printed.three("steps, each waiting for its timer", middle["waiting"], middle["floor"], "a second")
+    printed.three(f"a step in a run of {long}, beside one of {long // 10}", lengths["long"], lengths["tenth"],
+                  "ms of processor time", reach="1, linear")  # fmt: skip
+
+
+def _install(place: Installation, raws: dict[str, bytes]) -> dict[str, int]:
+    with place.store.unit_of_work() as tx:
+        return {name: documents.install(tx, raw) for name, raw in raws.items()}
+
+
+def _each(place: Installation, version: int, steps: int) -> float:
+    """Milliseconds of processor time a step, of a run moved from its start to its end in one transaction."""
+    spent = []
+    for incident_id in _incidents(place, 3):
+        with place.store.unit_of_work() as tx:
+            started = time.process_time()
+            run = runs.start_run(
+                tx, version, incident=tx.get_one(Incident, incident_id), started_by="cli:benchmark", arms=ARMS
+            )
+            spent.append((time.process_time() - started) * 1000 / steps)
+            if run.state != "completed":
+                raise RuntimeError(run.fault)
+    return printed.median(spent)
 
 
 def _incidents(place: Installation, count: int) -> list[int]:

@@ -28,25 +28,50 @@ log = logging.getLogger("coordinator.together")
 
 
 @dataclass(frozen=True)
-class Among(Generic[T]):
-    """How work is done as a set: `all_of(tx, items)` gives a result for each item, None for one to be done alone."""
+class Work(Generic[T]):
+    """`alone(tx)` does it. Where `all_of` is given it can be done as one of a set as well: `all_of(tx, items)` gives a
+    result for each item, None for one that must be done alone."""
 
-    all_of: Callable[[Session, Sequence[Any]], Sequence[T | None]]
-    item: Any
+    alone: Callable[[Session], T]
+    all_of: Callable[[Session, Sequence[Any]], Sequence[T | None]] | None = None
+    item: Any = None
 
 
-class _Job(Generic[T]):
-    def __init__(self, work: Callable[[Session], T], among: Among[T] | None) -> None:
+#: What follows from a result in another transaction, or None.
+Then = Callable[[Any], Work[Any] | None]
+
+
+class _Job:
+    """What one request wants done: `work`, and then what `then` makes of its result."""
+
+    def __init__(self, work: Work[Any], then: Then | None) -> None:
         self.work = work
-        self.among = among
         self.woken = threading.Event()
-        self.over = False
+        self.settled = False
         self.alone = False
-        self.result: T | None = None
+        self.result: Any = None
         self.error: BaseException | None = None
+        self._then = then
 
-    def settle(self, result: T) -> None:
-        self.over, self.result = True, result
+    def settle(self, result: Any) -> None:
+        self.settled, self.result = True, result
+
+    def fail(self, error: BaseException) -> None:
+        self.settled, self.alone, self.error = True, False, self.error or error
+
+    def goes_on(self) -> bool:
+        """Whether there is more to do; `work` is it then."""
+        if self.error is not None or self.alone or self._then is None:
+            return False
+        try:
+            following = self._then(self.result)
+        except Exception as error:
+            self.fail(error)
+            return False
+        self._then = None
+        if following is not None:
+            self.work, self.settled = following, False
+        return following is not None
 
 
 class Together:
@@ -54,56 +79,67 @@ class Together:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: deque[_Job[Any]] = deque()
+        self._waiting: deque[_Job] = deque()
         self._lock = threading.Lock()
         self._busy = False
 
-    def run(self, work: Callable[[Session], T], among: Among[T] | None = None) -> T:
-        """Do `work(tx)` and commit; what it raises is raised here, and only its own changes are undone.
+    def run(self, work: Work[Any], then: Then | None = None) -> Any:
+        """Do `work` and commit; then what `then` makes of its result, in another transaction; gives the last result.
 
-        `work` neither waits for anything outside the database nor commits. `among`: the same work as one of a set.
+        What it raises is raised here, and only its own changes are undone. Nothing in it waits for anything outside
+        the database or commits. Whoever has the turn does it, so it must not look for the request.
         """
-        if among is None and not self._store.one_machine:
-            return self._by_itself(work)
-        job = _Job(work, among)
+        job = _Job(work, then)
+        if work.all_of is not None or self._store.one_machine:
+            self._do_in_turn(job)
+        else:
+            job.alone = True
+        while job.alone or not job.settled:
+            job.alone = False
+            with self._store.unit_of_work() as tx:
+                job.settle(job.work.alone(tx))
+            job.goes_on()
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def _do_in_turn(self, job: _Job) -> None:
         with self._lock:
             self._waiting.append(job)
             first, self._busy = not self._busy, True
         if not first:
             job.woken.wait()
-        if not job.over:  # else the one before us did it along with its own
+        if not (job.settled or job.alone):  # else the one before us did it along with its own
             self._take_turn()
-        if job.alone:
-            return self._by_itself(work)
-        if job.error is not None:
-            raise job.error
-        return job.result  # type: ignore[return-value]
-
-    def _by_itself(self, work: Callable[[Session], T]) -> T:
-        with self._store.unit_of_work() as tx:
-            return work(tx)
 
     def _take_turn(self) -> None:
-        batch: list[_Job[Any]] = []
+        """All who wait, up to their last transaction, so that they stay together; then the next one has the turn."""
         nudges: set[str] = set()
+        batch = self._one_transaction(nudges)
+        again = [job for job in batch if job.goes_on()]
+        if again:
+            self._one_transaction(nudges, again)
+        self._hand_on()
+        for job in batch:
+            job.woken.set()
+        if nudges:
+            self._store.live.nudge(nudges)
+
+    def _one_transaction(self, nudges: set[str], batch: Sequence[_Job] = ()) -> Sequence[_Job]:
+        """Do `batch`, or else those who wait when the database is ours."""
         try:
             with self._store.unit_of_work() as tx:
-                batch = self._gathered()  # now: others came while the database was taken
+                batch = batch or self._gathered()
                 self._do(tx, batch)
                 nudges |= tx.info["nudges"]  # told after the turn: the next writer need not wait for Redis
                 tx.info["nudges"].clear()
         except BaseException as error:  # of a single one, or of the commit: then it failed for everybody in it
             batch = batch or self._gathered()
             for job in batch:
-                job.error, job.alone = job.error or error, False
-        self._hand_on()
-        for job in batch:
-            job.over = True
-            job.woken.set()
-        if nudges:
-            self._store.live.nudge(nudges)
+                job.fail(error)
+        return batch
 
-    def _gathered(self) -> list[_Job[Any]]:
+    def _gathered(self) -> list[_Job]:
         with self._lock:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))]
 
@@ -114,33 +150,34 @@ class Together:
             if self._waiting:
                 self._waiting[0].woken.set()
 
-    def _do(self, tx: Session, batch: Sequence[_Job[Any]]) -> None:
+    def _do(self, tx: Session, batch: Sequence[_Job]) -> None:
         if len(batch) == 1:
-            batch[0].settle(batch[0].work(tx))
+            batch[0].settle(batch[0].work.alone(tx))
             return
         for alike in _alike(batch):
             _do_as_a_set(tx, alike)
         for job in batch:
-            if not job.over and self._store.one_machine:
+            if not job.settled and self._store.one_machine:
                 _do_apart(tx, job)
-            job.alone = not job.over
+            job.alone = not job.settled
 
 
-def _alike(batch: Sequence[_Job[Any]]) -> list[list[_Job[Any]]]:
+def _alike(batch: Sequence[_Job]) -> list[list[_Job]]:
     """The jobs that can be done as a set, each set for itself."""
-    sets: dict[Any, list[_Job[Any]]] = {}
+    sets: dict[Any, list[_Job]] = {}
     for job in batch:
-        if job.among is not None:
-            sets.setdefault(job.among.all_of, []).append(job)
+        if job.work.all_of is not None:
+            sets.setdefault(job.work.all_of, []).append(job)
     return list(sets.values())
 
 
-def _do_as_a_set(tx: Session, alike: Sequence[_Job[Any]]) -> None:
+def _do_as_a_set(tx: Session, alike: Sequence[_Job]) -> None:
     """Where it fails as a set it is undone as a set, and each is done alone."""
-    all_of = alike[0].among.all_of  # type: ignore[union-attr]
+    all_of = alike[0].work.all_of
+    assert all_of is not None
     try:
         with tx.begin_nested():
-            results = all_of(tx, [job.among.item for job in alike])  # type: ignore[union-attr]
+            results = all_of(tx, [job.work.item for job in alike])
     except Exception as fault:
         log.warning("%s pieces of work are done one by one: %s", len(alike), type(fault).__name__)
         return
@@ -149,11 +186,10 @@ def _do_as_a_set(tx: Session, alike: Sequence[_Job[Any]]) -> None:
             job.settle(result)
 
 
-def _do_apart(tx: Session, job: _Job[Any]) -> None:
+def _do_apart(tx: Session, job: _Job) -> None:
     """A failure undoes its own changes only."""
     try:
         with tx.begin_nested():
-            job.result = job.work(tx)
+            job.settle(job.work.alone(tx))
     except Exception as error:
-        job.error = error
-    job.over = True
+        job.fail(error)

@@ -20,6 +20,7 @@ from coordinator.accounts.service import token_principal
 from coordinator.api.limits import check_hop, note_guess
 from coordinator.errors import NoRight, NotAuthenticated, NotReady, NotSignedIn
 from coordinator.incidents.attachments import announced_size
+from coordinator.incidents.intake import SenderChanged
 from coordinator.partners.queries import IntakeEndpoint, intake_endpoint
 from coordinator.partners.signing import verify
 from coordinator.store import Store
@@ -77,13 +78,20 @@ def signed_by_partner(view: View) -> View:
     """The view is for a partner system that signed this request; it gets `endpoint` and `key_id` (Standard Webhooks).
 
     An unknown endpoint, a disabled one and a wrong signature are one and the same answer, after the same work (R14).
+    An endpoint may be one that this process remembers: the view keeps nothing unless it is still so, or raises
+    SenderChanged.
     """
 
     @wraps(view)
     def guarded(endpoint: str, **kwargs: Any) -> Any:
-        found, key_id = _verified(endpoint)
+        check_hop()
+        found, key_id = _remembered(endpoint) or _verified(endpoint)
         g.actor = f"endpoint:{found.slug}"
-        return view(endpoint=found, key_id=key_id, **kwargs)
+        try:
+            return view(endpoint=found, key_id=key_id, **kwargs)
+        except SenderChanged:
+            found, key_id = _verified(endpoint)
+            return view(endpoint=found, key_id=key_id, **kwargs)
 
     guarded.access = ("signed", "a partner system's signature")  # type: ignore[attr-defined]
     return guarded
@@ -104,6 +112,7 @@ def signed_file(view: View) -> View:
         if not _UPLOADS.acquire(blocking=False):
             raise NotReady("Several files are coming in: send this one again shortly.")
         try:
+            check_hop()
             found, _ = _verified(endpoint)
             g.actor = f"endpoint:{found.slug}"
             return view(endpoint=found, sha256=digest, body=request.get_data())
@@ -158,8 +167,23 @@ def _bearer() -> Principal:
     return found
 
 
+def _remembered(slug: str) -> tuple[IntakeEndpoint, int] | None:
+    """The endpoint as it was at its last message to this process, where one of its keys signed this request too."""
+    found = _senders().get(slug)
+    try:
+        which = verify([secret for _, secret in found.keys] if found else [], request.headers,
+                       request.get_data(cache=True), clock.now())  # fmt: skip
+    except NotAuthenticated:
+        return None
+    return (found, found.keys[which][0]) if found else None
+
+
+def _senders() -> dict[str, IntakeEndpoint]:
+    return cast(dict[str, IntakeEndpoint], current_app.extensions.setdefault("coordinator.senders", {}))
+
+
 def _verified(slug: str) -> tuple[IntakeEndpoint, int]:
-    check_hop()
+    """The endpoint as it is now, and the id of its key that signed this request. Raises NotAuthenticated."""
     body = request.get_data(cache=True)
     with store().read() as tx:
         found = intake_endpoint(tx, slug) if fit_slug(slug) else None
@@ -174,4 +198,5 @@ def _verified(slug: str) -> tuple[IntakeEndpoint, int]:
         raise
     if found is None or not usable:
         raise NotAuthenticated()
+    _senders()[slug] = found
     return found, found.keys[which][0]

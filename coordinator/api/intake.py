@@ -13,7 +13,7 @@ from coordinator.errors import Fault, Invalid, UnsupportedType
 from coordinator.incidents import attachments, bursts, intake
 from coordinator.incidents.envelope import READERS
 from coordinator.partners.queries import IntakeEndpoint
-from coordinator.together import Among, Together
+from coordinator.together import Together, Work
 
 routes = Blueprint("intake", __name__)
 
@@ -62,15 +62,20 @@ def report_status(token: str) -> Response:
 def answered(*, raw: bytes, media_type: str, **how: Any) -> Response:
     """Keep the bytes, then read them in a second transaction, and tell the sender. Raises what is wrong with them."""
     together: Together = current_app.extensions["coordinator.together"]
+    vault = store().vault
     arrival = intake.Arrival(raw=raw, media_type=media_type, **how)
-    kept = together.run(lambda tx: intake.keep(tx, arrival), Among(intake.keep_all, arrival))
-    answer = kept.answer
-    if answer is None:
+
+    def read(kept: intake.Kept) -> Work[intake.Answer]:
+        answer = kept.answer
+        if answer is not None:
+            return Work(lambda tx: answer)
         parsed = intake.parse(raw, media_type)
-        answer = together.run(
+        return Work(
             lambda tx: intake.read_report(tx, kept.report_id, parsed, inbound=kept.inbound),
-            Among(bursts.read_all, bursts.Unread(kept.inbound, parsed)),
-        )
+            bursts.read_all, bursts.unread(vault, kept.inbound, parsed),
+        )  # fmt: skip
+
+    answer = together.run(Work(lambda tx: intake.keep(tx, arrival), intake.keep_all, arrival), then=read)
     if answer.refusal is not None:
         raise answer.refusal
     status_url = f"{store().settings.base_url}/api/v1/report-status/{answer.status_token}"

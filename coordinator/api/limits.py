@@ -10,11 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Response, current_app, request
 from flask_limiter import Limiter
-from limits import parse
+from limits import RateLimitItem, parse
 
 from coordinator.config import Settings
 from coordinator.errors import TooMany
@@ -71,13 +72,18 @@ class Windows:
 
     def hit(self, limit: str, name: str, *, cost: int = 1) -> bool:
         """Count `cost` for `name`; whether it is still within `limit` (as in "600 per minute")."""
-        item = parse(limit)
+        item = _parsed(limit)
         window = int(time.monotonic() / item.get_expiry())
         with self._lock:
             if window != self._window:
                 self._window, self._counts = window, Counter()
             self._counts[name] += cost
             return self._counts[name] <= item.amount
+
+
+@lru_cache(maxsize=32)
+def _parsed(limit: str) -> RateLimitItem:
+    return parse(limit)
 
 
 def check_hop() -> None:

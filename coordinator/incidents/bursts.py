@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
@@ -19,20 +19,39 @@ from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound
 from coordinator.incidents.intake import Answer
 from coordinator.incidents.opening import Opening, open_all
-from coordinator.timeline.keys import remember
+from coordinator.timeline.keys import remember, sealing
+from coordinator.vault import Vault
 
 
 @dataclass(frozen=True)
 class Unread:
-    """A report that `intake.keep_raw` kept in this very request, with what `intake.parse` made of it."""
+    """A kept report, and what it opens where nothing in it or about its sender asks for a closer look."""
 
     inbound: Inbound | None
-    parsed: Received | CoordinatorError
+    opening: Opening | None
+
+
+def unread(vault: Vault, inbound: Inbound | None, parsed: Received | CoordinatorError) -> Unread:
+    """For a report that `intake.keep` kept in this very request and `intake.parse` read; outside any transaction."""
+    if inbound is None or inbound.wrapped is None or not isinstance(parsed, Received) or not _plain(inbound, parsed):
+        return Unread(inbound, None)
+    originator = None if inbound.is_own else inbound.organisation_id
+    sealed = sealing(vault, inbound.data_key_id, inbound.wrapped)
+    return Unread(inbound, Opening.of(inbound, parsed, originator, sealed))
+
+
+def _plain(inbound: Inbound, received: Received) -> bool:
+    told = received.report
+    return (
+        inbound.active and not inbound.exercise and "exercise" not in told
+        and not (received.kind or received.alert or received.source)
+        and told.get("originator", inbound.organisation) == inbound.organisation
+    )  # fmt: skip
 
 
 def read_all(tx: Session, reports: Sequence[Unread]) -> list[Answer | None]:
     """`intake.read_report` for several; None for each that must be read alone, for which nothing was done."""
-    openings = _first_of_their_names(_unread(tx, [one for each in reports if (one := _plain(each)) is not None]))
+    openings = _first_of_their_names(_still_unread(tx, [each.opening for each in reports if each.opening]))
     openings = _within_limits(tx, _unheard_of(tx, openings))
     if not openings:
         return [None] * len(reports)
@@ -44,33 +63,15 @@ def read_all(tx: Session, reports: Sequence[Unread]) -> list[Answer | None]:
     return [by_report.get(each.inbound.id) if each.inbound else None for each in reports]
 
 
-def _plain(report: Unread) -> Opening | None:
-    """Nothing in it or about its sender asks for more than: is it known already?"""
-    inbound, received = report.inbound, report.parsed
-    if inbound is None or not isinstance(received, Received) or received.kind or received.alert or received.source:
-        return None
-    told = received.report
-    if not inbound.active or inbound.exercise or "exercise" in told:
-        return None
-    if told.get("originator", inbound.organisation) != inbound.organisation:
-        return None
-    return Opening(inbound, received, inbound.organisation_id)
-
-
-def _unread(tx: Session, openings: Sequence[Opening]) -> list[Opening]:
-    """Those that nobody has read meanwhile, locked for this transaction, with what is known of their sender."""
+def _still_unread(tx: Session, openings: Sequence[Opening]) -> list[Opening]:
+    """Those that nobody has read meanwhile, locked for this transaction."""
     if not openings:
         return []
     found = tx.execute(statements.LOCK_REPORTS, {"report_ids": [one.inbound.id for one in openings]})
-    unread = {row.id: bool(row.is_own) for row in found if row.disposition == "received"}
-    known = []
+    unread = {row.id for row in found if row.disposition == "received"}
     for one in openings:
-        if one.inbound.id in unread:
-            remember(tx, one.inbound.data_key_id, one.inbound.wrapped)
-            is_own = unread[one.inbound.id]
-            originator = None if is_own else one.inbound.organisation_id
-            known.append(Opening(replace(one.inbound, is_own=is_own), one.received, originator))
-    return known
+        remember(tx, one.inbound.data_key_id, one.inbound.wrapped)
+    return [one for one in openings if one.inbound.id in unread]
 
 
 def _first_of_their_names(openings: Sequence[Opening]) -> list[Opening]:

@@ -27,6 +27,7 @@ from coordinator.markings import Marking, combine, parse_tlp
 from coordinator.partners.exercises import is_running, takes_part
 from coordinator.partners.models import Endpoint, Organisation
 from coordinator.timeline import Event, Word
+from coordinator.timeline.keys import seal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,9 @@ def file_report(
         return Filed(disposition="quarantined", reason=reason, **said)
     if not released and inbound.endpoint_id is not None and flood.over(tx, {inbound.endpoint_id: 1}):
         return Filed(disposition="quarantined", reason=_quarantine(tx, inbound, received, flood.REASON), **said)
-    opening = Opening(inbound, received, originator)
+    opening = Opening.of(
+        inbound, received, originator, lambda plain, about: seal(tx, inbound.data_key_id, plain, about=about)
+    )
     return filed_as_opened(opening, open_all(tx, [opening])[0])
 
 

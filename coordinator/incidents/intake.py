@@ -33,7 +33,7 @@ from coordinator.incidents.envelope import Received, read_body
 from coordinator.incidents.facts import Inbound
 from coordinator.incidents.models import Incident, PartnerReference, Report, ReportBody
 from coordinator.incidents.references import new_public_id, numbered
-from coordinator.partners.queries import IntakeEndpoint, own_organisation
+from coordinator.partners.queries import IntakeEndpoint, holds_still, own_organisation
 from coordinator.store import store_of
 from coordinator.timeline import Word
 from coordinator.timeline.keys import destroy, new_keys, remember, seal, unseal
@@ -85,7 +85,7 @@ def keep_raw(
     """Keep the bytes before anything parses them (R15): the first transaction of two, with nothing else in it.
 
     `message_id`: the webhook-id, or the Idempotency-Key of `principal`; empty where there is none. `via`: webhook, api,
-    form, voice. Raises KeyReused when the id came before with other bytes.
+    form, voice. Raises KeyReused when the id came before with other bytes, SenderChanged.
     """
     arrival = Arrival(
         via=via, media_type=media_type, raw=raw, message_id=message_id, endpoint=endpoint,
@@ -107,18 +107,29 @@ class Arrival:
     principal: Principal | None = None
 
 
+class SenderChanged(CoordinatorError):
+    """The endpoint or its key is not what it was when the signature was verified: look it up and verify again."""
+
+    status = 401
+    title = "The request could not be authenticated"
+
+
 def keep(tx: Session, arrival: Arrival) -> Kept:
-    """`keep_raw` for what came as one thing. Raises KeyReused."""
+    """`keep_raw` for what came as one thing. Raises KeyReused, SenderChanged."""
     return keep_all(tx, [arrival])[0] or _kept_before(tx, arrival)
 
 
 def keep_all(tx: Session, arrivals: Sequence[Arrival]) -> list[Kept | None]:
     """`keep_raw` for several, each table in one statement; None for each whose message id is there already.
 
-    Raises NoRoom before anything is written when the disk has only its reserve left.
+    Raises NoRoom before anything is written when the disk has only its reserve left, SenderChanged where that is so for
+    any of them.
     """
     store_of(tx).require_room()
     now = clock.now()
+    used = {(each.endpoint, each.endpoint_key_id) for each in arrivals if each.endpoint and each.endpoint_key_id}
+    if used and not holds_still(tx, used):
+        raise SenderChanged()
     keys = new_keys(tx, len(arrivals))
     rows = [_row(tx, arrival, key, now) for arrival, key in zip(arrivals, keys, strict=True)]
     # In one order everywhere, so that two processes with the same messages never wait for each other.
@@ -217,7 +228,8 @@ def _at_hand(tx: Session, arrival: Arrival, row: dict[str, Any], *, report_id: i
     return Kept(report_id, inbound=Inbound(
         id=report_id, organisation_id=endpoint.organisation_id, organisation=endpoint.organisation_code,
         active=endpoint.organisation_active, endpoint_id=endpoint.id, endpoint=endpoint.slug,
-        restricted=endpoint.restricted, user_id=None, is_own=None, source=None, disposition="received", sealed=sealed,
+        restricted=endpoint.restricted, user_id=None, is_own=endpoint.organisation_is_own, source=None,
+        disposition="received", sealed=sealed,
         wrapped=tx.info["data_keys"][row["data_key_id"]], **{name: row[name] for name in same},
     ))  # fmt: skip
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
@@ -86,36 +86,16 @@ def write_item(
     return row
 
 
-@dataclass(frozen=True, kw_only=True)
-class Saying:
-    """A new item with where it belongs."""
-
-    said: NewItem = field(kw_only=False)
-    author: str
-    incident_id: int | None
-    report_id: int | None
-    exercise: str
-    data_key_id: int
-
-
 def write_items(
     tx: Session, said: Iterable[NewItem], *, author: str, incident: Any, report_id: int | None, data_key_id: int
 ) -> None:
     """Write several new items of one incident in one statement."""
-    write_all(tx, [
-        Saying(one, author=author, incident_id=incident.id, report_id=report_id, exercise=incident.exercise,
-               data_key_id=data_key_id)
+    rows = [
+        _row(tx, one, author=author, incident_id=incident.id, report_id=report_id, exercise=incident.exercise,
+             data_key_id=data_key_id)
         for one in said
-    ])  # fmt: skip
-
-
-def write_all(tx: Session, sayings: Iterable[Saying]) -> None:
-    """Write new items of several incidents in one statement."""
-    tx.execute(statements.WRITE_ITEMS, [
-        _row(tx, each.said, author=each.author, incident_id=each.incident_id, report_id=each.report_id,
-             exercise=each.exercise, data_key_id=each.data_key_id)
-        for each in sayings
-    ])  # fmt: skip
+    ]  # fmt: skip
+    tx.execute(statements.WRITE_ITEMS, rows)
 
 
 def read_item(tx: Session, version: ItemVersion) -> Content:
@@ -149,12 +129,22 @@ def _row(
     tx: Session, said: NewItem, *, author: str, incident_id: int | None, report_id: int | None, exercise: str,
     data_key_id: int, item: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
+    return row_of(
+        said, lambda plain, about: seal(tx, data_key_id, plain, about=about), author=author, incident_id=incident_id,
+        report_id=report_id, exercise=exercise, data_key_id=data_key_id, item=item,
+    )  # fmt: skip
+
+
+def row_of(
+    said: NewItem, sealed: Callable[[bytes, str], bytes], *, author: str, report_id: int | None, exercise: str,
+    data_key_id: int, incident_id: int | None = None, item: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The row of an item's first version; `sealed(plain, about)` seals under its data key."""
     plain, item = rfc8785.dumps(said.content), item or new_public_id("itm")
     return {
         "item": item, "version": 1, "kind": said.kind, "incident_id": incident_id, "report_id": report_id,
         "tlp": said.marking.tlp.value if said.marking.tlp else None, "marking": said.marking.to_json(),
         "originator_id": said.originator_id, "source_id": said.source_id, "info_category": said.info_category,
         "digest": hashlib.sha256(plain).hexdigest(), "data_key_id": data_key_id,
-        "sealed": seal(tx, data_key_id, plain, about=f"item/{item}"), "author": author, "created_at": clock.now(),
-        "exercise": exercise,
+        "sealed": sealed(plain, f"item/{item}"), "author": author, "created_at": clock.now(), "exercise": exercise,
     }  # fmt: skip

@@ -6,7 +6,7 @@ before the transaction commits, so that its first rows are written without looki
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from coordinator.db import insert_or_ignore
 from coordinator.incidents import rules, statements
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound, incident_values, items_of
-from coordinator.incidents.items import Saying, write_all
+from coordinator.incidents.items import row_of
 from coordinator.incidents.models import Attachment, IncidentMember
 from coordinator.incidents.references import new_partner_reference, numbered
 from coordinator.timeline import Beginning, Event, Word
@@ -30,11 +30,28 @@ LIFE_AT_RISK = "incident.life-at-risk"
 
 @dataclass(frozen=True)
 class Opening:
-    """A report that opens an incident. `originator`: the organisation whose information it is, None for our own."""
+    """A report that opens an incident, with the incident's columns and its items' rows, which lack the incident's id.
+
+    All that takes time is in it already, so that it can be made before the transaction.
+    """
 
     inbound: Inbound
     received: Received
-    originator: int | None
+    columns: dict[str, Any]
+    items: list[dict[str, Any]]
+
+    @classmethod
+    def of(
+        cls, inbound: Inbound, received: Received, originator: int | None, sealed: Callable[[bytes, str], bytes]
+    ) -> Opening:
+        """`originator`: the organisation whose information it is, None for our own; `sealed(plain, about)` seals under
+        the report's data key."""
+        items = [
+            row_of(said, sealed, author=inbound.actor, report_id=inbound.id, exercise=inbound.exercise,
+                   data_key_id=inbound.data_key_id)
+            for said in items_of(inbound, received, originator)
+        ]  # fmt: skip
+        return cls(inbound, received, incident_values(inbound, received.report, originator, clock.now()), items)
 
 
 @dataclass(frozen=True)
@@ -50,38 +67,31 @@ class Opened:
 
 def open_all(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
     """Open an incident for each of these reports, in their order. `reference` is the one its sender may know."""
-    now = clock.now()
-    values = [incident_values(one.inbound, one.received.report, one.originator, now) for one in openings]
-    opened = _insert(tx, openings, values, now)
+    opened = _insert(tx, openings)
     pairs = list(zip(openings, opened, strict=True))
-    for (one, incident), columns in zip(pairs, values, strict=True):
-        if columns["restricted"]:
+    for one, incident in pairs:
+        if one.columns["restricted"]:
             add_members(tx, incident.id, one.inbound, one.received.report)
         announce(tx, one.inbound, one.received, incident_id=incident.id, data_key_id=incident.data_key_id)
-    write_all(tx, [
-        Saying(said, author=one.inbound.actor, incident_id=incident.id, report_id=one.inbound.id,
-               exercise=incident.exercise, data_key_id=incident.data_key_id)
-        for one, incident in pairs for said in items_of(one.inbound, one.received, one.originator)
+    tx.execute(statements.WRITE_ITEMS, [
+        item | {"incident_id": incident.id} for one, incident in pairs for item in one.items
     ])  # fmt: skip
     _name(tx, pairs)
     timeline.begin_all(tx, [
-        Beginning(incident, one.inbound.actor, _first_entries(one, incident.id, columns))
-        for (one, incident), columns in zip(pairs, values, strict=True)
+        Beginning(incident, one.inbound.actor, _first_entries(one, incident.id)) for one, incident in pairs
     ])  # fmt: skip
     timeline.pending_all(tx, [word for one, incident in pairs for word in _what_follows(one, incident.id)])
     return opened
 
 
-def _insert(
-    tx: Session, openings: Sequence[Opening], values: Sequence[dict[str, Any]], now: datetime
-) -> list[Opened]:
+def _insert(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
     """The incidents' rows. What comes back is told apart by the data key, which each report has for itself."""
-    ids = {row.data_key_id: row.id for row in tx.execute(statements.OPEN_INCIDENT, values)}
+    ids = {row.data_key_id: row.id for row in tx.execute(statements.OPEN_INCIDENT, [one.columns for one in openings])}
     opened = []
     for one in openings:
-        inbound, incident_id = one.inbound, ids[one.inbound.data_key_id]
-        reference = new_partner_reference() if inbound.endpoint_id is not None else numbered(incident_id, now)
-        opened.append(Opened(incident_id, inbound.exercise, inbound.data_key_id, now, reference))
+        inbound, incident_id, at = one.inbound, ids[one.inbound.data_key_id], one.columns["created_at"]
+        reference = new_partner_reference() if inbound.endpoint_id is not None else numbered(incident_id, at)
+        opened.append(Opened(incident_id, inbound.exercise, inbound.data_key_id, at, reference))
     return opened
 
 
@@ -103,8 +113,8 @@ def _name(tx: Session, pairs: Sequence[tuple[Opening, Opened]]) -> None:
         tx.execute(statements.NAME_FOR_PARTNER, ours)
 
 
-def _first_entries(one: Opening, incident_id: int, columns: dict[str, Any]) -> list[Event]:
-    inbound = one.inbound
+def _first_entries(one: Opening, incident_id: int) -> list[Event]:
+    inbound, columns = one.inbound, one.columns
     return [
         Event("report.received", f"A report came in by {inbound.via}.",
               {"report": inbound.public_id, "sender": inbound.organisation, "digest": inbound.raw_digest,

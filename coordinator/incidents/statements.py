@@ -113,13 +113,12 @@ TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM 
 #: The disposition, with the report's row locked. Takes `report_id`.
 LOCK_REPORT = select(_reports.c.disposition).where(_reports.c.id == bindparam("report_id")).with_for_update()
 
-#: The dispositions of several and whether we are the sender, locked in the order of their ids. Takes `report_ids`.
+#: The dispositions of several, locked in the order of their ids. Takes `report_ids`.
 LOCK_REPORTS = (
-    select(_reports.c.id, _reports.c.disposition, _organisations.c.is_own)
-    .outerjoin_from(_reports, _organisations, _organisations.c.id == _reports.c.organisation_id)
+    select(_reports.c.id, _reports.c.disposition)
     .where(_reports.c.id.in_(bindparam("report_ids", expanding=True)))
     .order_by(_reports.c.id)
-    .with_for_update(of=_reports)
+    .with_for_update()
 )
 
 #: Takes report_id and the columns that reading a report settles.

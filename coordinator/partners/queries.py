@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,10 +26,11 @@ class IntakeEndpoint:
     organisation_id: int
     organisation_code: str
     organisation_active: bool
+    organisation_is_own: bool
     exercise: str
     restricted: bool
     state: str
-    keys: tuple[tuple[int, str], ...]
+    keys: tuple[tuple[int, str], ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,18 @@ _of: Any = Organisation.__table__
 _key: Any = EndpointKey.__table__
 _wrap: Any = DataKey.__table__
 # Asked for each report that comes in: built once, and plain columns.
+_SEEN = (
+    _in.c.id, _in.c.slug, _in.c.organisation_id, _in.c.exercise, _in.c.restricted, _in.c.state, _of.c.code,
+    _of.c.active, _of.c.is_own, _key.c.id.label("key_id"), _key.c.not_after, _key.c.revoked_at,
+)  # fmt: skip
+_STILL = (
+    select(*_SEEN)
+    .join(_of, _of.c.id == _in.c.organisation_id)
+    .join(_key, _key.c.endpoint_id == _in.c.id)
+    .where(_key.c.id.in_(bindparam("keys", expanding=True)), _in.c.direction == "in")
+)
 _INTAKE = (
-    select(
-        _in.c.id, _in.c.slug, _in.c.organisation_id, _in.c.exercise, _in.c.restricted, _in.c.state, _of.c.code,
-        _of.c.active, _key.c.id.label("key_id"), _key.c.data_key_id, _key.c.sealed, _key.c.not_after,
-        _key.c.revoked_at, _wrap.c.wrapped,
-    )
+    select(*_SEEN, _key.c.data_key_id, _key.c.sealed, _wrap.c.wrapped)
     .join(_of, _of.c.id == _in.c.organisation_id)
     .outerjoin(_key, _key.c.endpoint_id == _in.c.id)
     .outerjoin(_wrap, _wrap.c.id == _key.c.data_key_id)
@@ -98,14 +106,28 @@ def intake_endpoint(tx: Session, slug: str) -> IntakeEndpoint | None:
     rows = tx.execute(_INTAKE, {"slug": slug}).all()
     if not rows:
         return None
-    first = rows[0]
     held = [row for row in rows if row.key_id is not None]
     for row in held:
         remember(tx, row.data_key_id, row.wrapped)
+    return _endpoint(rows[0], tuple((row.key_id, open_secret(tx, row)) for row in held if usable(row)))
+
+
+def holds_still(tx: Session, used: Collection[tuple[IntakeEndpoint, int]]) -> bool:
+    """Whether all these endpoints are what they were when they were looked up, and in use, and the keys (by their ids)
+    that proved a message of theirs still prove something."""
+    rows = {row.key_id: row for row in tx.execute(_STILL, {"keys": [key for _, key in used]})}
+    return all(
+        key in rows and usable(rows[key]) and endpoint.state == "active"
+        and _endpoint(rows[key], endpoint.keys) == endpoint
+        for endpoint, key in used
+    )  # fmt: skip
+
+
+def _endpoint(row: Any, keys: tuple[tuple[int, str], ...]) -> IntakeEndpoint:
     return IntakeEndpoint(
-        id=first.id, slug=first.slug, organisation_id=first.organisation_id, organisation_code=first.code,
-        organisation_active=first.active, exercise=first.exercise, restricted=first.restricted, state=first.state,
-        keys=tuple((row.key_id, open_secret(tx, row)) for row in held if usable(row)),
+        id=row.id, slug=row.slug, organisation_id=row.organisation_id, organisation_code=row.code,
+        organisation_active=row.active, organisation_is_own=row.is_own, exercise=row.exercise,
+        restricted=row.restricted, state=row.state, keys=keys,
     )  # fmt: skip
 
 

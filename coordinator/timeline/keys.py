@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -11,6 +12,7 @@ from coordinator import clock
 from coordinator.errors import CoordinatorError
 from coordinator.store import store_of
 from coordinator.timeline.models import DataKey
+from coordinator.vault import Vault
 
 _keys: Any = DataKey.__table__
 _ADD = insert(_keys).returning(_keys.c.id, _keys.c.wrapped)
@@ -43,6 +45,11 @@ def new_keys(tx: Session, count: int) -> list[int]:
 def seal(tx: Session, key_id: int, plain: bytes, *, about: str) -> bytes:
     """Encrypt under data key `key_id`. `about` names what it belongs to, e.g. `report`; give the same to open it."""
     return store_of(tx).vault.seal(_wrapped(tx, key_id), plain, about=f"{about}/{key_id}")
+
+
+def sealing(vault: Vault, key_id: int, wrapped: bytes) -> Callable[[bytes, str], bytes]:
+    """`seal` under one key that is at hand, without a transaction: a function of the plain bytes and `about`."""
+    return lambda plain, about: vault.seal(wrapped, plain, about=f"{about}/{key_id}")
 
 
 def unseal(tx: Session, key_id: int, sealed: bytes, *, about: str) -> bytes:

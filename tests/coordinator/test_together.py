@@ -9,12 +9,12 @@ from sqlalchemy import event, select
 
 from coordinator.errors import Refused
 from coordinator.partners.models import Setting
-from coordinator.together import Among, Together
+from coordinator.together import Together, Work
 
 
 def at_once(together, works):
-    """Run all `works` while the first holds the turn; (results, errors) in the order of `works`. Each is what `run`
-    takes: a function, or that and how it is one of a set."""
+    """Run all `works` while the first holds the turn; (results, errors) in the order of `works`. Each is a
+    function, or a tuple of what `run` takes."""
     results, errors = [None] * len(works), [None] * len(works)
     held, go_on = threading.Event(), threading.Event()
 
@@ -24,11 +24,11 @@ def at_once(together, works):
 
     def run(place, work):
         try:
-            results[place] = together.run(*work) if isinstance(work, tuple) else together.run(work)
+            results[place] = together.run(*work) if isinstance(work, tuple) else together.run(Work(work))
         except Exception as error:
             errors[place] = error
 
-    threads = [threading.Thread(target=together.run, args=(hold, Among(lambda tx, items: [None], 0)))]
+    threads = [threading.Thread(target=together.run, args=(Work(hold, lambda tx, items: [None]),))]
     threads += [threading.Thread(target=run, args=(place, work)) for place, work in enumerate(works)]
     threads[0].start()
     assert held.wait(10)
@@ -98,7 +98,7 @@ def at_once_without_holder(together, works):
 
     def run(place, work):
         try:
-            together.run(work)
+            together.run(Work(work))
         except Exception as error:
             errors[place] = error
 
@@ -112,9 +112,9 @@ def at_once_without_holder(together, works):
 
 def test_a_single_one_is_a_transaction_like_any_other(store):
     together = Together(store)
-    assert together.run(put("a")) == "a"
+    assert together.run(Work(put("a"))) == "a"
     with pytest.raises(Refused):
-        together.run(put_and_fail("b"))
+        together.run(Work(put_and_fail("b")))
     assert kept(store) == {"a"}
 
 
@@ -130,7 +130,7 @@ def put_all(tx, names):
 
 
 def one_of_a_set(name):
-    return put(name), Among(put_all, name)
+    return (Work(put(name), put_all, name),)
 
 
 def values(store):
@@ -167,7 +167,7 @@ def test_who_comes_while_the_database_is_taken_goes_along(sqlite_store):
     together, commits = Together(sqlite_store), []
     event.listen(sqlite_store.engine, "commit", lambda connection: commits.append(1))
     with sqlite_store.unit_of_work():
-        threads = [threading.Thread(target=together.run, args=(put(name),)) for name in "abc"]
+        threads = [threading.Thread(target=together.run, args=(Work(put(name)),)) for name in "abc"]
         for thread in threads:
             thread.start()
         while len(together._waiting) < 3:
@@ -176,3 +176,31 @@ def test_who_comes_while_the_database_is_taken_goes_along(sqlite_store):
         thread.join()
     assert kept(sqlite_store) == {"a", "b", "c"}
     assert len(commits) == 2
+
+
+# ---------------------------------------------------------------- what follows from a result
+
+
+def second(result):
+    if result == "b":
+        raise Refused("nothing follows from b")
+    return None if result == "c" else Work(put(f"{result}-again"))
+
+
+def test_what_follows_is_done_in_a_second_transaction_for_all_of_a_turn(sqlite_store):
+    commits = []
+    event.listen(sqlite_store.engine, "commit", lambda connection: commits.append(1))
+    results, errors = at_once(Together(sqlite_store), [(Work(put(name)), second) for name in "abcd"])
+    assert results == ["a-again", None, "c", "d-again"]
+    assert [type(error).__name__ for error in errors] == ["NoneType", "Refused", "NoneType", "NoneType"]
+    assert kept(sqlite_store) == {"a", "b", "c", "d", "a-again", "d-again"}
+    assert len(commits) == 3
+
+
+def test_what_follows_is_done_on_either_store_and_alone_too(store):
+    together = Together(store)
+    assert together.run(Work(put("x")), second) == "x-again"
+    works = [(Work(put(name), put_all, name), lambda result: Work(put(f"{result}2"), put_all, "9")) for name in "pqr"]
+    results, errors = at_once(together, works)
+    assert errors == [None] * 3 and results == ["P2", "Q2", "R2"]
+    assert values(store) == {"x": 1, "x-again": 1, "p": 2, "q": 2, "r": 2, "P2": 1, "Q2": 1, "R2": 1}

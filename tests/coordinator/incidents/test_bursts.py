@@ -36,7 +36,7 @@ def kept_as_a_set(store, came):
 
 
 def read_as_a_set(store, came, kept):
-    unread = [bursts.Unread(one.inbound, intake.parse(each.raw, each.media_type))
+    unread = [bursts.unread(store.vault, one.inbound, intake.parse(each.raw, each.media_type))
               for each, one in zip(came, kept, strict=True)]  # fmt: skip
     with store.unit_of_work() as tx:
         return bursts.read_all(tx, unread)
