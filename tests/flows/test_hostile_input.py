@@ -33,7 +33,7 @@ def nothing_leaked(site: Attacked) -> Iterator[None]:
     machine, doors, broker = site
     doors.tally.faults.clear()
     yield
-    assert doors.tally.faults + leaks(machine, doors, broker) == []
+    assert doors.tally.faults + leaks(machine, doors.site, broker) == []
 
 
 def test_the_doors_that_are_tried_are_those_there_are(site: Attacked) -> None:

@@ -40,11 +40,11 @@ def attacked(folder: Path, *, database: Any = None) -> Iterator[tuple[Installati
             yield machine, doors, broker
 
 
-def leaks(machine: Installation, doors: Doors, broker: Overhearing) -> list[str]:
+def leaks(machine: Installation, site: Site, broker: Overhearing) -> list[str]:
     """Where a mark or a secret turned up: logs (those of the web server too), the broker, the metrics."""
     metrics = requests.get(f"{machine.base_url}/metrics", timeout=30).text
     places = {"log": "\n".join(machine.output), "broker": broker.left(), "metrics": metrics}
-    words = {MARK, *(secret for secret in doors.site.secrets if len(secret) > 8)}
+    words = {MARK, *(secret for secret in site.secrets if len(secret) > 8)}
     found = [f"{place}: holds {word[:12]}…" for place, text in places.items() for word in words if word in text]
     return found + [f"broker: carried {word[:12]}…" for word in broker.heard]
 
@@ -76,7 +76,7 @@ def main() -> int:
             list(pool.map(lambda each: doors.text(*each), texts.items()))
         print(f"{len(texts)} texts in {time.monotonic() - began:.0f} s", flush=True)
         doors.shown()
-        doors.tally.faults += leaks(machine, doors, broker)
+        doors.tally.faults += leaks(machine, doors.site, broker)
         print(machine.run("record", "verify", seconds=600).splitlines()[0])
         print(f"{broker.commands} commands at the broker overheard, {len(machine.output)} lines of log read")
     print(f"{len(doors.site.closed)} kept connections closed under a request: {doors.site.closed[:5]}")

@@ -29,6 +29,7 @@ from tests.alerting import put_contact, put_organisation, put_system, webhook
 from tests.factories import World, native, person, signed, token_for
 
 ROLES = ("coordinator", "duty-officer", "administrator")
+CLEARING = "release-authority"
 VISITOR = "visitor"  # nobody signed in; the address of an alert's page is known
 FILE = b"%PDF-1.7 <html><script>alert(1)</script></html>"
 
@@ -51,7 +52,7 @@ class Site:
         self.url, self.store, self.world = url, store, world
         self.closed: list[str] = []
         self._local, self._number, self._lock = threading.local(), 0, threading.Lock()
-        self.api_tokens = {role: token_for(store, role) for role in ROLES}
+        self.api_tokens = {role: token_for(store, role) for role in (*ROLES, CLEARING)}
         self.people = {role: person(store, role, name=f"Pat {role.title()}") for role in ROLES}
         self.secrets = {world.secret, *self.api_tokens.values()}
         self.cookies = {role: self._sign_in(role) for role in ROLES}
