@@ -38,6 +38,10 @@ class Json(DefaultJSONProvider):
     sort_keys = False
     ensure_ascii = False
 
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        """As text that can be sent: half a surrogate pair, as a name in what somebody sent may hold, becomes "?"."""
+        return super().dumps(obj, **kwargs).encode("utf-8", "replace").decode()
+
     @staticmethod
     def default(value: Any) -> Any:
         return clock.rfc3339(value) if hasattr(value, "tzinfo") else DefaultJSONProvider.default(value)

@@ -59,7 +59,8 @@ def http_problem(error: HTTPException) -> Response:
 
 
 def _response(body: dict[str, Any]) -> Response:
-    return Response(json.dumps(body, ensure_ascii=False), status=body["status"], content_type=MEDIA_TYPE)
+    said = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")  # a pointer may hold half a surrogate pair
+    return Response(said, status=body["status"], content_type=MEDIA_TYPE)
 
 
 def _slug(name: str) -> str:

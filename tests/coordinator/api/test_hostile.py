@@ -69,6 +69,14 @@ def test_a_broken_body_is_refused_at_every_json_door(store, world, client, name)
         assert answer.status_code in (400, 404, 422), (where, answer.status_code)
 
 
+@pytest.mark.parametrize("path, status", [("/playbooks/check", 200), ("/playbooks", 422)])
+def test_a_name_that_no_text_can_hold_is_told_of_without_it(store, world, client, path, status):
+    headers = {"Authorization": f"Bearer {token_for(store, 'coordinator')}", "Content-Type": "application/json"}
+    answer = client.post(f"/api/v1{path}", data=b'{"\\uDFAA": 0}', headers=headers)
+    assert answer.status_code == status
+    assert answer.get_json()
+
+
 NAUGHTY = [
     "<script>alert(1)</script>", "'; DROP TABLE incidents;--", "{{7*7}}", "${jndi:ldap://x/a}", "%s%s%n",
     "../../etc/passwd", "\u202etxt.exe", "مرحبا", "各国", "👩‍👩‍👧‍👦", "Z͑ͫ̓̕a̴l̵g̷o̵", "\u200b\u2060x", "ﬁ ﬀ", "a\u0308",
