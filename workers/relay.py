@@ -58,6 +58,9 @@ CLOSURE = _job("send-closure", "workers.deliver:send_closure", queue=ALERTS)
 
 TELL_INCIDENT = _job("tell-incident", "workers.tell:incident_opened", queue=ALERTS)
 TELL_TASK = _job("tell-task", "workers.tell:task_opened", queue=ALERTS)
+INCIDENT_REMIND = _job("tell-incident-again", "workers.tell:incident_remind", queue=ALERTS)
+INCIDENT_FALLBACK = _job("tell-incident-fallback", "workers.tell:incident_fallback", queue=ALERTS)
+CLEARANCE_REMIND = _job("tell-clearance-again", "workers.tell:clearance_remind", queue=ALERTS)
 TELL_CLEARANCE = _job("tell-clearance", "workers.tell:clearance_wanted", queue=ALERTS)
 TELL_STANDING = _job("tell-standing-clearance", "workers.tell:standing_proposed", queue=ALERTS)
 TELL_QUARANTINE = _job("tell-quarantine", "workers.tell:report_quarantined", queue=ALERTS)
@@ -90,6 +93,9 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "flood.over": (FLOOD_OVER,),
     "incident.opened": (START_INTERNAL, TELL_INCIDENT),
     "incident.life-at-risk": (TELL_LIFE,),
+    "incident.remind": (INCIDENT_REMIND,),
+    "incident.fallback": (INCIDENT_FALLBACK,),
+    "decision.remind": (CLEARANCE_REMIND,),
     "incident.reported": (STATUS_CHANGED,),
     "incident.triage": (STATUS_CHANGED,),
     "incident.active": (START_EXTERNAL, STATUS_CHANGED),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from coordinator import clock, timeline
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert
 from coordinator.incidents import quarantine
 from coordinator.incidents.models import Flood, Incident
+from coordinator.incidents.rules import Status
 from coordinator.partners.queries import duty_role
 from coordinator.runs.models import Run
-from coordinator.sharing.models import StandingClearance
+from coordinator.sharing.models import Release, ShareDecision, StandingClearance
 from coordinator.tasks import rules
 from coordinator.tasks.models import Task
 from coordinator.timeline import sending_hold
@@ -20,13 +24,46 @@ from coordinator.timeline.models import Pending
 COORDINATOR = "coordinator"
 
 
+#: When the duty role is reminded, and when coordinators are brought in, counted from the first notice.
+SOON, USUAL = (timedelta(minutes=5), timedelta(minutes=10)), (timedelta(minutes=30), timedelta(hours=1))
+CLEARANCE_AGAIN = timedelta(hours=1)
+
+
 def incident_opened(tx: Session, incident_id: int) -> None:
-    alerts.tell_own(tx, key="new-incident", role=duty_role(tx), incident=tx.get_one(Incident, incident_id))
+    incident = tx.get_one(Incident, incident_id)
+    if alerts.tell_own(tx, key="new-incident", role=duty_role(tx), incident=incident):
+        _look_again(tx, incident, USUAL)
 
 
 def life_at_risk(tx: Session, incident_id: int) -> None:
     """Before any rule on release is looked at (R29)."""
-    alerts.tell_own(tx, key="life-at-risk", role=duty_role(tx), incident=tx.get_one(Incident, incident_id))
+    incident = tx.get_one(Incident, incident_id)
+    if alerts.tell_own(tx, key="life-at-risk", role=duty_role(tx), incident=incident):
+        _look_again(tx, incident, SOON)
+
+
+def incident_remind(tx: Session, incident_id: int) -> None:
+    """Nobody has taken the incident up yet: the duty role is told once more."""
+    _tell_untouched(tx, incident_id, duty_role(tx))
+
+
+def incident_fallback(tx: Session, incident_id: int) -> None:
+    """Still nobody: coordinators are told as well."""
+    _tell_untouched(tx, incident_id, COORDINATOR)
+
+
+def _look_again(tx: Session, incident: Incident, waits: tuple[timedelta, timedelta]) -> None:
+    now = clock.now()
+    timeline.pending(tx, "incident.remind", incident.id, ready_at=now + waits[0], exercise=incident.exercise)
+    timeline.pending(tx, "incident.fallback", incident.id, ready_at=now + waits[1], exercise=incident.exercise)
+
+
+def _tell_untouched(tx: Session, incident_id: int, role: str) -> None:
+    incident = tx.get_one(Incident, incident_id)
+    if incident.status == Status.REPORTED:
+        urgent = "life-at-risk" in incident.humanitarian_flags
+        key = "life-at-risk-again" if urgent else "new-incident-again"
+        alerts.tell_own(tx, key=key, role=role, incident=incident)
 
 
 def report_quarantined(tx: Session, report_id: int) -> None:
@@ -73,7 +110,19 @@ def task_escalated(tx: Session, task_id: int) -> None:
 
 
 def clearance_wanted(tx: Session, decision_id: int) -> None:
+    if alerts.tell_approvers(tx, decision_id):
+        exercise = tx.get_one(ShareDecision, decision_id).exercise
+        timeline.pending(tx, "decision.remind", decision_id, ready_at=clock.now() + CLEARANCE_AGAIN, exercise=exercise)
+
+
+def clearance_remind(tx: Session, decision_id: int) -> None:
+    """Nobody has answered it: those who may are told once more, and the duty role, so that somebody asks them."""
+    if not alerts.still_waits(tx, decision_id):
+        return
     alerts.tell_approvers(tx, decision_id)
+    decision = tx.get_one(ShareDecision, decision_id)
+    alerts.tell_own(tx, key="clearance-waits", role=duty_role(tx), incident=_incident(tx, decision.incident_id),
+                    exercise=decision.exercise)  # fmt: skip
 
 
 def standing_proposed(tx: Session, clearance_id: int) -> None:
@@ -85,10 +134,26 @@ def standing_proposed(tx: Session, clearance_id: int) -> None:
 
 def alert_failed(tx: Session, alert_id: int) -> None:
     alert = tx.get_one(Alert, alert_id)
-    if alert.user_id is not None:  # a notice to one of us: another notice would fail the same way
+    if alert.user_id is not None:
+        _tell_others(tx, alert)
         return
     alerts.tell_own(tx, key="dead-letter", role=COORDINATOR, incident=_incident(tx, alert.incident_id),
                     exercise=alert.exercise)  # fmt: skip
+
+
+def _tell_others(tx: Session, alert: Alert) -> None:
+    """A notice to one of us did not arrive: others of the duty role hear of it, or coordinators where there are none.
+    Of that notice itself no other tells, so that a mailbox that is gone makes no circle."""
+    key = "notice-failed"
+    if tx.get_one(Release, alert.release_id).facts.get(alerts.NOTICE) == key or alert.user_id is None:
+        return
+    for role in (duty_role(tx), COORDINATOR):
+        told = alerts.tell_own(
+            tx, key=key, role=role, incident=_incident(tx, alert.incident_id), exclude={alert.user_id},
+            exercise=alert.exercise,
+        )  # fmt: skip
+        if told:
+            return
 
 
 def job_dead(tx: Session, pending_id: int) -> None:

@@ -24,9 +24,11 @@ from coordinator.incidents.service import add_member
 from coordinator.markings import Marking, Tlp, parse_tlp
 from coordinator.partners.queries import duty_role
 from coordinator.sharing.addressees import to_user
-from coordinator.sharing.models import Release, ShareDecision
+from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.store import store_of
 
+#: Among the facts of a notice's release: which of the fixed notices it is.
+NOTICE = "notice"
 PURPOSE, CATEGORY = "incident-response", "situational-report"
 
 
@@ -57,7 +59,7 @@ def tell_own(
     return tell(
         tx, incident=incident, kind="notice", title=title, body=body, purpose=PURPOSE, info_category=CATEGORY,
         requested_by=SYSTEM, addressees=[to_user(user, exercise=exercise) for user in people],
-        marking=Marking(tlp=Tlp.CLEAR), ack="", ladder=(), exercise=exercise,
+        marking=Marking(tlp=Tlp.CLEAR), ack="", ladder=(), exercise=exercise, facts={NOTICE: key},
     ).permitted  # fmt: skip
 
 
@@ -84,6 +86,15 @@ def tell_approvers(tx: Session, decision_id: int) -> Sequence[Alert]:
             tx, key="clearance", role=role, incident=incident, exclude=exclude, exercise=release.exercise
         )
     return told
+
+
+def still_waits(tx: Session, decision_id: int) -> bool:
+    """Whether a referred decision is the newest for its recipient, unanswered, and its release still wanted."""
+    decision = tx.get_one(ShareDecision, decision_id)
+    newer = select(ShareDecision.id).where(ShareDecision.previous_id == decision.id)
+    answered = select(Approval.id).where(Approval.decision_id == decision.id)
+    over = any(tx.execute(query.limit(1)).first() for query in (newer, answered))
+    return not over and tx.get_one(Release, decision.release_id).state == "awaiting-approval"
 
 
 def _let_know(tx: Session, incident: Incident, role: str, *, exclude: Collection[int]) -> None:

@@ -92,6 +92,18 @@ OWN_NOTICES = {
     "standing": ("A fixed text waits to be cleared", "A text was proposed for clearance beforehand."),
     "dead-letter": ("An alert could not be delivered", "An alert did not reach its recipient{reference}."),
     "withheld": ("An alert was withheld", "An alert was held back when it was about to be sent{reference}."),
+    "new-incident-again": ("An incident still waits for triage", "Nobody has taken it up yet{reference}."),
+    "life-at-risk-again": (
+        "Life may be at risk and nobody has looked",
+        "A report says that people may be in danger, and nobody has taken it up yet{reference}.",
+    ),
+    "clearance-waits": (
+        "A clearance is not answered", "A release still waits for a second person: please reach one{reference}.",
+    ),
+    "notice-failed": (
+        "A notice to a colleague did not arrive",
+        "A mail to one of our own people could not be delivered{reference}. See that somebody has taken it up.",
+    ),
     "unanswered": ("An alert is unanswered", "A partner has not answered an alert{reference}."),
     "quarantine": ("A report is in quarantine", "A report was put into quarantine and waits for a decision."),
     "quarantine-overdue": ("Quarantine is overdue", "A report in quarantine still waits for a decision."),

@@ -21,6 +21,7 @@ from coordinator.errors import CoordinatorError
 from coordinator.partners.models import Organisation
 from coordinator.partners.queries import duty_role
 from coordinator.store import Store
+from coordinator.tasks.models import Task
 from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Heartbeat, Pending
 from coordinator.upkeep import rotation
@@ -114,6 +115,8 @@ def _roles(store: Store) -> Finding:
     with store.read() as tx:
         needed = [duty_role(tx), "coordinator", "release-authority"]
         held = set(tx.execute(select(User.role).where(User.state == "active")).scalars())
+        given = select(Task.role, Task.fallback_role).where(Task.state == "open", Task.assignee_id.is_(None)).distinct()
+        needed += [row.role for row in tx.execute(given) if held.isdisjoint((row.role, row.fallback_role))]
     empty = sorted({role for role in needed if role not in held})
     if empty:
         return Finding("roles", "wrong", f"nobody holds: {', '.join(empty)}. Add a user with `coordinator user add`")

@@ -189,7 +189,9 @@ def test_of_a_restricted_incident_not_even_the_reference_is_mailed(desk: Store, 
     with desk.unit_of_work() as tx:
         alerts.tell_own(tx, key="life-at-risk", role="duty-officer", incident=put_incident(tx, restricted=True))
     run_due(desk)
-    assert b"INC-" not in box.letters[0].content
+    letter = box.letters[0].content
+    assert b"INC-" not in letter and b"Life" not in letter and b"danger" not in letter
+    assert b"Urgent: sign in now" in letter
 
 
 def test_a_role_that_nobody_has_gives_way_to_the_duty_role(desk: Store) -> None:
