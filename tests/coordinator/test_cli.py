@@ -181,7 +181,8 @@ def test_what_was_given_up_is_tried_again_when_somebody_asks(home, tmp_path, cap
     assert capsys.readouterr().out == "Nothing was given up.\n"
     store = Store(config.load({}, data_dir=home))
     with store.unit_of_work() as tx:
-        row = tx.get_one(Pending, pending(tx, "note.added", 1))
+        pending(tx, "note.added", 1)
+        row = tx.execute(select(Pending)).scalar_one()
         row.dead, row.attempts = True, 12
     assert main(["retry", "--data", str(home)]) == 0
     assert capsys.readouterr().out.startswith("1 given up")
@@ -191,7 +192,6 @@ def test_what_was_given_up_is_tried_again_when_somebody_asks(home, tmp_path, cap
     store.close()
 
 
-@pytest.mark.parametrize("words", [["backup"], ["restore"], ["keys", "rotate"], ["obligations", "preview", "x.json"]])
-def test_what_comes_later_says_so(words, capsys):
-    assert main(words) == 2
+def test_what_comes_later_says_so(capsys):
+    assert main(["obligations", "preview", "x.json"]) == 2
     assert "not built yet" in capsys.readouterr().err
