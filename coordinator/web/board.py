@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, request
+from flask_babel import get_locale
 
 from coordinator import clock, vocabulary
+from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right
 from coordinator.errors import Invalid
 from coordinator.status import board as status
@@ -14,6 +16,7 @@ from coordinator.status.board import Filters
 from coordinator.web import access, live
 from coordinator.web import pages as page
 from coordinator.web.access import needs
+from coordinator.web.pulse import LIVE_HEADER
 
 pages = Blueprint("board", __name__)
 
@@ -25,6 +28,9 @@ ROWS = 30
 def board() -> Response:
     principal, filters = access.required(), filters_of(request.args)
     tag = live.board_tag(principal)  # before looking: what changes in between is asked for again
+    again = _again(principal, filters, tag)
+    if again is not None and (known := access.pulse().swaps.peek(again)) is not None:
+        return page.fragment(known)
     with access.store().read() as tx:
         counted = access.pulse().counts.get(
             ("board", principal.user_id, filters.exercise),
@@ -41,12 +47,27 @@ def board() -> Response:
         except Invalid:  # a cursor from another time: begin again
             shown = status.board(tx, principal=principal, filters=filters, limit=ROWS)
     counts, due, exercises = counted
-    return page.show(
-        "board/board.html", here="board", shown=shown, counts=counts, due=due, filters=filters, tag=tag,
+    answer = page.show(
+        "board/board.html" if again is None else "board/live.html",
+        here="board", shown=shown, counts=counts, due=due, filters=filters, tag=tag,
         args=_kept(), most=status.MOST, exercises=exercises, exercise=filters.exercise, statuses=status.OPEN,
         severities=vocabulary.SEVERITIES.choices(), sectors=vocabulary.SECTORS.choices(),
         countries=vocabulary.COUNTRIES.choices(), narrowed=_narrowed(filters),
     )  # fmt: skip
+    if again is not None:
+        access.pulse().swaps.put(again, answer.get_data(as_text=True))
+    return answer
+
+
+def _again(principal: Principal, filters: Filters, tag: str) -> tuple[Any, ...] | None:
+    """Under which name an open page's fetch after a change is remembered for a second; None for anything else.
+
+    Whoever shares it sees the same incidents (`tag`), may do the same, and reads it in the same language and zone.
+    """
+    if LIVE_HEADER not in request.headers or filters.owner:
+        return None
+    asked = tuple(sorted(request.args.items(multi=True)))
+    return live.about_board(principal), tag, principal.role, page.zone(), str(get_locale()), asked
 
 
 def filters_of(args: Any) -> Filters:

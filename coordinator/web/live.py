@@ -31,7 +31,7 @@ pages = Blueprint("live", __name__)
 def of_board() -> Response:
     principal = _principal()
     version = board_tag(principal)
-    _remember_glance(_about_board(principal))
+    _remember_glance(about_board(principal))
     return _answer(version)
 
 
@@ -61,7 +61,7 @@ def incident_tag(incident_id: int) -> str:
 
 def board_tag(principal: Principal) -> str:
     """The version of the board for those who see the same: nobody learns that a restricted incident moved."""
-    about = _about_board(principal)
+    about = about_board(principal)
     seen: dict[str, Any] = {"everything": True} if about == _EVERYTHING else {}
     if about not in (_EVERYTHING, _OPEN):
         seen = {"principal": principal}
@@ -71,7 +71,7 @@ def board_tag(principal: Principal) -> str:
 _EVERYTHING, _OPEN = ("board", "all"), ("board", "open")
 
 
-def _about_board(principal: Principal) -> tuple[str, Any]:
+def about_board(principal: Principal) -> tuple[str, Any]:
     """Under which name the version of what this person sees on the board is remembered."""
     if sees_restricted(principal):
         return _EVERYTHING

@@ -40,6 +40,13 @@ def show(template: str, /, *, code: int = 200, **given: Any) -> Response:
     return answer
 
 
+def fragment(html: str) -> Response:
+    """A part of a page that was made before, under the same header as `show`."""
+    answer = make_response(html)
+    answer.headers.setdefault("Cache-Control", "no-store")
+    return answer
+
+
 def after(endpoint: str, message: str = "", **values: Any) -> Any:
     """Post, redirect, get: `message` is a fixed sentence of ours, never content (it rides in a cookie)."""
     if message:

@@ -61,6 +61,7 @@ class Remembered:
 class Pulse:
     """One per application: `versions` of what is on pages, `doors` of who may look, `watch` of the sweeper.
 
+    `swaps`: what open boards fetch after a change, for all who see the same.
     `glances`: which version a poll of this address with this cookie asks for, since it was last answered the long way.
     """
 
@@ -70,6 +71,7 @@ class Pulse:
         self.glances = Remembered(DOOR, most=4000)
         self.watch = Remembered(5.0, most=4)
         self.counts = Remembered(2.0)
+        self.swaps = Remembered(1.0, most=200)
 
     def close_doors(self) -> None:
         """Everybody is looked at again before the next answer of this process."""

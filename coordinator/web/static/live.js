@@ -20,7 +20,10 @@ export function follow() {
       if (answer.status === 401 || answer.status === 404 || answer.type === "opaqueredirect") return stop();
       misses = answer.ok || answer.status === 304 ? 0 : Math.min(misses + 1, 4);
       const newer = (answer.headers.get("ETag") || "").replace(/^W\//, "").replaceAll('"', "");
-      if (answer.ok && newer && newer !== tag && (await swap())) tag = newer;
+      if (answer.ok && newer && newer !== tag) {
+        const made = await swap();
+        if (made !== null) tag = made || newer;
+      }
     } catch {
       misses = Math.min(misses + 1, 4);
     }
@@ -32,9 +35,11 @@ export function follow() {
   again();
 }
 
+// Gives the version of what was fetched, where the page says it: another process may have made it a moment before the
+// change, and then it is asked for again. null when it failed.
 async function swap() {
   const answer = await fetch(location.href, { headers: { "X-Live": "1" }, cache: "no-store", redirect: "manual" });
-  if (!answer.ok) return false;
+  if (!answer.ok) return null;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   let changed = false;
   for (const part of document.querySelectorAll("[data-part]")) {
@@ -52,7 +57,7 @@ async function swap() {
     changed = true;
   }
   if (changed) announce(main.dataset.said || "The page was updated.");
-  return true;
+  return fresh.querySelector("[data-live]")?.dataset.tag || "";
 }
 
 // Nothing is taken away from under somebody who is writing.

@@ -121,3 +121,27 @@ def test_the_banner_says_that_clocks_are_not_watched(desk: Desk) -> None:
         tx.add(Heartbeat(name="sweeper@here", kind="sweeper", at=clock.now(), detail={}))
     forget(desk)
     assert "not watched" not in officer.text("/board")
+
+
+def test_an_open_board_fetches_the_parts_alone_and_all_who_see_the_same_share_them(
+    desk: Desk, file_report: Callable[..., str]
+) -> None:
+    first, second = desk.sit("liaison-officer"), desk.sit("liaison-officer")
+    file_report(first, title="Dark port")
+    live = {"X-Live": "1"}
+    whole, parts = first.get("/board").text, first.get("/board", headers=live).text
+    assert "<html" in whole and "<html" not in parts and "csrf" not in parts
+    for html in (whole, parts):
+        assert re.findall(r'data-part="(\w+)"', html) == ["tally", "rows", "due"]
+    assert second.get("/board", headers=live).text == parts
+    assert "Dark port" not in second.get("/board?q=nothing", headers=live).text
+    file_report(first, title="Loud portal")
+    desk.app.extensions["pulse"].versions.forget()
+    assert "Loud portal" in second.get("/board", headers=live).text  # another version: nothing older is shown for it
+    assert "Dark port" in first.get("/board?owner=none", headers=live).text
+    assert "Dark port" not in first.get("/board?owner=me", headers=live).text
+    file_report(first, title="Named only", tlp="RED", caveats_named_recipients="x@y.example")
+    desk.app.extensions["pulse"].versions.forget()
+    duty, coordinator = desk.sit("duty-officer"), desk.sit("coordinator")
+    assert "Named only" in duty.get("/board", headers=live).text
+    assert "Named only" not in coordinator.get("/board", headers=live).text
