@@ -12,6 +12,7 @@ from coordinator.api.limits import check_partner
 from coordinator.errors import Fault, Invalid, UnsupportedType
 from coordinator.incidents import attachments, bursts, intake
 from coordinator.incidents.envelope import READERS
+from coordinator.interchange import stix
 from coordinator.partners.queries import IntakeEndpoint
 from coordinator.together import Together, Work
 
@@ -94,6 +95,8 @@ def taken_media_type() -> str:
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype not in READERS or charset not in ("utf-8", "utf8"):
         raise UnsupportedType(f"Send one of: {', '.join(READERS)}, in UTF-8.")
+    if request.mimetype == stix.MEDIA_TYPE and request.mimetype_params.get("version", stix.VERSION) != stix.VERSION:
+        raise UnsupportedType(f"Send STIX in version {stix.VERSION}.")
     return request.mimetype
 
 

@@ -20,6 +20,7 @@ from coordinator.interchange.stix_markings import Marked, marking_of
 from coordinator.outside.strict_json import parse_json
 
 MEDIA_TYPE = "application/stix+json"
+VERSION = "2.1"
 
 _MOST_OBJECTS = 1000
 _LONGEST_PATTERN = 5000  # the validator's parser of patterns recurses
@@ -95,7 +96,7 @@ def _validate(bundle: Mapping[str, Any], objects: list[dict[str, Any]]) -> None:
     # Half a second and 20 MB that only those need to whom partners send STIX.
     from stix2validator import ValidationOptions, validate_parsed_json
 
-    options = ValidationOptions(version="2.1", disabled=["all"], silent=True)
+    options = ValidationOptions(version=VERSION, disabled=["all"], silent=True)
     shell = {name: value for name, value in bundle.items() if name != "objects"}
     faults: list[Fault] = []
     for where, one in [("", shell), *((f"/objects/{index}", one) for index, one in enumerate(objects))]:
