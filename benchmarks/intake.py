@@ -29,10 +29,10 @@ def main() -> None:
     printed.heading("intake", chosen)
     with (
         postgres(chosen.postgresql) as ours_url, postgres(chosen.postgresql) as floor_url,
-        installation(database_url=ours_url) as place, _floor(floor_url) as floor_port,
+        installation(database_url=ours_url) as place, _floor(floor_url) as floor,
     ):  # fmt: skip
         place.start("broker", "web")
-        results = _rounds(place, floor_port, rounds, each)
+        results, spent = _rounds(place, floor, rounds, each)
     for name, outcomes in results.items():
         printed.line(f"{name}: {printed.spread([each.rate for each in outcomes])} reports/s, "
                      f"p50 {printed.median([each.p50 for each in outcomes]):.0f} ms, "
@@ -41,25 +41,36 @@ def main() -> None:
     rates = {name: printed.median([each.rate for each in outcomes]) for name, outcomes in results.items()}
     printed.three("intake, the door", rates["door"], rates["floor"], "reports/s", reach="0.5")
     printed.three("intake, as installed", rates["installed"], rates["floor"], "reports/s")
+    printed.three("intake, the door, processor time of the web server", printed.median(spent["door"]),
+                  printed.median(spent["floor"]), "ms a report")  # fmt: skip
 
 
-def _rounds(place: Installation, floor_port: int, rounds: int, each: int) -> dict[str, list[load.Outcome]]:
+def _rounds(
+    place: Installation, floor: tuple[int, int], rounds: int, each: int
+) -> tuple[dict[str, list[load.Outcome]], dict[str, list[float]]]:
+    """The outcomes by name, and the processor time a report, of the floor and of the door."""
     results: dict[str, list[load.Outcome]] = {"floor": [], "door": [], "installed": []}
-    warm = max(16, each // 10)
+    spent: dict[str, list[float]] = {"floor": [], "door": []}
+    warm, (floor_port, floor_pid) = max(16, each // 10), floor
     for number in range(rounds + 1):
         count = each if number else warm
+        before = {"floor": load.processor_time(floor_pid), "door": load.processor_time(place.pid("web"))}
         found = {
             "floor": load.run(floor_port, [_to_floor(one) for one in place.signed_requests(count)]),
             "door": load.run(place.port, place.signed_requests(count)),
         }
+        after = {"floor": load.processor_time(floor_pid), "door": load.processor_time(place.pid("web"))}
         place.start("jobs")
         found["installed"] = load.run(place.port, place.signed_requests(count))
         place.stop("jobs")
         if number:
             for name, outcome in found.items():
                 results[name].append(outcome)
-            printed.line(", ".join(f"{name} {outcome.rate:.0f}/s" for name, outcome in found.items()))
-    return results
+            for name in spent:
+                spent[name].append((after[name] - before[name]) * 1000 / count)
+            printed.line(", ".join(f"{name} {outcome.rate:.0f}/s" for name, outcome in found.items())
+                         + "".join(f", {name} {costs[-1]:.2f} ms" for name, costs in spent.items()))  # fmt: skip
+    return results, spent
 
 
 def _to_floor(request: bytes) -> bytes:
@@ -77,8 +88,8 @@ def _statuses(outcomes: list[load.Outcome]) -> dict[int, int]:
 
 
 @contextlib.contextmanager
-def _floor(database_url: str) -> Iterator[int]:
-    """The floor's server with a database of its own; gives its port."""
+def _floor(database_url: str) -> Iterator[tuple[int, int]]:
+    """The floor's server with a database of its own; gives its port and its process."""
     with tempfile.TemporaryDirectory(prefix="coordinator-floor-", dir="/var/tmp") as folder:
         door = socket.create_server(("127.0.0.1", 0), backlog=512)
         door.set_inheritable(True)
@@ -98,7 +109,7 @@ def _floor(database_url: str) -> Iterator[int]:
         door.close()
         try:
             until(lambda: is_ready(f"http://127.0.0.1:{port}/readyz"))
-            yield port
+            yield port, server.pid
         finally:
             server.terminate()
             server.wait()
