@@ -21,7 +21,8 @@ from coordinator.timeline.models import Entry, Pending
 #: (Alerts and decisions are counted as rows.)
 UNCOUNTED = {"alert.attempted", "alert.raised", "decision.made", "incident.read"}
 #: Rows that wait for an hour that is still to come.
-WAITING = ("timer", "task.due", "alert.rung", "incident.remind", "incident.fallback", "decision.remind")
+WAITING = ("timer", "task.due", "alert.rung", "incident.remind", "incident.fallback", "decision.remind",
+           "agreement.end")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ OBSERVED = {"tlp": "GREEN", "noticed_at": "2026-11-22T03:10:00Z"}
 READERS = ("application/json", "application/cloudevents+json", "application/stix+json;version=2.1", "text/plain")
 _A_PLAYBOOK = Path(playbooks.__file__).parent / "library" / "communication-check.json"
 _ARGUMENTS = ("q", "status", "severity", "cursor", "limit", "updated_since", "exercise")
-#: Forms that end what the attack stands on.
+#: Forms and calls that end what the attack stands on.
 _LEFT_OUT = ("/sign-out", "/suspend", "/end", "/revoke", "/disable", "/rotate", "/role", "/reset", "/link", "/drop",
              "/leave", "/stop")
 
@@ -210,7 +210,7 @@ class Doors:
     def _write_routes(self, document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for path, item in document["paths"].items():
             for method, said in item.items():
-                if method != "get" and "/intake/" not in path and not path.endswith("/reports"):
+                if method != "get" and "/intake/" not in path and not path.endswith(("/reports", *_LEFT_OUT)):
                     content = said.get("requestBody", {}).get("content", {})
                     shape = next(iter(content.values()), {}).get("schema", {})
                     yield method.upper(), path.removeprefix("/api/v1"), shape
