@@ -82,7 +82,8 @@ def test_a_thousand_reports_are_kept_as_one_flood_and_the_key_is_stopped(sqlite_
     officer.get(f"/keys/{key}/revoke")
     listed = officer.post(f"/keys/{key}/revoke", {"reason": "Their server was taken over, they say by phone."})
     assert taken_over.post(native(), "evil-again").status_code == 401
-    assert partner.post(native(title="Under the key before"), "good").status_code == 202, "not in wrong hands"
+    with settings_of(store, flood_limit=LIMIT):  # taken, for that key is not in wrong hands; it waits with the others
+        assert partner.post(native(title="Under the key before"), "good").get_json()["disposition"] == "quarantined"
 
     # Everything received under it since Monday: on the page, as a table, by the API; each can be doubted.
     first = re.findall(r'value="(rep-\w+)"', officer.get(listed.location).text)
@@ -111,6 +112,6 @@ def test_a_thousand_reports_are_kept_as_one_flood_and_the_key_is_stopped(sqlite_
     with store.read() as tx:
         assert tx.get_one(Task, task.id).state == "cancelled"
         counted = select(Report.disposition, func.count()).group_by(Report.disposition)
-        assert {row[0]: row[1] for row in tx.execute(counted)} == {"accepted": LIMIT + 2, "rejected": SENT - LIMIT}
+        assert {row[0]: row[1] for row in tx.execute(counted)} == {"accepted": LIMIT + 1, "rejected": SENT - LIMIT + 1}
         verdict = verify(tx)
     assert not verdict.broken
