@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import Response, current_app, flash, g, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -66,9 +66,18 @@ def then(default: str) -> str:
 
 
 def _is_ours(path: str) -> bool:
-    parts = urlsplit(path)
+    parts = _parts(path)
     safe = path.startswith("/") and not path.startswith(("//", "/\\")) and "\\" not in path
-    return safe and not parts.scheme and not parts.netloc and not any(ord(one) < 32 for one in path)
+    within = parts is not None and not parts.scheme and not parts.netloc
+    return safe and within and not any(ord(one) < 32 for one in path)
+
+
+def _parts(address: str) -> SplitResult | None:
+    """An address in its parts; None where it is none at all, such as half of an IPv6 one."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None
 
 
 def errors_by_field(error: Invalid, *, field: Any = None) -> dict[str, str]:
@@ -134,7 +143,9 @@ def _advice(error: CoordinatorError) -> str:
 
 def _came_from() -> str:
     """The page the form was on, where the browser says so and it is ours."""
-    parts = urlsplit(request.referrer or "")
+    parts = _parts(request.referrer or "")
+    if parts is None:
+        return "/"
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     return path if parts.netloc == request.host and _is_ours(path) else "/"
 

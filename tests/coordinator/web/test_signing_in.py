@@ -109,6 +109,16 @@ def test_signing_in_leads_to_pages_of_ours_only(desk: Desk, where: str) -> None:
     assert "evil" not in desk.visitor().get("/sign-in", query_string={"then": where}).text
 
 
+@pytest.mark.parametrize("broken", ["http://[0:0:0:0:0:ffff:127.0.0.1", "//[", "http://[::1"])
+def test_an_address_that_is_none_leads_nowhere_and_breaks_nothing(desk: Desk, broken: str) -> None:
+    assert desk.visitor().get("/sign-in", query_string={"then": broken}).status_code == 200
+    browser = desk.sit("administrator", second_factor=False)
+    browser.get("/users/new")
+    answer = browser.post("/users/new", {"email": "a@ee.example", "name": "A", "role": "analyst"},
+                          headers={"Referer": broken})  # fmt: skip
+    assert answer.status_code < 500
+
+
 def test_signing_out_ends_the_session_on_the_server(desk: Desk) -> None:
     browser = desk.sit("coordinator")
     browser.get("/board")
