@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +18,7 @@ from coordinator.partners.models import Endpoint, EndpointKey, Organisation
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
+from coordinator.web.tables import csv_file
 
 pages = Blueprint("keys", __name__, url_prefix="/keys")
 
@@ -66,10 +65,7 @@ def table(key_id: int) -> Response:
         timeline.append(tx, "reports.exported", "The list of what came in under a key was taken out.",
                         actor=principal.actor, about=("endpoint_key", key_id),
                         values={"since": clock.rfc3339(since), "reports": len(rows)})  # fmt: skip
-    answer = Response(as_csv(rows), content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="key-{key_id}-reports.csv"'
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return csv_file(f"key-{key_id}-reports.csv", COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
 
 
 @pages.post("/<int:key_id>/doubt")
@@ -89,21 +85,6 @@ def doubt(key_id: int) -> Any:
     except Invalid as error:
         return _reports_page(key_id, {"reason": reason, "report": chosen}, page.errors_by_field(error), code=422)
     return page.after("keys.reports", _("Marked. It shows on each incident."), key_id=key_id, since=_day(since))
-
-
-def as_csv(rows: list[dict[str, Any]]) -> str:
-    """A table for a spreadsheet; what partners wrote cannot become a formula in it."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(row[name]) for name in COLUMNS])
-    return out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    text = clock.rfc3339(value) if isinstance(value, datetime) else "" if value is None else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _since() -> datetime:

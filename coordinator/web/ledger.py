@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -16,6 +14,7 @@ from coordinator.status.ledger import Asked
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
+from coordinator.web.tables import csv_file
 
 pages = Blueprint("ledger", __name__, url_prefix="/ledger")
 
@@ -47,16 +46,10 @@ def file() -> Response:
     asked = _asked(request.form)
     with access.store().unit_of_work() as tx:
         lines, more = ledger.export(tx, principal=access.required(), asked=asked)
-    written = io.StringIO()
-    out = csv.writer(written)
-    out.writerow(ledger.COLUMNS)
-    out.writerows(ledger.as_row(line) for line in lines)
+    rows = [ledger.as_row(line) for line in lines]
     if more:
-        out.writerow([f"there are more: only the newest {ledger.MOST_LINES} lines are here"])
-    answer = Response("\ufeff" + written.getvalue(), mimetype="text/csv")
-    answer.headers["Content-Disposition"] = 'attachment; filename="ledger.csv"'
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+        rows.append([f"there are more: only the newest {ledger.MOST_LINES} lines are here"])
+    return csv_file("ledger.csv", ledger.COLUMNS, rows, any_script=True)
 
 
 def _asked(given: Any) -> Asked:

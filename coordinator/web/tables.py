@@ -1,0 +1,45 @@
+"""Tables that leave as files for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from flask import Response
+
+from coordinator import clock
+
+
+def csv_file(
+    name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, any_script: bool = False
+) -> Response:
+    """A download named `name`. Times are RFC 3339 in UTC, lists words with blanks between, None is empty.
+
+    `any_script`: it begins with a byte order mark, without which spreadsheets misread what is not ASCII.
+    """
+    answer = Response(("\ufeff" if any_script else "") + as_csv(columns, rows), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """The text of the table; what partners wrote cannot become a formula in it."""
+    written = io.StringIO()
+    out = csv.writer(written)
+    out.writerow(columns)
+    out.writerows([_cell(value) for value in row] for row in rows)
+    return written.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return clock.rfc3339(value)
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    text = "" if value is None else str(value)
+    # A spreadsheet would take these for a formula (OWASP, CSV injection).
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
