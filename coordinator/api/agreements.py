@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response
+from marshmallow import Schema, fields
 
 from coordinator import clock
 from coordinator.accounts.rules import Right
 from coordinator.agreements import queries, service
 from coordinator.agreements.schema import AgreementSchema, ConsentSchema
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body
+from coordinator.api.described import describes
 from coordinator.changes import service as changes
 from coordinator.changes.rules import Kind
 from coordinator.errors import NotFound
@@ -20,6 +23,21 @@ from coordinator.outside.fields import Choice, Part, Text
 from coordinator.status import agreement_page
 
 routes = Blueprint("agreements", __name__)
+
+
+class AgreementShownSchema(Schema):
+    key = shapes.text()
+    version = shapes.number()
+    status = shapes.text()
+    parties = fields.List(fields.String(), required=True)
+    terms = fields.Dict(required=True)
+    sentences = fields.List(fields.Dict(), required=True)
+
+
+class AskedSchema(Schema):
+    done = shapes.text()
+    change = shapes.number(none=True)
+
 
 LARGEST_ID = 2**53 - 1
 
@@ -49,6 +67,7 @@ _REGISTER, _CONSENT, _WITHDRAWAL = RegisterSchema(), ConsentAnswerSchema(), Cons
 
 @routes.get("/agreements")
 @needs(Right.READ_AGREEMENTS)
+@describes(answer=shapes.ThingListSchema)
 def listed() -> Response:
     """Every agreement with its status now, and what no agreement covers."""
     now = clock.now()
@@ -59,6 +78,7 @@ def listed() -> Response:
 
 @routes.get("/agreements/<key>")
 @needs(Right.READ_AGREEMENTS)
+@describes(answer=AgreementShownSchema)
 def one(key: str) -> Response:
     """One agreement: its terms, in plain words with clauses, its texts, and what went out under it."""
     with store().read() as tx:
@@ -75,6 +95,7 @@ def one(key: str) -> Response:
 
 @routes.post("/agreements")
 @needs(Right.MANAGE_AGREEMENTS)
+@describes(body=RegisterSchema, answer=AskedSchema, status=201)
 def register() -> Response:
     """Add an agreement or a new version of it. Waits for a second person (`change`)."""
     wanted = load(_REGISTER, json_body())
@@ -87,6 +108,7 @@ def register() -> Response:
 
 @routes.get("/consents")
 @needs(Right.READ_AGREEMENTS)
+@describes(answer=shapes.ThingListSchema)
 def consents() -> Response:
     """What originators said, newest first: standing, over, withdrawn or refused."""
     with store().read() as tx:
@@ -95,6 +117,7 @@ def consents() -> Response:
 
 @routes.post("/consents")
 @needs(Right.MANAGE_AGREEMENTS)
+@describes(body=ConsentAnswerSchema, answer=AskedSchema, status=201)
 def consent() -> Response:
     """Record a consent, which waits for a second person, or a refusal, which does not."""
     body = load(_CONSENT, json_body())
@@ -108,6 +131,7 @@ def consent() -> Response:
 
 @routes.post("/consents/<int:number>/withdraw")
 @needs(Right.MANAGE_AGREEMENTS)
+@describes(body=ConsentWithdrawalSchema, answer=AskedSchema)
 def withdraw(number: int) -> Response:
     """From now on it holds no more; nobody has to agree."""
     reason = load(_WITHDRAWAL, json_body())["reason"]

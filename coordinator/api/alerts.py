@@ -8,8 +8,10 @@ from sqlalchemy.orm import Session
 from coordinator.accounts.rules import Right
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Delivery
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body
+from coordinator.api.described import describes
 from coordinator.errors import NotFound
 from coordinator.incidents import queries
 from coordinator.outside.faults import Shape, load
@@ -36,6 +38,7 @@ _WITHDRAWAL, _BOUNCE = WithdrawalSchema(), BounceSchema()
 
 @routes.post("/incidents/<reference>/alerts/<int:number>/withdraw")
 @needs(Right.REQUEST_RELEASE)
+@describes(body=WithdrawalSchema, answer=shapes.AlertSchema)
 def withdraw(reference: str, number: int) -> Response:
     """Take an alert back: tries stop, its links say only that it was withdrawn."""
     wanted = load(_WITHDRAWAL, json_body())
@@ -47,6 +50,7 @@ def withdraw(reference: str, number: int) -> Response:
 
 @routes.post("/incidents/<reference>/alerts/<int:number>/deliveries/<int:delivery>/again")
 @needs(Right.REQUEST_RELEASE)
+@describes(answer=shapes.AlertSchema)
 def again(reference: str, number: int, delivery: int) -> Response:
     """Send again what failed or was held back, under the same message id; the rules are asked again."""
     with store().unit_of_work() as tx:
@@ -57,14 +61,13 @@ def again(reference: str, number: int, delivery: int) -> Response:
 
 @routes.post("/incidents/<reference>/alerts/<int:number>/deliveries/<int:delivery>/bounced")
 @needs(Right.REQUEST_RELEASE)
+@describes(body=BounceSchema, answer=shapes.AlertSchema)
 def bounced(reference: str, number: int, delivery: int) -> Response:
     """A mail that was handed over came back: the next way is tried, a task asks for the right address."""
     wanted = load(_BOUNCE, json_body(optional=True))
     with store().unit_of_work() as tx:
         alert = _alert(tx, reference, number)
-        alerts.record_bounce(
-            tx, _delivery(tx, alert, delivery), principal=principal(), note=wanted.get("note") or ""
-        )
+        alerts.record_bounce(tx, _delivery(tx, alert, delivery), principal=principal(), note=wanted.get("note") or "")
         return _shown(tx, alert)
 
 

@@ -6,14 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response
-from marshmallow import fields, validate
+from marshmallow import Schema, fields, validate
 from sqlalchemy.orm import Session
 
 from coordinator import vocabulary
 from coordinator.accounts.rules import Right
 from coordinator.alerts import service as alerts
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, check_if_match, json_body
+from coordinator.api.described import describes
 from coordinator.api.desk_calls import told_json
 from coordinator.errors import Fault, Invalid
 from coordinator.incidents import queries, requests, service, sources
@@ -25,6 +27,15 @@ from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Choice, Instant, Listed, Text
 
 routes = Blueprint("changes", __name__)
+
+
+class NoteAnswerSchema(Schema):
+    id = shapes.number()
+    item = shapes.text()
+    version = shapes.number()
+    at = shapes.at()
+    author = shapes.text()
+
 
 #: Kinds a person may ask for; receipts, checks and notices come about by themselves.
 KINDS = ("initial", "update", "correction", "closure", "recall")
@@ -67,6 +78,7 @@ _ALERT = AlertRequestSchema()
 
 @routes.patch("/incidents/<reference>")
 @needs(Right.CHANGE_INCIDENT)
+@describes(body=requests.ChangeSchema, answer=shapes.IncidentSchema, if_match=True)
 def change(reference: str) -> Response:
     """Change fields; only what is sent."""
     wanted = requests.load_change(json_body())
@@ -80,6 +92,7 @@ def change(reference: str) -> Response:
 
 @routes.post("/incidents/<reference>/status")
 @needs(Right.CHANGE_STATUS)
+@describes(body=requests.StatusSchema, answer=shapes.IncidentSchema, if_match=True)
 def move(reference: str) -> Response:
     """Move the incident to another status; refused with what is still open."""
     wanted = requests.load_status(json_body())
@@ -99,6 +112,7 @@ def move(reference: str) -> Response:
 
 @routes.post("/incidents/<reference>/notes")
 @needs(Right.ADD_NOTE)
+@describes(body=requests.NoteSchema, answer=NoteAnswerSchema, status=201)
 def note(reference: str) -> Response:
     """Add a note. If-Match is looked at where it is sent: notes do not overwrite each other."""
     wanted = requests.load_note(json_body())
@@ -114,6 +128,7 @@ def note(reference: str) -> Response:
 
 @routes.post("/incidents/<reference>/links")
 @needs(Right.CHANGE_INCIDENT)
+@describes(body=requests.LinkSchema, answer=shapes.IncidentSchema, status=201)
 def link(reference: str) -> Response:
     """Link to another incident."""
     wanted = requests.load_link(json_body())
@@ -127,6 +142,7 @@ def link(reference: str) -> Response:
 
 @routes.post("/incidents/<reference>/facts")
 @needs(Right.CHANGE_INCIDENT)
+@describes(body=requests.ChoiceOfFactSchema, answer=shapes.IncidentSchema, if_match=True)
 def choose_fact(reference: str) -> Response:
     """Choose what one source says of a fact; the incident is bound by that source from then on."""
     wanted = requests.load_fact(json_body())
@@ -140,6 +156,7 @@ def choose_fact(reference: str) -> Response:
 
 @routes.post("/incidents/<reference>/alerts")
 @needs(Right.REQUEST_RELEASE)
+@describes(body=AlertRequestSchema, answer=shapes.ReleaseSchema, status=201)
 def tell(reference: str) -> Response:
     """Ask for a release: the rules decide for each recipient; what they permit is sent, what they refer waits."""
     wanted = load(_ALERT, json_body())
@@ -149,6 +166,7 @@ def tell(reference: str) -> Response:
 
 @routes.post("/incidents/<reference>/alerts/preview")
 @needs(Right.REQUEST_RELEASE)
+@describes(body=AlertRequestSchema, answer=shapes.ReleaseSchema)
 def preview(reference: str) -> Response:
     """What would come of it, with the whole ladder to each recipient. Nothing is kept and nothing leaves."""
     wanted = load(_ALERT, json_body())

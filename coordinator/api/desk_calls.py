@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
+from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from coordinator.accounts.rules import Right
 from coordinator.alerts import service as alerts
 from coordinator.alerts.desk_calls import waiting_plans
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body
+from coordinator.api.described import describes
 from coordinator.errors import NotFound
 from coordinator.incidents import queries
 from coordinator.incidents.holds import lock_incident
@@ -22,6 +25,19 @@ from coordinator.status import outgoing
 from coordinator.status.standing import described, standing_clearances
 
 routes = Blueprint("desk-calls", __name__)
+
+
+class StandingClearanceSchema(Schema):
+    id = shapes.number()
+    state = fields.String(required=True, metadata={"enum": ["waiting", "in-force", "expired", "revoked"]})
+    title = shapes.text()
+    body = shapes.text()
+    language = shapes.text()
+    digest = shapes.text(description="SHA-256 of exactly this text, as a release of it bears it.")
+    until = shapes.at()
+    proposed = fields.Dict(required=True)
+    confirmed = fields.Dict(required=True)
+    revoked = fields.Dict(required=True, allow_none=True)
 
 
 class DeskCallSchema(Shape):
@@ -50,6 +66,7 @@ _CALL, _STANDING, _REVOCATION = DeskCallSchema(), StandingSchema(), RevocationSc
 
 @routes.post("/incidents/<reference>/call-our-desk")
 @needs(Right.REQUEST_RELEASE)
+@describes(body=DeskCallSchema, answer=shapes.ReleaseSchema, status=201)
 def ask(reference: str) -> Response:
     """Ask a partner to call our desk: no case facts, one signature; the rules decide as for any alert."""
     wanted = load(_CALL, json_body())
@@ -59,6 +76,7 @@ def ask(reference: str) -> Response:
 
 @routes.post("/incidents/<reference>/call-our-desk/preview")
 @needs(Right.REQUEST_RELEASE)
+@describes(body=DeskCallSchema, answer=shapes.ReleaseSchema)
 def preview(reference: str) -> Response:
     """What would come of it, with the whole ladder. Nothing is kept and nothing leaves."""
     wanted = load(_CALL, json_body())
@@ -69,6 +87,7 @@ def preview(reference: str) -> Response:
 
 @routes.get("/standing-clearances")
 @needs(Right.READ_AGREEMENTS)
+@describes(answer=shapes.ThingListSchema)
 def listed() -> Response:
     """Texts cleared beforehand, newest first."""
     with store().read() as tx:
@@ -77,6 +96,7 @@ def listed() -> Response:
 
 @routes.post("/standing-clearances")
 @needs(Right.DECIDE)
+@describes(body=StandingSchema, answer=StandingClearanceSchema, status=201)
 def propose() -> Response:
     """The first person's word on a text."""
     wanted = load(_STANDING, json_body())
@@ -90,6 +110,7 @@ def propose() -> Response:
 
 @routes.post("/standing-clearances/<int:number>/confirm")
 @needs(Right.DECIDE)
+@describes(answer=StandingClearanceSchema)
 def confirm(number: int) -> Response:
     """The second person's word."""
     with store().unit_of_work() as tx:
@@ -98,6 +119,7 @@ def confirm(number: int) -> Response:
 
 @routes.post("/standing-clearances/<int:number>/revoke")
 @needs(Right.DECIDE)
+@describes(body=RevocationSchema, answer=StandingClearanceSchema)
 def revoke(number: int) -> Response:
     """End a clearance now."""
     wanted = load(_REVOCATION, json_body())

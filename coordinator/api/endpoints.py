@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response
+from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.rules import Right
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, instant_argument, json_body, page_limit, whole_argument
+from coordinator.api.described import PAGED, describes
 from coordinator.changes import service as changes
 from coordinator.changes.rules import Kind
 from coordinator.errors import NotFound
@@ -24,6 +27,60 @@ from coordinator.partners.schema import ExerciseSchema
 from coordinator.partners.signing import generate_secret
 
 routes = Blueprint("endpoints", __name__)
+
+
+class EndpointKeySchema(Schema):
+    id = shapes.number()
+    state = fields.String(required=True, metadata={"enum": ["current", "previous", "over", "revoked"]})
+    created_at = shapes.at()
+    until = shapes.at(none=True)
+    revoked_at = shapes.at(none=True)
+
+
+class EndpointShownSchema(Schema):
+    id = shapes.text()
+    organisation = shapes.text()
+    direction = shapes.text()
+    state = shapes.text()
+    keys = fields.List(fields.Nested(EndpointKeySchema), required=True)
+
+
+EndpointShownListSchema = shapes.many(EndpointShownSchema)
+
+
+class NewSecretSchema(Schema):
+    endpoint = shapes.text()
+    secret = shapes.text(description="Shown this once.")
+    overlap_days = shapes.number()
+    change = shapes.number(none=True)
+
+
+class ReceivedSchema(Schema):
+    report = shapes.text()
+    received_at = shapes.at()
+    disposition = shapes.text()
+    incident = shapes.text(none=True)
+    in_doubt = fields.Boolean(required=True)
+
+
+ReceivedListSchema = shapes.many(ReceivedSchema)
+
+
+class DoubtedSchema(Schema):
+    report = shapes.text()
+    in_doubt = fields.Boolean(required=True)
+
+
+class ExerciseShownSchema(Schema):
+    code = shapes.text()
+    title = shapes.text()
+    starts_at = shapes.at()
+    ends_at = shapes.at()
+    state = fields.String(required=True, metadata={"enum": ["planned", "running", "over"]})
+    organisations = fields.List(fields.String(), required=True)
+
+
+ExerciseShownListSchema = shapes.many(ExerciseShownSchema)
 
 
 class RotationSchema(Shape):
@@ -58,6 +115,7 @@ _ROTATION, _REVOCATION, _DOUBT, _EXERCISE = RotationSchema(), KeyRevocationSchem
 
 @routes.get("/endpoints")
 @needs(Right.READ_PARTNERS)
+@describes(answer=EndpointShownListSchema)
 def listed() -> Response:
     """Every endpoint with its keys, never a secret."""
     with store().read() as tx:
@@ -68,6 +126,7 @@ def listed() -> Response:
 
 @routes.post("/endpoints/<endpoint>/keys")
 @needs(Right.MANAGE_ENDPOINTS)
+@describes(body=RotationSchema, answer=NewSecretSchema, status=201)
 def rotate(endpoint: str) -> Response:
     """Make a new secret, shown in this one answer; the one before goes on for a while. May wait for a second person."""
     wanted, secret = load(_ROTATION, json_body(optional=True)), generate_secret()
@@ -82,6 +141,7 @@ def rotate(endpoint: str) -> Response:
 
 @routes.post("/keys/<int:number>/revoke")
 @needs(Right.REVOKE_KEY)
+@describes(body=KeyRevocationSchema, answer=EndpointKeySchema)
 def revoke(number: int) -> Response:
     """Stop a key now; nobody has to agree."""
     reason = load(_REVOCATION, json_body())["reason"]
@@ -93,6 +153,7 @@ def revoke(number: int) -> Response:
 
 @routes.get("/keys/<int:number>/reports")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(answer=ReceivedListSchema, query=("since", *PAGED))
 def reports(number: int) -> Response:
     """What this key verified since then (Monday of this week where nothing is said), oldest first, without content."""
     since, limit = instant_argument("since") or received.monday(clock.now()), page_limit()
@@ -108,6 +169,7 @@ def reports(number: int) -> Response:
 
 @routes.post("/received/<report>/doubt")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(body=DoubtSchema, answer=DoubtedSchema)
 def doubt(report: str) -> Response:
     """Say on record that it is in doubt who wrote a report, or that it no longer is."""
     wanted = load(_DOUBT, json_body())
@@ -122,6 +184,7 @@ def doubt(report: str) -> Response:
 
 @routes.get("/exercises")
 @needs(Right.READ_PARTNERS)
+@describes(answer=ExerciseShownListSchema)
 def exercises() -> Response:
     """The register of exercises, the newest first."""
     with store().read() as tx:
@@ -130,6 +193,7 @@ def exercises() -> Response:
 
 @routes.put("/exercises/<code>")
 @needs(Right.MANAGE_EXERCISES)
+@describes(body=ExerciseBodySchema, answer=ExerciseShownSchema)
 def put_exercise(code: str) -> Response:
     """Register an exercise, or change one that is not over."""
     body = json_body()
@@ -142,6 +206,7 @@ def put_exercise(code: str) -> Response:
 
 @routes.post("/exercises/<code>/end")
 @needs(Right.MANAGE_EXERCISES)
+@describes(answer=ExerciseShownSchema)
 def end_exercise(code: str) -> Response:
     """End an exercise now."""
     with store().unit_of_work() as tx:

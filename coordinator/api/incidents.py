@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request
+from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from coordinator import vocabulary
 from coordinator.accounts.rules import Right
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import (
     answer,
@@ -20,6 +22,7 @@ from coordinator.api.bodies import (
     whole_argument,
     words_argument,
 )
+from coordinator.api.described import PAGED, describes
 from coordinator.errors import Fault, Invalid
 from coordinator.incidents import attachments, queries, sources
 from coordinator.incidents.models import Incident
@@ -32,12 +35,65 @@ from coordinator.timeline import queries as record
 
 routes = Blueprint("incidents", __name__)
 
+
+IncidentListSchema = shapes.many(shapes.IncidentSchema)
+
+
+class EntrySchema(Schema):
+    seq = shapes.number()
+    at = shapes.at()
+    actor = shapes.text()
+    kind = shapes.text()
+    text = shapes.text()
+    hash = shapes.text()
+
+
+EntryListSchema = shapes.many(EntrySchema)
+
+AlertListSchema = shapes.many(shapes.AlertSchema)
+
+DecisionListSchema = shapes.many(shapes.DecisionSchema)
+
+
+class RunSchema(Schema):
+    id = shapes.number()
+    playbook = shapes.text()
+    version = shapes.text()
+    state = shapes.text()
+    steps = fields.List(fields.Dict(), required=True)
+
+
+RunListSchema = shapes.many(RunSchema)
+
+
+class ReportSchema(Schema):
+    id = shapes.text()
+    received_at = shapes.at()
+    via = shapes.text()
+    disposition = shapes.text()
+
+
+ReportListSchema = shapes.many(ReportSchema)
+
+
+class FactShownSchema(Schema):
+    """What each source says of one fact, and whether they differ."""
+
+    name = shapes.text()
+    conflict = fields.Boolean(required=True)
+    said = fields.List(fields.Dict(), required=True)
+    chosen = shapes.number(none=True)
+
+
+FactListSchema = shapes.many(FactShownSchema)
+
 #: Lists of one incident that are not paged end here; the record is paged.
 MOST = 1000
 
 
 @routes.get("/incidents")
 @needs(Right.READ_INCIDENTS)
+@describes(answer=IncidentListSchema, query=("status", "severity", "updated_since", "q", "exercise", *PAGED))
 def listed() -> Response:
     """Incidents this person may know of, last changed first."""
     statuses = _statuses()
@@ -53,6 +109,7 @@ def listed() -> Response:
 
 @routes.get("/incidents/<reference>")
 @needs(Right.READ_INCIDENTS)
+@describes(answer=shapes.IncidentSchema)
 def one(reference: str) -> Response:
     """One incident in full, with its ETag. That it was opened goes on record."""
     with store().read() as tx:
@@ -75,6 +132,7 @@ def answer_unchanged(incident: Incident) -> Response:
 
 @routes.get("/incidents/<reference>/timeline")
 @needs(Right.READ_INCIDENTS)
+@describes(answer=EntryListSchema, query=("until", *PAGED))
 def timeline(reference: str) -> Response:
     """The record of the incident, oldest first; ?until= as it stood then."""
     limit, after = page_limit(), from_cursor(request.args.get("cursor", ""), int)
@@ -88,10 +146,11 @@ def timeline(reference: str) -> Response:
         return answer({"items": rows[:limit], "next": more})
 
 
-def _list(name: str, read: Callable[[Session, Incident], list[dict[str, Any]]]) -> None:
+def _list(name: str, shape: type[Schema], read: Callable[[Session, Incident], list[dict[str, Any]]]) -> None:
     """A list of things of one incident, under its name."""
 
     @needs(Right.READ_INCIDENTS)
+    @describes(answer=shape, query=PAGED)
     def view(reference: str) -> Response:
         with store().read() as tx:
             incident = queries.get_visible(tx, reference, principal=principal())
@@ -104,19 +163,20 @@ def _list(name: str, read: Callable[[Session, Incident], list[dict[str, Any]]]) 
     routes.add_url_rule(f"/incidents/<reference>/{name}", endpoint=name, view_func=view, methods=["GET"])
 
 
-_list("tasks", lambda tx, incident: incident_tasks(tx, incident.id, principal=principal()))
-_list("alerts", lambda tx, incident: outgoing.alerts(tx, incident.id, limit=MOST))
-_list("decisions", lambda tx, incident: outgoing.decisions(tx, incident.id, limit=MOST))
-_list("runs", lambda tx, incident: run_view.runs(tx, incident.id, limit=MOST))
-_list("reports", lambda tx, incident: incident_page.reports(tx, incident.id, limit=MOST))
-_list("items", lambda tx, incident: incident_page.items(tx, incident.id, limit=MOST))
-_list("facts", lambda tx, incident: sources.stated(tx, incident, principal=principal()))
-_list("links", lambda tx, incident: incident_page.links(tx, incident, principal=principal()))
-_list("attachments", lambda tx, incident: attachments.attachments_of(tx, incident.id))
+_list("tasks", shapes.TaskListSchema, lambda tx, incident: incident_tasks(tx, incident.id, principal=principal()))
+_list("alerts", AlertListSchema, lambda tx, incident: outgoing.alerts(tx, incident.id, limit=MOST))
+_list("decisions", DecisionListSchema, lambda tx, incident: outgoing.decisions(tx, incident.id, limit=MOST))
+_list("runs", RunListSchema, lambda tx, incident: run_view.runs(tx, incident.id, limit=MOST))
+_list("reports", ReportListSchema, lambda tx, incident: incident_page.reports(tx, incident.id, limit=MOST))
+_list("items", shapes.ThingListSchema, lambda tx, incident: incident_page.items(tx, incident.id, limit=MOST))
+_list("facts", FactListSchema, lambda tx, incident: sources.stated(tx, incident, principal=principal()))
+_list("links", shapes.ThingListSchema, lambda tx, incident: incident_page.links(tx, incident, principal=principal()))
+_list("attachments", shapes.ThingListSchema, lambda tx, incident: attachments.attachments_of(tx, incident.id))
 
 
 @routes.get("/attachments/<int:number>")
 @needs(Right.READ_INCIDENTS)
+@describes(media_types=("application/octet-stream",))
 def download(number: int) -> Response:
     """A file, to be saved and never shown; that it was taken goes on record."""
     with store().unit_of_work() as tx:

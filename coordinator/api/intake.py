@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
+from marshmallow import Schema, fields
 
 from coordinator.accounts.rules import Right
+from coordinator.api import shapes
 from coordinator.api.access import needs, open_to, principal, signed_by_partner, signed_file, store
+from coordinator.api.described import describes
 from coordinator.api.limits import check_partner
 from coordinator.errors import Fault, Invalid, UnsupportedType
 from coordinator.incidents import attachments, bursts, intake
 from coordinator.incidents.envelope import READERS
+from coordinator.incidents.schema import ReportSchema
 from coordinator.interchange import stix
 from coordinator.partners.queries import IntakeEndpoint
 from coordinator.together import Together, Work
@@ -19,8 +23,30 @@ from coordinator.together import Together, Work
 routes = Blueprint("intake", __name__)
 
 
+class AcceptedSchema(Schema):
+    report = shapes.text()
+    disposition = fields.String(required=True, metadata={"enum": ["accepted", "update", "duplicate", "quarantined"]})
+    incident = shapes.text(none=True)
+    status_url = shapes.text(format="uri")
+
+
+class FileSchema(Schema):
+    sha256 = shapes.text()
+    size = shapes.number()
+    state = shapes.text()
+
+
+class ReportStatusSchema(Schema):
+    report = shapes.text()
+    disposition = shapes.text()
+
+
+_A_REPORT = describes(body=ReportSchema, answer=AcceptedSchema, status=202, foreign=tuple(READERS)[1:])
+
+
 @routes.post("/intake/<endpoint>")
 @signed_by_partner
+@_A_REPORT
 def receive(endpoint: IntakeEndpoint, key_id: int) -> Response:
     """A report of a partner system. Durable before it is parsed; answered the same again on a retry."""
     media_type = taken_media_type()
@@ -33,6 +59,7 @@ def receive(endpoint: IntakeEndpoint, key_id: int) -> Response:
 
 @routes.put("/intake/<endpoint>/attachments/<sha256>")
 @signed_file
+@describes(answer=FileSchema, media_types=("application/octet-stream",))
 def receive_file(endpoint: IntakeEndpoint, sha256: str, body: bytes) -> Response:
     """A file that a report announced. Sent again, it is there already."""
     check_partner(endpoint.slug)
@@ -46,6 +73,7 @@ def receive_file(endpoint: IntakeEndpoint, sha256: str, body: bytes) -> Response
 
 @routes.post("/reports")
 @needs(Right.FILE_REPORT)
+@_A_REPORT
 def file_report() -> Response:
     """A report of one of our own people, or of their tool."""
     media_type = taken_media_type()
@@ -55,6 +83,7 @@ def file_report() -> Response:
 
 @routes.get("/report-status/<token>")
 @open_to("the unguessable token was given to the sender; only the disposition is shown")
+@describes(answer=ReportStatusSchema)
 def report_status(token: str) -> Response:
     with store().read() as tx:
         return jsonify(intake.report_by_status_token(tx, token))

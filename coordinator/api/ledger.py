@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
+from marshmallow import Schema, fields
 
 from coordinator.accounts.rules import Right
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, page_limit, text_argument
+from coordinator.api.described import PAGED, describes
 from coordinator.status import ledger
 from coordinator.status.ledger import Asked
 
 routes = Blueprint("ledger", __name__)
 
 
+class LedgerLineSchema(Schema):
+    alert = shapes.number()
+    recipient = shapes.text()
+    incident = shapes.text(none=True)
+    title = shapes.text()
+    since = shapes.at()
+    sure = shapes.text(description="answered, delivered, handed-over, perhaps")
+    tlp = shapes.text()
+    agreement = shapes.text(none=True)
+    obligations = fields.List(fields.String(), required=True)
+
+
+LedgerSchema = shapes.many(LedgerLineSchema)
+
+
 @routes.get("/ledger")
 @needs(Right.READ_INCIDENTS)
+@describes(answer=LedgerSchema, query=("incident", "partner", "item", "exercise", *PAGED))
 def listed() -> Response:
     """What left, newest first, of one incident, partner or item where one is named."""
     asked = Asked(**{name: text_argument(name) for name in ("incident", "partner", "item", "exercise")})

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import flask_swagger_ui
 from flask import Blueprint, Response, current_app, jsonify, send_from_directory
-from marshmallow import Schema
 from werkzeug.exceptions import NotFound as NoSuchFile
 from werkzeug.routing import Rule
 
-from coordinator.api import (
-    agreements,
-    alerts,
-    changes,
-    desk_calls,
-    endpoints,
-    operations,
-    playbooks,
-    quarantine,
-    released,
-    shapes,
-    waiting_changes,
-    work,
-)
+from coordinator.api import shapes
 from coordinator.api.access import open_to
-from coordinator.incidents import requests
-from coordinator.incidents.envelope import READERS
+from coordinator.api.described import Operation
 from coordinator.incidents.schema import ReportSchema
-from coordinator.tasks import schema as task_schema
 
 if TYPE_CHECKING:
     from apispec import APISpec
@@ -46,123 +29,6 @@ _DOCS_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _WEBHOOK = ("webhook-id", "webhook-timestamp", "webhook-signature")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operation:
-    """What a route takes and gives beside what its address says. `query`: names of query arguments.
-
-    `foreign`: media types it takes as well, whose shape is another standard's.
-    """
-
-    body: type[Schema] | None = None
-    answer: type[Schema] | None = None
-    status: int = 200
-    query: tuple[str, ...] = ()
-    if_match: bool = False
-    media_types: tuple[str, ...] = ("application/json",)
-    foreign: tuple[str, ...] = ()
-
-
-_PAGED = ("limit", "cursor")
-_REPORT = Operation(body=ReportSchema, answer=shapes.AcceptedSchema, status=202, foreign=tuple(READERS)[1:])
-
-OPERATIONS: dict[str, Operation] = {
-    "intake.receive": _REPORT,
-    "intake.file_report": _REPORT,
-    "intake.receive_file": Operation(answer=shapes.FileSchema, media_types=("application/octet-stream",)),
-    "intake.report_status": Operation(answer=shapes.ReportStatusSchema),
-    "incidents.listed": Operation(
-        answer=shapes.IncidentListSchema, query=("status", "severity", "updated_since", "q", "exercise", *_PAGED)
-    ),
-    "ledger.listed": Operation(
-        answer=shapes.LedgerSchema, query=("incident", "partner", "item", "exercise", *_PAGED)
-    ),
-    "incidents.one": Operation(answer=shapes.IncidentSchema),
-    "incidents.timeline": Operation(answer=shapes.EntryListSchema, query=("until", *_PAGED)),
-    "incidents.tasks": Operation(answer=shapes.TaskListSchema, query=_PAGED),
-    "incidents.alerts": Operation(answer=shapes.AlertListSchema, query=_PAGED),
-    "incidents.decisions": Operation(answer=shapes.DecisionListSchema, query=_PAGED),
-    "incidents.runs": Operation(answer=shapes.RunListSchema, query=_PAGED),
-    "incidents.reports": Operation(answer=shapes.ReportListSchema, query=_PAGED),
-    "incidents.items": Operation(answer=shapes.ThingListSchema, query=_PAGED),
-    "incidents.facts": Operation(answer=shapes.FactListSchema, query=_PAGED),
-    "incidents.links": Operation(answer=shapes.ThingListSchema, query=_PAGED),
-    "incidents.attachments": Operation(answer=shapes.ThingListSchema, query=_PAGED),
-    "incidents.download": Operation(media_types=("application/octet-stream",)),
-    "changes.change": Operation(body=requests.ChangeSchema, answer=shapes.IncidentSchema, if_match=True),
-    "changes.move": Operation(body=requests.StatusSchema, answer=shapes.IncidentSchema, if_match=True),
-    "changes.note": Operation(body=requests.NoteSchema, answer=shapes.NoteAnswerSchema, status=201),
-    "changes.link": Operation(body=requests.LinkSchema, answer=shapes.IncidentSchema, status=201),
-    "changes.choose_fact": Operation(body=requests.ChoiceOfFactSchema, answer=shapes.IncidentSchema, if_match=True),
-    "changes.tell": Operation(body=changes.AlertRequestSchema, answer=shapes.ReleaseSchema, status=201),
-    "changes.preview": Operation(body=changes.AlertRequestSchema, answer=shapes.ReleaseSchema),
-    "alerts.withdraw": Operation(body=alerts.WithdrawalSchema, answer=shapes.AlertSchema),
-    "alerts.again": Operation(answer=shapes.AlertSchema),
-    "alerts.bounced": Operation(body=alerts.BounceSchema, answer=shapes.AlertSchema),
-    "desk-calls.ask": Operation(body=desk_calls.DeskCallSchema, answer=shapes.ReleaseSchema, status=201),
-    "desk-calls.preview": Operation(body=desk_calls.DeskCallSchema, answer=shapes.ReleaseSchema),
-    "desk-calls.listed": Operation(answer=shapes.ThingListSchema),
-    "desk-calls.propose": Operation(body=desk_calls.StandingSchema, answer=shapes.StandingClearanceSchema, status=201),
-    "desk-calls.confirm": Operation(answer=shapes.StandingClearanceSchema),
-    "desk-calls.revoke": Operation(body=desk_calls.RevocationSchema, answer=shapes.StandingClearanceSchema),
-    "released.listed": Operation(answer=shapes.ReleasedListSchema, query=("q", *_PAGED)),
-    "released.one": Operation(answer=shapes.ReleasedSchema),
-    "released.answered": Operation(body=released.PartnerAnswerSchema, answer=shapes.AnswerSchema),
-    "work.me": Operation(answer=shapes.PersonSchema),
-    "work.my_tasks": Operation(answer=shapes.TaskListSchema, query=_PAGED),
-    "work.one_task": Operation(answer=shapes.TaskSchema),
-    "work.complete": Operation(body=task_schema.CompleteSchema, answer=shapes.TaskSchema),
-    "work.assign": Operation(body=task_schema.AssignSchema, answer=shapes.TaskSchema),
-    "work.clearances": Operation(answer=shapes.ThingListSchema, query=_PAGED),
-    "work.one_decision": Operation(answer=shapes.DecisionSchema),
-    "work.approve": Operation(body=work.ApprovalSchema, answer=shapes.DecisionSchema),
-    "work.refuse": Operation(body=work.RefusalSchema, answer=shapes.DecisionSchema),
-    "waiting_changes.waiting": Operation(answer=shapes.WaitingChangeListSchema),
-    "waiting_changes.one": Operation(answer=shapes.WaitingChangeSchema),
-    "waiting_changes.accept": Operation(answer=shapes.WaitingChangeSchema),
-    "waiting_changes.refuse": Operation(body=waiting_changes.ChangeRefusalSchema, answer=shapes.WaitingChangeSchema),
-    "waiting_changes.withdraw": Operation(answer=shapes.WaitingChangeSchema),
-    "quarantine.listed": Operation(answer=shapes.QuarantinedListSchema, query=_PAGED),
-    "quarantine.one": Operation(answer=shapes.QuarantinedSchema),
-    "quarantine.take": Operation(answer=shapes.QuarantinedSchema),
-    "quarantine.release": Operation(body=quarantine.ReasonSchema, answer=shapes.QuarantinedSchema),
-    "quarantine.this_is_real": Operation(body=quarantine.ReasonSchema, answer=shapes.QuarantinedSchema),
-    "quarantine.attach": Operation(body=quarantine.AttachSchema, answer=shapes.QuarantinedSchema),
-    "quarantine.refuse": Operation(body=quarantine.RefuseSchema, answer=shapes.QuarantinedSchema),
-    "quarantine.floods": Operation(answer=shapes.FloodListSchema),
-    "quarantine.flood": Operation(answer=shapes.QuarantinedListSchema, query=_PAGED),
-    "quarantine.refuse_flood": Operation(body=quarantine.RefuseSchema, answer=shapes.FloodSchema),
-    "agreements.listed": Operation(answer=shapes.ThingListSchema),
-    "agreements.one": Operation(answer=shapes.AgreementShownSchema),
-    "agreements.register": Operation(body=agreements.RegisterSchema, answer=shapes.AskedSchema, status=201),
-    "agreements.consents": Operation(answer=shapes.ThingListSchema),
-    "agreements.consent": Operation(body=agreements.ConsentAnswerSchema, answer=shapes.AskedSchema, status=201),
-    "agreements.withdraw": Operation(body=agreements.ConsentWithdrawalSchema, answer=shapes.AskedSchema),
-    "endpoints.listed": Operation(answer=shapes.EndpointShownListSchema),
-    "endpoints.rotate": Operation(body=endpoints.RotationSchema, answer=shapes.NewSecretSchema, status=201),
-    "endpoints.revoke": Operation(body=endpoints.KeyRevocationSchema, answer=shapes.EndpointKeySchema),
-    "endpoints.reports": Operation(answer=shapes.ReceivedListSchema, query=("since", *_PAGED)),
-    "endpoints.doubt": Operation(body=endpoints.DoubtSchema, answer=shapes.DoubtedSchema),
-    "endpoints.exercises": Operation(answer=shapes.ExerciseShownListSchema),
-    "endpoints.put_exercise": Operation(body=endpoints.ExerciseBodySchema, answer=shapes.ExerciseShownSchema),
-    "endpoints.end_exercise": Operation(answer=shapes.ExerciseShownSchema),
-    "playbooks.listed": Operation(answer=shapes.PlaybookListSchema),
-    "playbooks.take": Operation(body=playbooks.DocumentSchema, answer=shapes.PlaybookTakenSchema, status=201),
-    "playbooks.check_document": Operation(
-        body=playbooks.DocumentSchema, answer=shapes.PlaybookFaultsSchema, query=("strict",)
-    ),
-    "playbooks.one": Operation(answer=shapes.PlaybookSchema),
-    "playbooks.document": Operation(query=("signed",)),
-    "playbooks.changes": Operation(answer=shapes.PlaybookChangesSchema),
-    "playbooks.agree": Operation(answer=shapes.PlaybookSchema),
-    "playbooks.withdraw": Operation(body=playbooks.WithdrawSchema, answer=shapes.PlaybookSchema),
-    "playbooks.simulated": Operation(body=playbooks.ScriptSchema, answer=shapes.DryRunSchema),
-    "operations.now": Operation(answer=shapes.OperationsSchema),
-    "operations.retry": Operation(answer=shapes.RetriedSchema),
-    "operations.stop": Operation(body=operations.StopSchema, answer=shapes.StoppedSchema),
-    "work.acknowledge": Operation(body=work.AcknowledgementSchema, answer=shapes.AnswerSchema),
-}
 
 
 @routes.get("/openapi.json")
@@ -184,9 +50,9 @@ def describe() -> dict[str, Any]:
     )  # fmt: skip
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     for rule in current_app.url_map.iter_rules():
-        name = rule.endpoint.removeprefix("api.")
-        if rule.rule.startswith(PREFIX) and name in OPERATIONS:  # pages have endpoints of the same names
-            _add(spec, rule, OPERATIONS[name])
+        operation = getattr(current_app.view_functions[rule.endpoint], "operation", None)
+        if operation:
+            _add(spec, rule, operation)
     return spec.to_dict()
 
 

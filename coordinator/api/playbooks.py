@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.rules import Right
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body
+from coordinator.api.described import describes
 from coordinator.errors import Fault, Invalid, NotFound, UnsupportedType
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Text
@@ -22,6 +24,37 @@ from playbooks.coordination import trigger_words
 from playbooks.script import BadScript
 
 routes = Blueprint("playbooks", __name__)
+
+
+class PlaybookSchema(Schema):
+    id = shapes.number()
+    playbook = shapes.text()
+    version = shapes.text()
+    name = shapes.text()
+    state = shapes.text(description="imported, active, replaced or revoked.")
+    digest = shapes.text(description="SHA-256 over the canonical document without signatures.")
+
+
+PlaybookListSchema = shapes.many(PlaybookSchema)
+
+
+class PlaybookTakenSchema(Schema):
+    id = shapes.number()
+    said = shapes.text()
+
+
+class PlaybookFaultsSchema(Schema):
+    faults = fields.List(fields.Dict(), required=True)
+
+
+class PlaybookChangesSchema(Schema):
+    changes = fields.List(fields.String(), required=True)
+
+
+class DryRunSchema(Schema):
+    lines = fields.List(fields.Dict(), required=True)
+    exit_code = shapes.number()
+
 
 LARGEST_ID = 2**53 - 1
 
@@ -57,6 +90,7 @@ _WITHDRAW = WithdrawSchema()
 
 @routes.get("/playbooks")
 @needs(Right.READ_PLAYBOOKS)
+@describes(answer=PlaybookListSchema)
 def listed() -> Response:
     """All versions in the catalogue."""
     with store().read() as tx:
@@ -65,6 +99,7 @@ def listed() -> Response:
 
 @routes.post("/playbooks")
 @needs(Right.MANAGE_PLAYBOOKS)
+@describes(body=DocumentSchema, answer=PlaybookTakenSchema, status=201)
 def take() -> Response:
     """Bring a document in; it does nothing until two persons agree to it. Every fault of the check is answered."""
     raw = _document()
@@ -75,6 +110,7 @@ def take() -> Response:
 
 @routes.post("/playbooks/check")
 @needs(Right.READ_PLAYBOOKS)
+@describes(body=DocumentSchema, answer=PlaybookFaultsSchema, query=("strict",))
 def check_document() -> Response:
     """What is wrong with a document, without keeping it; `?strict=1` by the measure for our own documents."""
     from playbooks.checks import check  # brings JSON schemas, which only a check needs
@@ -87,6 +123,7 @@ def check_document() -> Response:
 
 @routes.get("/playbooks/<int:number>")
 @needs(Right.READ_PLAYBOOKS)
+@describes(answer=PlaybookSchema)
 def one(number: int) -> Response:
     """One version: what starts it, whose signatures it bears and what they are worth."""
     with store().read() as tx:
@@ -95,6 +132,7 @@ def one(number: int) -> Response:
 
 @routes.get("/playbooks/<int:number>/document")
 @needs(Right.READ_PLAYBOOKS)
+@describes(query=("signed",))
 def document(number: int) -> Response:
     """The canonical document (RFC 8785); `?signed=1` with our signature."""
     with store().read() as tx:
@@ -105,6 +143,7 @@ def document(number: int) -> Response:
 
 @routes.get("/playbooks/<int:number>/changes/<int:older>")
 @needs(Right.READ_PLAYBOOKS)
+@describes(answer=PlaybookChangesSchema)
 def changes(number: int, older: int) -> Response:
     """What differs from an older version, in sentences."""
     with store().read() as tx:
@@ -116,6 +155,7 @@ def changes(number: int, older: int) -> Response:
 
 @routes.post("/playbooks/<int:number>/agree")
 @needs(Right.DECIDE)
+@describes(answer=PlaybookSchema)
 def agree(number: int) -> Response:
     """Agree that new runs use this version; the second person's word puts it into use."""
     json_body(optional=True)
@@ -127,6 +167,7 @@ def agree(number: int) -> Response:
 
 @routes.post("/playbooks/<int:number>/withdraw")
 @needs(Right.MANAGE_PLAYBOOKS)
+@describes(body=WithdrawSchema, answer=PlaybookSchema)
 def withdraw(number: int) -> Response:
     """Take a version out of use at once; runs that go on keep it."""
     wanted = load(_WITHDRAW, json_body())
@@ -138,6 +179,7 @@ def withdraw(number: int) -> Response:
 
 @routes.post("/playbooks/<int:number>/simulate")
 @needs(Right.READ_PLAYBOOKS)
+@describes(body=ScriptSchema, answer=DryRunSchema)
 def simulated(number: int) -> Response:
     """A dry run by a script, with a virtual clock and the interpreter of real runs; nobody is told anything."""
     from playbooks.simulate import simulate

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response
+from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.rules import Right
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body, page_limit, text_argument
+from coordinator.api.described import PAGED, describes
 from coordinator.errors import Fault, Invalid, NotFound
 from coordinator.incidents import quarantine
 from coordinator.incidents import quarantine_queries as reading
@@ -19,6 +22,33 @@ from coordinator.outside.fields import Text
 from coordinator.status.paging import from_cursor, to_cursor
 
 routes = Blueprint("quarantine", __name__)
+
+
+class QuarantinedSchema(Schema):
+    report = shapes.text()
+    reason = shapes.text()
+    state = fields.String(required=True, metadata={"enum": ["waiting", "released", "attached", "refused", "refiled"]})
+    received_at = shapes.at()
+    due_at = shapes.at()
+    urgent = fields.Boolean(required=True)
+    possibly_real = fields.Boolean(required=True)
+    owner = shapes.number(none=True)
+    flood = shapes.number(none=True)
+    title = shapes.text(none=True)
+
+
+QuarantinedListSchema = shapes.many(QuarantinedSchema)
+
+
+class FloodSchema(Schema):
+    id = shapes.number()
+    endpoint = shapes.text()
+    began_at = shapes.at()
+    over_at = shapes.at(none=True)
+    waiting = shapes.number()
+
+
+FloodListSchema = shapes.many(FloodSchema)
 
 
 class ReasonSchema(Shape):
@@ -45,6 +75,7 @@ _REASON, _REFUSE, _ATTACH = ReasonSchema(), RefuseSchema(), AttachSchema()
 
 @routes.get("/quarantine")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(answer=QuarantinedListSchema, query=PAGED)
 def listed() -> Response:
     """Reports that wait for a person and belong to no flood, soonest due first."""
     return _waiting(None)
@@ -52,6 +83,7 @@ def listed() -> Response:
 
 @routes.get("/quarantine/<report>")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(answer=QuarantinedSchema)
 def one(report: str) -> Response:
     """One report with what it says; that it was opened goes on record."""
     with store().unit_of_work() as tx:
@@ -61,6 +93,7 @@ def one(report: str) -> Response:
 
 @routes.post("/quarantine/<report>/take")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(answer=QuarantinedSchema)
 def take(report: str) -> Response:
     """Whoever asks has it from now on."""
     with store().unit_of_work() as tx:
@@ -70,6 +103,7 @@ def take(report: str) -> Response:
 
 @routes.post("/quarantine/<report>/release")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(body=ReasonSchema, answer=QuarantinedSchema)
 def release(report: str) -> Response:
     """Let it out: it is filed as if it had just come."""
     wanted = load(_REASON, json_body(optional=True))
@@ -80,6 +114,7 @@ def release(report: str) -> Response:
 
 @routes.post("/quarantine/<report>/real")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(body=ReasonSchema, answer=QuarantinedSchema)
 def this_is_real(report: str) -> Response:
     """It came as an exercise and is real: the name of the exercise is dropped."""
     wanted = load(_REASON, json_body(optional=True))
@@ -90,18 +125,18 @@ def this_is_real(report: str) -> Response:
 
 @routes.post("/quarantine/<report>/attach")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(body=AttachSchema, answer=QuarantinedSchema)
 def attach(report: str) -> Response:
     """Attach it to an incident as a further report."""
     wanted = load(_ATTACH, json_body())
     with store().unit_of_work() as tx:
-        quarantine.attach(
-            tx, report, wanted["incident"], principal=principal(), reason=wanted.get("reason", "")
-        )
+        quarantine.attach(tx, report, wanted["incident"], principal=principal(), reason=wanted.get("reason", ""))
         return _after(tx, report)
 
 
 @routes.post("/quarantine/<report>/refuse")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(body=RefuseSchema, answer=QuarantinedSchema)
 def refuse(report: str) -> Response:
     """Nothing follows from it; it stays on record."""
     reason = load(_REFUSE, json_body())["reason"]
@@ -112,6 +147,7 @@ def refuse(report: str) -> Response:
 
 @routes.get("/floods")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(answer=FloodListSchema)
 def floods() -> Response:
     """Floods that last."""
     with store().read() as tx:
@@ -120,6 +156,7 @@ def floods() -> Response:
 
 @routes.get("/floods/<int:number>")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(answer=QuarantinedListSchema, query=PAGED)
 def flood(number: int) -> Response:
     """What waits of one flood, soonest due first."""
     with store().read() as tx:
@@ -129,6 +166,7 @@ def flood(number: int) -> Response:
 
 @routes.post("/floods/<int:number>/refuse")
 @needs(Right.HANDLE_QUARANTINE)
+@describes(body=RefuseSchema, answer=FloodSchema)
 def refuse_flood(number: int) -> Response:
     """Refuse everything of a flood that still waits."""
     reason = load(_REFUSE, json_body())["reason"]

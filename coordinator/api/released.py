@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
+from marshmallow import Schema, fields
 
 from coordinator.accounts.rules import Right
 from coordinator.alerts import released
 from coordinator.alerts.acknowledge import ANSWERS
+from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body, page_limit, text_argument
+from coordinator.api.described import PAGED, describes
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Choice, Text
 
 routes = Blueprint("released", __name__)
+
+
+class ReleasedLineSchema(Schema):
+    public_id = shapes.text()
+    kind = shapes.text()
+    label = shapes.text()
+    reference = shapes.text(none=True)
+    title = shapes.text(none=True, description="Null where it may not be shown any more.")
+    sent_at = shapes.at()
+    reply_by = shapes.at(none=True)
+    answered_at = shapes.at(none=True)
+    withdrawn_at = shapes.at(none=True)
+
+
+ReleasedListSchema = shapes.many(ReleasedLineSchema)
+
+
+class ReleasedSchema(Schema):
+    public_id = shapes.text()
+    kind = shapes.text()
+    label = shapes.text()
+    reference = shapes.text(none=True)
+    title = shapes.text(none=True)
+    body = shapes.text(none=True)
+    obligations = fields.List(fields.String(), required=True)
+    state = shapes.text()
+    answers = fields.List(fields.Dict(), required=True)
 
 
 class PartnerAnswerSchema(Shape):
@@ -27,6 +57,7 @@ _ANSWER = PartnerAnswerSchema()
 
 @routes.get("/released")
 @needs(Right.SEE_PARTNER_VIEW)
+@describes(answer=ReleasedListSchema, query=("q", *PAGED))
 def listed() -> Response:
     """What was released to your organisation, newest first."""
     with store().read() as tx:
@@ -38,6 +69,7 @@ def listed() -> Response:
 
 @routes.get("/released/<public_id>")
 @needs(Right.SEE_PARTNER_VIEW)
+@describes(answer=ReleasedSchema)
 def one(public_id: str) -> Response:
     """One of them, with its text and what binds you. That it was read goes on record."""
     with store().unit_of_work() as tx:
@@ -46,6 +78,7 @@ def one(public_id: str) -> Response:
 
 @routes.post("/released/<public_id>/answer")
 @needs(Right.SEE_PARTNER_VIEW)
+@describes(body=PartnerAnswerSchema, answer=shapes.AnswerSchema)
 def answered(public_id: str) -> Response:
     """Acknowledge, ask, or say that it is not for you, as a person who is known here."""
     given = load(_ANSWER, json_body())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
+from marshmallow import Schema
 from sqlalchemy.orm import Session
 
 from coordinator.accounts.rules import Right
 from coordinator.alerts import service as alerts
 from coordinator.alerts.acknowledge import ANSWERS, KINDS
+from coordinator.api import shapes
 from coordinator.api.access import needs, open_to, principal, signed_in, store
 from coordinator.api.bodies import answer, json_body, page_limit, text_argument
+from coordinator.api.described import PAGED, describes
 from coordinator.errors import NotFound
 from coordinator.incidents import queries
 from coordinator.outside.faults import Shape, load
@@ -22,6 +25,13 @@ from coordinator.tasks import schema as task_schema
 from coordinator.tasks import service as tasks
 
 routes = Blueprint("work", __name__)
+
+
+class PersonSchema(Schema):
+    id = shapes.number()
+    name = shapes.text()
+    role = shapes.text()
+
 
 LARGEST_ID = 2**53 - 1
 
@@ -52,6 +62,7 @@ _APPROVAL, _REFUSAL, _ACKNOWLEDGEMENT = ApprovalSchema(), RefusalSchema(), Ackno
 
 @routes.get("/me")
 @signed_in
+@describes(answer=PersonSchema)
 def me() -> Response:
     """Who this token speaks for."""
     one = principal()
@@ -63,6 +74,7 @@ def me() -> Response:
 
 @routes.get("/tasks")
 @needs(Right.READ_INCIDENTS)
+@describes(answer=shapes.TaskListSchema, query=PAGED)
 def my_tasks() -> Response:
     """Open tasks of this person, or of their role and nobody yet; soonest due first."""
     with store().read() as tx:
@@ -73,6 +85,7 @@ def my_tasks() -> Response:
 
 @routes.get("/tasks/<int:number>")
 @needs(Right.READ_INCIDENTS)
+@describes(answer=shapes.TaskSchema)
 def one_task(number: int) -> Response:
     """One task."""
     with store().read() as tx:
@@ -81,6 +94,7 @@ def one_task(number: int) -> Response:
 
 @routes.post("/tasks/<int:number>/complete")
 @needs(Right.COMPLETE_TASK)
+@describes(body=task_schema.CompleteSchema, answer=shapes.TaskSchema)
 def complete(number: int) -> Response:
     """Finish a task; what waits for it goes on."""
     wanted = task_schema.load_completion(json_body())
@@ -94,6 +108,7 @@ def complete(number: int) -> Response:
 
 @routes.post("/tasks/<int:number>/assign")
 @needs(Right.COMPLETE_TASK)
+@describes(body=task_schema.AssignSchema, answer=shapes.TaskSchema)
 def assign(number: int) -> Response:
     """Give a task to one person, or back to its role."""
     wanted = task_schema.load_assignment(json_body(optional=True))
@@ -105,6 +120,7 @@ def assign(number: int) -> Response:
 
 @routes.get("/decisions")
 @needs(Right.READ_INCIDENTS)
+@describes(answer=shapes.ThingListSchema, query=PAGED)
 def clearances() -> Response:
     """Decisions that wait for a second person, oldest first."""
     with store().read() as tx:
@@ -115,6 +131,7 @@ def clearances() -> Response:
 
 @routes.get("/decisions/<int:number>")
 @needs(Right.READ_INCIDENTS)
+@describes(answer=shapes.DecisionSchema)
 def one_decision(number: int) -> Response:
     """One decision with its reasons."""
     with store().read() as tx:
@@ -124,6 +141,7 @@ def one_decision(number: int) -> Response:
 
 @routes.post("/decisions/<int:number>/approve")
 @needs(Right.DECIDE)
+@describes(body=ApprovalSchema, answer=shapes.DecisionSchema)
 def approve(number: int) -> Response:
     """Approve as the second person; answers the new decision, which may still wait or refuse."""
     wanted = load(_APPROVAL, json_body(optional=True))
@@ -136,6 +154,7 @@ def approve(number: int) -> Response:
 
 @routes.post("/decisions/<int:number>/refuse")
 @needs(Right.DECIDE)
+@describes(body=RefusalSchema, answer=shapes.DecisionSchema)
 def refuse(number: int) -> Response:
     """Refuse as the second person."""
     wanted = load(_REFUSAL, json_body())
@@ -148,6 +167,7 @@ def refuse(number: int) -> Response:
 
 @routes.post("/acknowledgements/<token>")
 @open_to("the link's unguessable token was sent to the contact; it opens this one alert and nothing else")
+@describes(body=AcknowledgementSchema, answer=shapes.AnswerSchema)
 def acknowledge(token: str) -> Response:
     """Answer an alert; the same answer again gets the same result."""
     wanted = load(_ACKNOWLEDGEMENT, json_body())
