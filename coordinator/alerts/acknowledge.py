@@ -56,9 +56,13 @@ def acknowledge(
     answer: str,
     note: str | None = None,
     assurance: str = "link",
+    worded: bool = True,
 ) -> AckResult:
-    """Take an answer by its link token. Raises NotFound (no such link), Gone (withdrawn or expired), Invalid."""
-    check_answer(kind, by, answer, note)
+    """Take an answer by its link token. Raises NotFound (no such link), Gone (withdrawn or expired), Invalid.
+
+    `worded`: a question must say what is asked. A partner's system may leave it to its people to call.
+    """
+    check_answer(kind, by, answer, note, worded=worded)
     delivery, alert = by_token(tx, token)
     actor = f"link:{alert.public_id}"
     return note_answer(
@@ -200,16 +204,18 @@ def _result(alert: Alert, row: Acknowledgement, *, repeated: bool) -> AckResult:
     )  # fmt: skip
 
 
-def check_answer(kind: str, by: str, answer: str, note: str | None) -> None:
-    """Raises Invalid with every fault of an answer."""
+def check_answer(kind: str, by: str, answer: str, note: str | None, *, worded: bool = True) -> None:
+    """Raises Invalid with every fault of an answer; `worded` as in `acknowledge`."""
     faults = []
     if kind not in KINDS:
         faults.append(Fault("/kind", "Send person or system."))
     if answer not in ANSWERS:
-        faults.append(Fault("/answer", f"Send one of: {', '.join(ANSWERS)}."))
+        faults.append(Fault("/answer", "Choose one of the three answers: acknowledged, not-for-me or question."))
     if not isinstance(by, str) or len(by) > LONGEST_NAME:
         faults.append(Fault("/by", f"Send a name of at most {LONGEST_NAME} characters."))
     if note is not None and len(note) > LONGEST_NOTE:
         faults.append(Fault("/note", f"Send a note of at most {LONGEST_NOTE} characters."))
+    if worded and answer == "question" and not (note or "").strip():
+        faults.append(Fault("/note", "Write your question."))
     if faults:
         raise Invalid(faults)

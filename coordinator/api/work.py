@@ -174,7 +174,7 @@ def acknowledge(token: str) -> Response:
     with store().unit_of_work() as tx:
         result = alerts.acknowledge(
             tx, token=token, kind=wanted["kind"], by=wanted["by"], answer=wanted["answer"], note=wanted.get("note"),
-            assurance="link",
+            assurance="link", worded=False,
         )  # fmt: skip
         return answer({
             "alert": result.alert, "reference": result.reference, "answer": result.answer, "kind": result.kind,

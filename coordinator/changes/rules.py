@@ -71,8 +71,9 @@ def may_answer(kind: Kind, *, role: Role, actor: str, asked_by: str, about: str 
 
 
 def grants(role: Role) -> bool:
-    """Whether holding this role lets somebody clear, administer or see a case: then two persons give it."""
-    return not RIGHTS[role].isdisjoint(CLEARING | ADMINISTERING | CASE_CONTENT)
+    """Whether holding this role lets somebody clear, administer, or read a case or what partners were told of one:
+    then two persons give it. An administrator alone would otherwise read the partner view as a partner's person."""
+    return not RIGHTS[role].isdisjoint(CLEARING | ADMINISTERING | CASE_CONTENT | {Right.SEE_PARTNER_VIEW})
 
 
 def waits(kind: Kind, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> bool:

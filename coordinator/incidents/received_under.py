@@ -36,6 +36,16 @@ def received_under(
     return [_described(row.Report, row.Incident) for row in tx.execute(query.limit(limit))]
 
 
+def export(tx: Session, key_id: int, *, principal: Principal, since: datetime) -> list[dict[str, Any]]:
+    """All of `received_under` for a file. That it was taken out goes on record. Raises NotFound."""
+    rows = received_under(tx, key_id, principal=principal, since=since, limit=None)
+    timeline.append(
+        tx, "reports.exported", "The list of what came in under a key was taken out.", actor=principal.actor,
+        values={"since": clock.rfc3339(since), "reports": len(rows)}, about=("endpoint_key", key_id),
+    )  # fmt: skip
+    return rows
+
+
 def doubt(tx: Session, public_id: str, *, principal: Principal, reason: str, doubted: bool = True) -> None:
     """Say on record that the sender of this report is in doubt, or no longer. Raises NotFound, Invalid."""
     why = _needed(reason)

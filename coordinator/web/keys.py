@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from coordinator import clock, timeline
+from coordinator import clock
 from coordinator.accounts.rules import Right
 from coordinator.errors import Fault, Invalid, NotFound
 from coordinator.incidents import received_under as received
@@ -55,16 +55,13 @@ def reports(key_id: int) -> Response:
     return _reports_page(key_id, {}, {})
 
 
-@pages.get("/<int:key_id>/reports.csv")
+@pages.post("/<int:key_id>/reports/file")
+@needs(Right.EXPORT, fresh=True)
 @needs(Right.HANDLE_QUARANTINE)
-def table(key_id: int) -> Response:
-    """The same as a table without content; that it was taken is on record."""
-    principal, since = access.required(), _since()
+def file(key_id: int) -> Response:
+    """The same as a table without content. It leaves the system: asked for by a form, and that goes on record."""
     with access.store().unit_of_work() as tx:
-        rows = received.received_under(tx, key_id, principal=principal, since=since, limit=None)
-        timeline.append(tx, "reports.exported", "The list of what came in under a key was taken out.",
-                        actor=principal.actor, about=("endpoint_key", key_id),
-                        values={"since": clock.rfc3339(since), "reports": len(rows)})  # fmt: skip
+        rows = received.export(tx, key_id, principal=access.required(), since=_since())
     return csv_file(f"key-{key_id}-reports.csv", COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
 
 

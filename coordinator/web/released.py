@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from flask_babel import gettext as _
 
 from coordinator.accounts.rules import Right
-from coordinator.alerts import acknowledge, released
+from coordinator.alerts import released
 from coordinator.errors import Invalid
 from coordinator.web import access
 from coordinator.web import pages as page
@@ -36,10 +36,6 @@ def one(public_id: str) -> Response:
 @needs(Right.SEE_PARTNER_VIEW)
 def answer(public_id: str) -> Any:
     given = {name: request.form.get(name, "").strip()[:5000] for name in ("answer", "note")}
-    if given["answer"] == "question" and not given["note"]:
-        return _page(public_id, given, {"note": _("Write your question.")}, code=422)
-    if given["answer"] not in acknowledge.ANSWERS:
-        return _page(public_id, given, {"answer": _("Choose one of the three answers.")}, code=422)
     try:
         with access.store().unit_of_work() as tx:
             released.answer_released(

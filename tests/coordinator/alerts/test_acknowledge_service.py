@@ -187,6 +187,15 @@ def test_an_answer_that_cannot_be_read_names_its_field(
     assert [fault.pointer for fault in refusal.value.errors] == [pointer]
 
 
+@pytest.mark.parametrize("note", [None, "", " \n"])
+def test_a_question_says_what_is_asked_unless_it_is_a_systems(desk: Store, note: str | None) -> None:
+    alert = told(desk)
+    with pytest.raises(Invalid) as refusal:
+        answer(desk, alert, answer="question", note=note)
+    assert [fault.pointer for fault in refusal.value.errors] == ["/note"]
+    answer(desk, alert, answer="question", note=note, worded=False)
+
+
 def test_a_question_keeps_its_words_under_the_alerts_label_as_the_partners(desk: Store, world: World) -> None:
     alert = told(desk)
     answer(desk, alert, answer="question", note="Which version?")

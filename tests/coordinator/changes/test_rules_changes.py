@@ -69,7 +69,7 @@ ACCOUNT = {"email": "a@b.example", "name": "Ann", "role": "analyst"}
         (Kind.CONTACT, None, CONTACT, True),
         (Kind.ACCOUNT, ACCOUNT, {"name": "Anna"}, False),
         (Kind.ACCOUNT, ACCOUNT, {"role": "release-authority"}, True),
-        (Kind.ACCOUNT, ACCOUNT, {"role": "partner-user"}, False),
+        (Kind.ACCOUNT, ACCOUNT, {"role": "partner-user"}, True),
         (Kind.AGREEMENT, None, {"agreement_id": "A"}, True),
         (Kind.KEY, {"secret": "key aa"}, {"secret": "key bb"}, True),
     ],

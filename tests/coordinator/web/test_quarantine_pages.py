@@ -54,8 +54,9 @@ def test_a_refusal_needs_a_reason_and_an_act_must_be_chosen(desk: Desk, partner:
 @pytest.mark.parametrize("role", ["liaison-officer", "administrator", "analyst"])
 def test_quarantine_is_not_for_everybody(desk: Desk, partner: PartnerSystem, role: str) -> None:
     report, browser = set_aside(partner), desk.sit(role)
-    for path in ("/quarantine", f"/quarantine/{report}", "/keys/1/reports", "/keys/1/reports.csv"):
+    for path in ("/quarantine", f"/quarantine/{report}", "/keys/1/reports"):
         assert browser.get(path).status_code == 403
+    assert browser.post("/keys/1/reports/file").status_code == 403
 
 
 def test_a_flood_is_one_page_on_which_single_ones_are_opened_and_the_rest_refused(
@@ -99,7 +100,10 @@ def test_a_key_is_revoked_now_and_what_came_under_it_is_listed_and_doubted(
     assert browser.post("/keys/1/doubt", {"since": today, "report": reports[0]}).status_code == 422
     said = {"since": today, "report": reports[0], "reason": "Not theirs, they say."}
     assert browser.post("/keys/1/doubt", said).status_code == 303
-    table = browser.get(f"/keys/1/reports.csv?since={today}")
+    assert "Download the list" not in shown.text and browser.post("/keys/1/reports/file").status_code == 403
+    coordinator = desk.sit("coordinator")
+    assert "Download the list" in coordinator.text(f"/keys/1/reports?since={today}")
+    table = coordinator.post("/keys/1/reports/file", {"since": today})
     lines = table.text.splitlines()
     assert (len(lines), table.mimetype, lines[0][:18]) == (4, "text/csv", "report,received_at")
     assert table.text.count("True") == 1 and table.text.count("'=1+") == 3
