@@ -21,6 +21,7 @@ from coordinator.runs import activation, catalogue, queries, signers
 from coordinator.runs.models import PlaybookVersion
 from playbooks.compare import compare
 from playbooks.coordination import trigger_words
+from playbooks.document import MAX_BYTES
 from playbooks.script import BadScript
 
 routes = Blueprint("playbooks", __name__)
@@ -199,6 +200,7 @@ def simulated(number: int) -> Response:
 def _document() -> bytes:
     if request.mimetype != "application/json":
         raise UnsupportedType("Send application/json.")
+    request.max_content_length = MAX_BYTES  # one limit for a document, whichever way it comes
     return request.get_data()
 
 
@@ -218,7 +220,7 @@ def _view(tx: Session, number: int) -> dict[str, Any]:
         "starts": trigger_words(playbook.options.trigger),
         "signatures": [
             {"verdict": each.verdict, "name": each.name, "signee": each.signee, "algorithm": each.algorithm}
-            for each in signers.verdicts(tx, playbook)
+            for each in signers.verdicts(tx, signers.document_of(tx, row))
         ],
         "versions": [{"id": each.id, "version": each.version, "state": each.state}
                      for each in catalogue.versions_of(tx, row.playbook_id)],

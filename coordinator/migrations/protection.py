@@ -35,6 +35,7 @@ LATER_FIXED_COLUMNS = {
                          "asked_at"),
     "agreement_documents": ("key", "name", "media_type", "sha256", "size", "tlp", "data_key_id", "sealed", "added_at",
                             "added_by"),
+    "playbook_signatures": ("version_id", "signature", "digest", "added_at", "added_by"),
 }  # fmt: skip
 
 

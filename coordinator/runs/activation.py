@@ -38,7 +38,7 @@ def agree(tx: Session, version_id: int, *, principal: Principal) -> PlaybookVers
         row.state, row.activated_by = IMPORTED, []
     if not row.activated_by and not may(Role(principal.role), Right.MANAGE_PLAYBOOKS):
         raise NoRight("Somebody who manages playbooks has to ask first.")
-    if any(each.verdict == "wrong" and each.name for each in signers.verdicts(tx, load(row.document))):
+    if any(each.verdict == "wrong" and each.name for each in signers.verdicts(tx, signers.document_of(tx, row))):
         raise Refused("A signature on it bears a key we trust and is wrong: the document was changed.")
     check_may_approve(tx, principal.user_id)
     if principal.actor in row.activated_by:

@@ -30,15 +30,18 @@ class Available:
 def import_playbook(tx: Session, raw: bytes, *, actor: str) -> str:
     """Take a document into the catalogue, not active yet; returns a line that says what came of it.
 
-    The same bytes again change nothing. Raises Invalid with every fault of the check (JSON pointers), or Refused when
-    this playbook has a version of the same instant with another content.
+    The same bytes again change nothing but that signatures it did not bear yet are kept. Raises Invalid with every
+    fault of the check (JSON pointers); Refused when this playbook has a version of the same instant with another
+    content, when somebody else made the versions that are here, or for a wrong signature of a key we trust.
     """
     playbook = _checked(raw)
     known = _version(tx, playbook.id, playbook.version)
     if known is not None:
         if known.digest != playbook.digest:
             raise Refused("This version of the playbook is here already with other content: change `modified`.")
-        return f"{playbook.id} {playbook.version}: here already, {known.state}"
+        added = _added(tx, known, playbook, actor=actor)
+        return f"{playbook.id} {playbook.version}: here already, {known.state}{added}"
+    _check_maker(tx, playbook)
     row = _add(tx, playbook, actor=actor)
     return f"{row.playbook_id} {row.version}: imported, not active yet{_signed_by(tx, playbook)}"
 
@@ -102,7 +105,8 @@ def export_playbook(tx: Session, wanted: str, *, sign: bool = False) -> bytes:
     if not rows:
         raise NotFound("There is no playbook with this id.")
     row = max(rows, key=lambda row: (row.state == ACTIVE, row.version))
-    return signers.signed(tx, load(row.document)) if sign else row.document
+    known = signers.document_of(tx, row)
+    return signers.signed(tx, known) if sign else known.canonical
 
 
 def active_playbooks(tx: Session, *, internal: bool | None = None) -> list[Available]:
@@ -161,6 +165,26 @@ def _add(tx: Session, playbook: Playbook, *, actor: str) -> PlaybookVersion:
     timeline.append(tx, "playbook.imported", "A playbook came into the catalogue.", actor=actor,
                     values=said(row), about=("playbook", row.id))  # fmt: skip
     return row
+
+
+def _added(tx: Session, row: PlaybookVersion, playbook: Playbook, *, actor: str) -> str:
+    """Keep the signatures that are new on a version that is here; what is said of it."""
+    count = signers.keep_added(tx, row, playbook, actor=actor)
+    if not count:
+        return ""
+    timeline.append(tx, "playbook.signed", "A playbook version came again with further signatures; they are kept.",
+                    actor=actor, values={**said(row), "signatures": count}, about=("playbook", row.id))  # fmt: skip
+    return f"; signatures added: {count}{_signed_by(tx, playbook)}"
+
+
+def _check_maker(tx: Session, playbook: Playbook) -> None:
+    """CACAO 2.0, versioning: only its maker makes versions of a playbook, and `created` never changes."""
+    for row in versions_of(tx, playbook.id)[:1]:
+        other = load(row.document)
+        if (other.created_by, other.raw.get("created")) != (playbook.created_by, playbook.raw.get("created")):
+            raise Refused("Another maker's playbook has this id here (`created_by`, `created`). Whoever changes the "
+                          "playbook of somebody else gives it an id of its own and names this one in `derived_from`."
+                          )  # fmt: skip
 
 
 def _signed_by(tx: Session, playbook: Playbook) -> str:

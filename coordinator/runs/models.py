@@ -49,6 +49,19 @@ class PlaybookSigner(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class PlaybookSignature(Base):
+    """A signature that came with a document after its version was here: adding one makes no new version (CACAO 2.0)."""
+
+    __tablename__ = "playbook_signatures"
+    id: Mapped[Id]
+    version_id: Mapped[int] = mapped_column(ForeignKey("playbook_versions.id"))
+    signature: Mapped[dict[str, Any]]
+    digest: Mapped[Hash]
+    added_at: Mapped[datetime]
+    added_by: Mapped[Code]
+    __table_args__ = (UniqueConstraint("version_id", "digest"),)
+
+
 class Run(Exercised, Base):
     """A playbook being followed. `state`: running waiting paused needs-attention completed failed cancelled.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import uuid
 from datetime import UTC
 from typing import Any
@@ -17,10 +18,10 @@ from coordinator.accounts.principal import Principal
 from coordinator.accounts.staff import check_may_approve
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.partners.models import Organisation
-from coordinator.runs.models import PlaybookSigner
+from coordinator.runs.models import PlaybookSignature, PlaybookSigner, PlaybookVersion
 from coordinator.store import store_of
 from playbooks import signatures
-from playbooks.document import Playbook, canonical
+from playbooks.document import Playbook, canonical, load
 
 PROPOSED, TRUSTED, REVOKED = "proposed", "trusted", "revoked"
 
@@ -91,6 +92,40 @@ def verdicts(tx: Session, playbook: Playbook) -> list[signatures.Verdict]:
     rows = tx.execute(select(PlaybookSigner.key, PlaybookSigner.name).where(PlaybookSigner.state == TRUSTED))
     trusted = {**{row.key: row.name for row in rows}, own_key(tx): "our own key"}
     return signatures.verify(playbook.raw, trusted, now=clock.now())
+
+
+def document_of(tx: Session, row: PlaybookVersion) -> Playbook:
+    """A version's document with every signature known here: those it came with, and those that came later."""
+    query = select(PlaybookSignature.signature).where(PlaybookSignature.version_id == row.id)
+    added = list(tx.execute(query.order_by(PlaybookSignature.id)).scalars())
+    playbook = load(row.document)
+    if not added:
+        return playbook
+    return load(canonical({**playbook.raw, "signatures": [*(playbook.raw.get("signatures") or []), *added]}))
+
+
+def keep_added(tx: Session, row: PlaybookVersion, playbook: Playbook, *, actor: str) -> int:
+    """Keep the signatures of this document that its version does not bear yet; answers how many that are.
+
+    Raises Refused: one that is wrong by a key we trust (the document or the signature was changed), or too many.
+    """
+    there = document_of(tx, row).raw.get("signatures") or []
+    known = {_digest(each) for each in there}
+    fresh = {_digest(each): each for each in playbook.raw.get("signatures") or []}
+    fresh = {digest: each for digest, each in fresh.items() if digest not in known}
+    if len(known) + len(fresh) > signatures.MAX_SIGNATURES:
+        raise Refused(f"A playbook bears at most {signatures.MAX_SIGNATURES} signatures here.")
+    if fresh and any(each.verdict == signatures.WRONG and each.name for each in verdicts(tx, playbook)):
+        raise Refused("A signature on it bears a key we trust and is wrong: the document was changed.")
+    for digest, each in fresh.items():
+        tx.add(PlaybookSignature(version_id=row.id, signature=dict(each), digest=digest, added_at=clock.now(),
+                                 added_by=actor))  # fmt: skip
+    tx.flush()
+    return len(fresh)
+
+
+def _digest(signature: Any) -> str:
+    return hashlib.sha256(canonical(signature)).hexdigest()
 
 
 def own_key(tx: Session) -> str:

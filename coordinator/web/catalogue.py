@@ -18,11 +18,20 @@ from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
 from playbooks.compare import compare
+from playbooks.document import MAX_BYTES
 from playbooks.faults import Fault
 
 pages = Blueprint("catalogue", __name__, url_prefix="/playbooks")
 
 MOST_SHOWN = 50
+
+
+@pages.before_request
+def _room_for_a_document() -> None:
+    """One limit for a document whichever way it comes; pasted text is up to three times as long in a form."""
+    if request.endpoint == "catalogue.take":
+        request.max_content_length = 3 * MAX_BYTES + access.store().settings.max_body_bytes
+        request.max_form_memory_size = request.max_content_length
 
 
 @pages.get("/import")

@@ -76,7 +76,8 @@ def install(app: Flask, store: Store) -> None:
     _templates(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-        app.before_request_funcs.setdefault(blueprint.name, []).insert(0, _protect_form)
+        # After the page itself has said how large its form may be: looking for the token reads the form.
+        app.before_request_funcs.setdefault(blueprint.name, []).append(_protect_form)
     app.register_error_handler(CSRFError, _form_expired)
     app.after_request(_vary)
 

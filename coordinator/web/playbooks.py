@@ -42,7 +42,7 @@ def one(version_id: int) -> Response:
         playbook = catalogue.document_of(tx, version_id)
         drawing = run_view.picture(playbook, {})
         versions = catalogue.versions_of(tx, row.playbook_id)
-        verdicts = signers.verdicts(tx, playbook)
+        verdicts = signers.verdicts(tx, signers.document_of(tx, row))
         who = people.names(tx, row.activated_by)
     return page.show("playbooks/one.html", here="playbooks", row=row, playbook=playbook, drawing=drawing, who=who,
                      versions=versions, verdicts=verdicts, trigger=trigger_words(playbook.options.trigger),
@@ -57,7 +57,7 @@ def document(version_id: int) -> Response:
         row = tx.get(PlaybookVersion, version_id)
         if row is None:
             raise NotFound()
-        raw = row.document
+        raw = signers.document_of(tx, row).canonical
     answer = Response(raw, mimetype="application/json")
     answer.headers["Content-Disposition"] = f'attachment; filename="playbook-{version_id}.json"'
     return answer

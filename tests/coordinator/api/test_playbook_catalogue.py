@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from coordinator.store import Store
+from playbooks.document import MAX_BYTES
 from tests.factories import World, token_for
 from tests.playbooks.documents import NOW, line, sid
 
@@ -44,3 +45,10 @@ def test_from_a_document_to_a_playbook_in_use_and_out_again(store: Store, world:
     assert [each["state"] for each in call("analyst", "get", "").json["items"]] == ["revoked"]
     assert call("analyst", "get", f"/{2**60}").status_code == 404
     assert json.loads(client.get("/api/v1/openapi.json").data)["paths"]["/api/v1/playbooks"]
+
+
+def test_a_document_may_be_as_large_as_through_the_command(store: Store, world: World, client: Any) -> None:
+    headers = {"Authorization": f"Bearer {token_for(store, 'coordinator')}", "Content-Type": "application/json"}
+    for room, code in ((-10_000, 201), (10_000, 413)):
+        raw = json.dumps(line()).ljust(MAX_BYTES + room)
+        assert client.post("/api/v1/playbooks", data=raw, headers=headers).status_code == code

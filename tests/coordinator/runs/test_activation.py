@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import uuid
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from sqlalchemy import select
 
 from coordinator import clock
@@ -19,6 +22,8 @@ from playbooks.document import load
 from tests.factories import World, person
 from tests.playbooks.documents import line
 from tests.playbooks.test_signatures import ED, key_text, signed
+
+ED_TOO = ed25519.Ed25519PrivateKey.from_private_bytes(b"\2" * 32)
 
 
 @pytest.fixture
@@ -138,3 +143,50 @@ def test_what_we_export_is_signed_and_comes_back_as_the_same_version(store: Stor
         assert signatures.verify(load(raw).raw, {own: "us"}, now=clock.now())[0].verdict == "trusted"
         assert load(raw).digest == load(plain).digest
         assert "here already" in catalogue.import_playbook(tx, raw, actor="cli:test")
+
+
+def test_signatures_that_come_later_stay_with_the_version_and_leave_with_it(
+    store: Store, people: dict[str, Principal]
+) -> None:
+    version_id = taken(store)
+    both = signatures.sign(signed(), ED_TOO, identifier=f"jss--{uuid.uuid4()}", signee="Another",
+                           at="2026-11-22T10:00:00.000Z")  # fmt: skip
+    assert "signatures added: 1" in again(store, signed())
+    assert "signatures added: 1" in again(store, both)
+    assert "added" not in again(store, both) and "added" not in again(store, line())
+    with store.read() as tx:
+        out = load(catalogue.export_playbook(tx, str(version_id)))
+        (row,) = tx.execute(select(PlaybookVersion)).scalars()
+        assert [each["signee"] for each in out.raw["signatures"]] == [each["signee"] for each in both["signatures"]]
+        assert (out.digest, row.digest) == (load(line()).digest,) * 2
+        assert {each.verdict for each in signers.verdicts(tx, out)} == {"unknown-key"}
+    assert again(store, json.loads(out.canonical)) == again(store, line())
+
+
+def test_a_wrong_signature_of_a_trusted_key_is_not_added(store: Store, people: dict[str, Principal]) -> None:
+    with store.unit_of_work() as tx:
+        signer = signers.propose(tx, name="FI-MFA", key=key_text(ED), principal=people["coordinator"]).id
+        signers.agree(tx, signer, principal=people["legal-adviser"])
+    taken(store)
+    touched = signed()
+    touched["signatures"][0]["signee"] = "Somebody else"
+    with pytest.raises(Refused):
+        again(store, touched)
+    with store.read() as tx:
+        assert "signatures" not in load(catalogue.export_playbook(tx, line()["id"])).raw
+
+
+@pytest.mark.parametrize("other", [{"created_by": f"identity--{uuid.UUID(int=5, version=4)}"},
+                                   {"created": "2026-01-14T09:00:00.000Z"}])  # fmt: skip
+def test_only_its_maker_makes_a_further_version(store: Store, people: dict[str, Principal], other: Any) -> None:
+    taken(store)
+    newer = line() | {"modified": "2026-02-15T09:00:00.000Z"}
+    with pytest.raises(Refused) as refused:
+        again(store, newer | other)
+    assert "derived_from" in refused.value.detail
+    assert "imported" in again(store, newer)
+
+
+def again(store: Store, document: dict[str, Any]) -> str:
+    with store.unit_of_work() as tx:
+        return catalogue.import_playbook(tx, json.dumps(document).encode(), actor="cli:test")

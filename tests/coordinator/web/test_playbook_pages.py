@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import select
 
 from coordinator.runs import catalogue
 from coordinator.runs.models import PlaybookSigner, PlaybookVersion, Run
-from playbooks.document import load
+from playbooks.document import MAX_BYTES, load
 from tests.coordinator.web.conftest import Desk
 from tests.playbooks.documents import action, document, end, line, sid
 from tests.playbooks.test_signatures import ED, key_text, signed
@@ -45,6 +46,19 @@ def test_a_document_with_faults_is_not_taken_and_each_is_shown_with_its_place(de
     assert coordinator.post("/playbooks/import", {"document": " "}).status_code == 422
     assert coordinator.post("/playbooks/import", {"document": "{"}).status_code == 422
     assert states(desk) == []
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_document_may_be_as_large_as_through_the_command(desk: Desk, as_file: bool) -> None:
+    coordinator = desk.sit("coordinator")
+    for room, code in ((-10_000, 303), (10_000, 422)):
+        raw = json.dumps(line()).ljust(MAX_BYTES + room, "\n")
+        coordinator.get("/playbooks/import")
+        data = {"file": (io.BytesIO(raw.encode()), "a.json")} if as_file else {"document": raw}
+        answer = coordinator.post("/playbooks/import", data)
+        assert answer.status_code == code, answer.text[:500]
+    assert "a document has at most" in answer.text
+    assert states(desk) == ["imported"]
 
 
 def test_it_takes_two_persons_to_put_a_playbook_into_use_and_one_to_stop_it(desk: Desk) -> None:

@@ -151,6 +151,14 @@ def test_files_are_kept_and_only_ever_downloaded(desk: Desk, file_report: Callab
     assert "sandbox" in file.headers["Content-Security-Policy"]
 
 
+def test_a_file_larger_than_other_requests_comes_with_the_form(desk: Desk) -> None:
+    officer = desk.sit("liaison-officer")
+    officer.get("/report")
+    body = io.BytesIO(b"x" * (2 * desk.store.settings.max_body_bytes))
+    assert officer.post("/report", REPORT | {"files": (body, "log.bin")}).status_code == 303
+    assert rows(desk, Attachment) == 1
+
+
 def test_too_large_a_file_is_refused_in_words(desk: Desk) -> None:
     officer = desk.sit("liaison-officer")
     officer.get("/report")
