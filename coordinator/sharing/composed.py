@@ -15,6 +15,7 @@ from typing import Any
 import rfc8785
 
 from coordinator.markings import Marking
+from coordinator.sharing.fitting import Book
 from coordinator.sharing.inputs import Agreement, Item, Recipient
 from coordinator.sharing.rules import POLICY_VERSION, Decision, Result, decide
 
@@ -62,10 +63,12 @@ class Inputs:
         return hashlib.sha256(rfc8785.dumps(self.to_json())).hexdigest()
 
 
-def judge(inputs: Inputs, now: datetime) -> Decision:
-    """The decision on the whole. The agreement named is the one for the text itself."""
+def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decision:
+    """The decision on the whole. The agreement named is the one for the text itself. `book`: of these very agreements,
+    where they are asked about more than once."""
+    book = book or Book(inputs.agreements)
     answers = [
-        decide(item, inputs.recipient, inputs.purpose, inputs.agreements, now, inputs.requested_by, inputs.approvals)
+        decide(item, inputs.recipient, inputs.purpose, book, now, inputs.requested_by, inputs.approvals)
         for item in dict.fromkeys(inputs.items)
     ]
     first = answers[0]

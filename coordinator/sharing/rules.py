@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from coordinator.markings import UNCLASSIFIED, UNMARKED_AS, Tlp
-from coordinator.sharing.fitting import look_through, prohibited
+from coordinator.sharing.fitting import NOTHING, Book
 from coordinator.sharing.inputs import OWN, RANKS, Agreement, Channel, Consent, Item, MalformedCase, Recipient
 from coordinator.vocabulary.shapes import codes, one, read_instant, several, text
 
@@ -61,14 +61,14 @@ def decide(
     item: Item | Mapping[str, Any],
     recipient: Recipient | Mapping[str, Any],
     purpose: str | None,
-    agreements: Sequence[Agreement | Mapping[str, Any]],
+    agreements: Book | Sequence[Agreement | Mapping[str, Any]],
     now: datetime,
     requested_by: str,
     approvals: Collection[str],
 ) -> Decision:
     """Decides whether `item` may go to `recipient` for `purpose` at `now`, and under which obligations.
 
-    `approvals` are the ids of the people who approved exactly this. Raises MalformedCase, with a JSON pointer such as
+    `agreements`: as a Book where the same ones are asked about many recipients. `approvals` are the ids of the people who approved exactly this. Raises MalformedCase, with a JSON pointer such as
     `/item/embargo_until`, where an input cannot be used as it stands.
     """
     facts = _gather(
@@ -103,11 +103,13 @@ def _purpose(value: Any) -> str:
     return purpose if purpose.strip() else ""
 
 
-def _agreements(value: Any) -> tuple[Agreement, ...]:
+def _agreements(value: Any) -> Book:
+    if isinstance(value, Book):
+        return value
     agreements = several(Agreement)(value)
     if len({agreement.id for agreement in agreements}) != len(agreements):
         raise MalformedCase("", "holds two agreements with the same id")
-    return agreements
+    return Book(agreements)
 
 
 def _result(reasons: tuple[str, ...]) -> Result:
@@ -134,6 +136,7 @@ class _Facts:
     second_person: bool
     chosen: Agreement | None
     problems: Mapping[str, tuple[str, ...]]
+    prohibited: bool  # by an agreement that is live with this party
 
     @property
     def outside(self) -> bool:
@@ -145,7 +148,7 @@ def _gather(
     item: Item,
     recipient: Recipient,
     purpose: str,
-    agreements: tuple[Agreement, ...],
+    agreements: Book,
     now: datetime,
     requested_by: str,
     approvals: frozenset[str],
@@ -158,8 +161,8 @@ def _gather(
         given.to == recipient.party and given.purpose in ("*", purpose) and now < given.valid_until
         for given in item.consents
     )
-    considered = () if internal or public else agreements
-    chosen, problems = look_through(considered, item, recipient.party, purpose, rank, now)
+    asked = not (internal or public)
+    found = agreements.look(item, recipient.party, purpose, rank, now) if asked else NOTHING
     return _Facts(
         item=item,
         recipient=recipient,
@@ -173,8 +176,9 @@ def _gather(
         community=item.community in recipient.communities,
         onward=received and not back and not consent,
         second_person=any(approver != requested_by for approver in approvals),
-        chosen=chosen,
-        problems=problems,
+        chosen=found.chosen,
+        problems=found.problems,
+        prohibited=found.prohibited,
     )
 
 
@@ -248,7 +252,7 @@ RULES: tuple[tuple[str, Callable[[_Facts], bool]], ...] = (
         and f.recipient.party not in f.item.rel_to,
     ),
     ("D-PERSONAL-DATA-BASIS", lambda f: f.item.personal_data and f.item.pd_basis is None),
-    ("D-AGREEMENT-PROHIBITS", lambda f: f.outside and f.rank > _CLEAR and prohibited(f.problems)),
+    ("D-AGREEMENT-PROHIBITS", lambda f: f.outside and f.rank > _CLEAR and f.prohibited),
     ("D-NO-AGREEMENT", _without_agreement),
     ("D-ENCRYPT", lambda f: _must_encrypt(f) and not f.recipient.channel.encrypted),
     (

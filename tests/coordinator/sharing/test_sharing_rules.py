@@ -266,7 +266,7 @@ def test_an_agreement_has_a_problem_where_it_should_and_only_there(code: str, ap
 
 
 def test_every_agreement_problem_is_in_the_table() -> None:
-    assert {code for code, _ in fitting.AGREEMENT_RULES} == {code for code, *_ in AGREEMENT_PROBLEMS}
+    assert set(fitting.PROBLEMS) == {code for code, *_ in AGREEMENT_PROBLEMS}
 
 
 def test_all_problems_of_an_agreement_are_listed_in_their_order() -> None:
@@ -276,7 +276,7 @@ def test_all_problems_of_an_agreement_are_listed_in_their_order() -> None:
         "purposes": [], "purposes_prohibited": ["incident-response"],
     }  # fmt: skip
     found = decision(agreements=[worst], personal_data=True).agreement_problems["AG1"]
-    assert list(found) == [code for code, _ in fitting.AGREEMENT_RULES]
+    assert list(found) == list(fitting.PROBLEMS)
 
 
 def test_the_first_fitting_agreement_by_id_is_chosen_and_later_ones_are_not_listed() -> None:
@@ -357,9 +357,9 @@ def test_a_decision_is_written_in_the_form_others_read() -> None:
 
 
 def test_every_code_has_a_sentence() -> None:
-    codes = {code for code, _ in (*rules.RULES, *fitting.AGREEMENT_RULES)} | {code for code, *_ in OBLIGATIONS}
+    codes = {code for code, _ in rules.RULES} | set(fitting.PROBLEMS) | {code for code, *_ in OBLIGATIONS}
     assert set(wording.REASONS) == {code for code, _ in rules.RULES} | set(WHOLE_REASONS)
-    assert set(wording.AGREEMENT_PROBLEMS) == {code for code, _ in fitting.AGREEMENT_RULES}
+    assert set(wording.AGREEMENT_PROBLEMS) == set(fitting.PROBLEMS)
     for code in codes:
         assert wording.explain(code)[0].isupper() and wording.explain(code).endswith(".")
 
