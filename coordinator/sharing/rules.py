@@ -68,8 +68,9 @@ def decide(
 ) -> Decision:
     """Decides whether `item` may go to `recipient` for `purpose` at `now`, and under which obligations.
 
-    `agreements`: as a Book where the same ones are asked about many recipients. `approvals` are the ids of the people who approved exactly this. Raises MalformedCase, with a JSON pointer such as
-    `/item/embargo_until`, where an input cannot be used as it stands.
+    `agreements`: as a Book where the same ones are asked about many recipients. `approvals` are the ids of the people
+    who approved exactly this. Raises MalformedCase, with a JSON pointer such as `/item/embargo_until`, where an input
+    cannot be used as it stands.
     """
     facts = _gather(
         _read("item", one(Item), item),
