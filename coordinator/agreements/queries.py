@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,13 +31,25 @@ def decision_agreements(
 ) -> list[tuple[dict[str, Any], int]]:
     """Agreements in which both `party` and `own` (organisation codes) stand: (input of the decision at `now`,
     version)."""
+    return decision_agreements_of(tx, [party], own=own, now=now)[party]
+
+
+def decision_agreements_of(
+    tx: Session, parties: Iterable[str], *, own: str, now: datetime | None = None
+) -> dict[str, list[tuple[dict[str, Any], int]]]:
+    """As `decision_agreements` for several parties, reading the register once. An agreement of several of them is the
+    same object for each."""
     rows, now = current(tx), now or clock.now()
+    found: dict[str, list[tuple[dict[str, Any], int]]] = {party: [] for party in parties}
     superseded = rules.supersessions([row.terms for row in rows], now)
-    return [
-        (rules.to_decision_input(row.terms, now=now, own=own, superseded_at=superseded.get(row.key)), row.version)
-        for row in rows
-        if {party, own} <= {each["party"] for each in row.terms["parties"]}
-    ]
+    for row in rows:
+        stand = {each["party"] for each in row.terms["parties"]}
+        wanted = stand & found.keys() if own in stand else set()
+        if wanted:
+            terms = rules.to_decision_input(row.terms, now=now, own=own, superseded_at=superseded.get(row.key))
+            for party in wanted:
+                found[party].append((terms, row.version))
+    return found
 
 
 def consents(tx: Session, *, originator_id: int, item: str | None = None) -> list[dict[str, Any]]:

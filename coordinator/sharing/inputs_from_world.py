@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.models import User
-from coordinator.agreements.queries import consents, decision_agreements
+from coordinator.agreements.queries import consents, decision_agreements_of
 from coordinator.errors import NotFound
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import Incident, ItemVersion
@@ -24,6 +24,7 @@ from coordinator.partners.queries import organisation_by_code, own_organisation
 from coordinator.sharing import standing
 from coordinator.sharing.addressees import PUBLIC, Addressee, one_name, to_contact, to_user
 from coordinator.sharing.composed import Inputs, content_digest
+from coordinator.sharing.fitting import Book
 from coordinator.sharing.inputs import OWN, Agreement, Consent, Item, Recipient
 from coordinator.sharing.inputs import Channel as ChannelInput
 from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision, StandingClearance
@@ -44,28 +45,66 @@ class Whose:
     claimed: bool = False
 
 
-def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime) -> Inputs:
-    """Everything the decision on this release for this addressee is made on, as it stands now."""
-    own = own_organisation(tx)
-    marking = Marking.from_json(release.marking)
-    recipient = _recipient(tx, addressee, marking)
-    answers = standing_approvals(tx, release, addressee.recipient, person=recipient.person or "", now=now)
-    cleared = _cleared_beforehand(tx, release, now=now)
-    found = _agreements(tx, addressee, own=own.code, now=now)
-    return Inputs(
+@dataclass(frozen=True)
+class Basis:
+    """What every decision on a release is made on, whoever the recipient is; read once for all of them.
+
+    `agreements`: for each party asked about, those in which it and we stand, with their versions, as a tuple and as the
+    book of them. `approvals`: those that hold now, by recipient, each with the person it was given for ("" = anyone).
+    """
+
+    release: Release
+    marking: Marking
+    items: tuple[Item, ...]
+    agreements: Mapping[str, tuple[tuple[Agreement, ...], Mapping[str, int], Book]]
+    approvals: Mapping[str, Sequence[tuple[Approval, str]]]
+    cleared: StandingClearance | None
+    label_raised: bool
+
+
+def basis_of(tx: Session, release: Release, parties: Iterable[str], *, now: datetime) -> Basis:
+    """`parties`: recipients as in `Addressee.recipient`, those that will be asked about."""
+    own, marking = own_organisation(tx), Marking.from_json(release.marking)
+    return Basis(
+        release=release,
+        marking=marking,
         items=tuple(_item(tx, whose, marking, release.exercise, own=own) for whose in _parts(tx, release)),
+        agreements=_agreements(tx, parties, own=own.code, now=now),
+        approvals=_approvals(tx, release, now=now),
+        cleared=_cleared_beforehand(tx, release, now=now),
+        label_raised=label_raised(tx, release),
+    )
+
+
+def gather(
+    tx: Session, release: Release, addressee: Addressee, *, now: datetime, basis: Basis | None = None
+) -> Inputs:
+    """Everything the decision on this release for this addressee is made on, as it stands now. `basis`: made in this
+    transaction at `now`, where several are asked about."""
+    basis = basis or basis_of(tx, release, [addressee.recipient], now=now)
+    recipient = _recipient(tx, addressee, basis.marking)
+    answers = _for_person(basis.approvals.get(addressee.recipient, ()), recipient.person or "")
+    agreements, versions, _book = basis.agreements.get(addressee.recipient, _NO_AGREEMENTS)
+    cleared = basis.cleared
+    return Inputs(
+        items=basis.items,
         recipient=recipient,
         purpose=release.purpose,
-        agreements=tuple(agreement for agreement, _ in found),
-        versions={agreement.id: version for agreement, version in found},
+        agreements=agreements,
+        versions=versions,
         requested_by=release.requested_by,
         approvals=frozenset(f"user:{answer.user_id}" for answer in answers) | _persons(cleared),
         approvals_end=(*(answer.until for answer in answers), *([cleared.until] if cleared else [])),
         content_digest=release.content_digest,
         way=way_of(tx, addressee),
-        label_raised=label_raised(tx, release),
+        label_raised=basis.label_raised,
         fixed_text=release.kind == standing.KIND,
     )
+
+
+def book_for(basis: Basis, addressee: Addressee) -> Book:
+    """The agreements asked about this addressee, looked through once for all its ways."""
+    return basis.agreements.get(addressee.recipient, _NO_AGREEMENTS)[2]
 
 
 def _cleared_beforehand(tx: Session, release: Release, *, now: datetime) -> StandingClearance | None:
@@ -126,23 +165,30 @@ def standing_approvals(
 ) -> list[Approval]:
     """Approvals that hold now: of this very text, for this recipient (and this person, where it is one), not voided,
     not run out. One given for another release or another recipient counts for nothing here."""
+    return _for_person(_approvals(tx, release, now=now).get(recipient, ()), person)
+
+
+def _approvals(tx: Session, release: Release, *, now: datetime) -> dict[str, list[tuple[Approval, str]]]:
     query = (
-        select(Approval, ShareDecision.inputs)
+        select(Approval, ShareDecision.recipient, ShareDecision.inputs)
         .join(ShareDecision, ShareDecision.id == Approval.decision_id)
         .where(
             ShareDecision.release_id == release.id,
-            ShareDecision.recipient == recipient,
             Approval.content_digest == release.content_digest,
             Approval.answer == "approve",
             Approval.voided_at.is_(None),
         )
         .order_by(Approval.id)
     )
-    return [
-        answer
-        for answer, inputs in tx.execute(query)
-        if answer.at <= now < answer.until and inputs["recipient"].get("person", "") in ("", person)
-    ]
+    found: dict[str, list[tuple[Approval, str]]] = {}
+    for answer, recipient, inputs in tx.execute(query):
+        if answer.at <= now < answer.until:
+            found.setdefault(recipient, []).append((answer, inputs["recipient"].get("person", "")))
+    return found
+
+
+def _for_person(answers: Sequence[tuple[Approval, str]], person: str) -> list[Approval]:
+    return [answer for answer, given_for in answers if given_for in ("", person)]
 
 
 def addressee_of(tx: Session, decision: ShareDecision) -> Addressee:
@@ -244,11 +290,23 @@ def _recipient(tx: Session, addressee: Addressee, marking: Marking) -> Recipient
     )
 
 
-def _agreements(tx: Session, addressee: Addressee, *, own: str, now: datetime) -> list[tuple[Agreement, int]]:
-    if addressee.user_id is not None or addressee.recipient == PUBLIC:
-        return []
-    found = decision_agreements(tx, addressee.recipient, own=own, now=now)
-    return [(Agreement.from_json(terms), version) for terms, version in found]
+def _agreements(
+    tx: Session, parties: Iterable[str], *, own: str, now: datetime
+) -> dict[str, tuple[tuple[Agreement, ...], dict[str, int], Book]]:
+    wanted = [party for party in parties if party != PUBLIC and not party.startswith("user:")]
+    if not wanted:
+        return {}
+    stand = decision_agreements_of(tx, wanted, own=own, now=now)
+    terms = {each["id"]: each for several in stand.values() for each, _ in several}
+    read = {key: Agreement.from_json(each) for key, each in terms.items()}
+    found = {}
+    for party, several in stand.items():
+        agreements = tuple(read[each["id"]] for each, _ in several)
+        found[party] = (agreements, {each["id"]: version for each, version in several}, Book(agreements))
+    return found
+
+
+_NO_AGREEMENTS: tuple[tuple[Agreement, ...], Mapping[str, int], Book] = ((), {}, Book(()))
 
 
 def _without_contact(decision: ShareDecision, organisation: Organisation | None) -> Addressee:
