@@ -6,7 +6,8 @@ never an audience.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,6 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import duplicates_of
 from coordinator.markings import Tlp, parse_tlp
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
-from coordinator.partners.queries import channels_of, contacts
 from coordinator.sharing.addressees import Addressee, is_fresh, to_contact, to_endpoint
 from coordinator.store import store_of
 
@@ -83,21 +83,51 @@ def find(
     return Audience(tuple(found), tuple(lost), tuple(others))
 
 
+@dataclass(frozen=True)
+class Directory:
+    """The points of contact of several organisations with their channels, read once. `endpoints` are held so that the
+    session knows them and asks for none again."""
+
+    contacts: Mapping[int, Sequence[Contact]]
+    channels: Mapping[int, Sequence[Channel]]
+    endpoints: Sequence[Endpoint]
+
+
+def directory_of(tx: Session, organisation_ids: Sequence[int]) -> Directory:
+    """As `contacts` and `channels_of` give them, for these organisations: one query for each table."""
+    query = select(Contact).where(Contact.organisation_id.in_(organisation_ids), Contact.active)
+    people, ways = defaultdict[int, list[Contact]](list), defaultdict[int, list[Channel]](list)
+    for contact in tx.execute(query.order_by(Contact.position, Contact.id)).scalars():
+        people[contact.organisation_id].append(contact)
+    known = select(Contact.id).where(Contact.organisation_id.in_(organisation_ids), Contact.active)
+    channels = select(Channel).where(Channel.contact_id.in_(known), Channel.active).order_by(Channel.position)
+    for channel in tx.execute(channels).scalars():
+        ways[channel.contact_id].append(channel)
+    endpoints = select(Endpoint).where(Endpoint.organisation_id.in_(organisation_ids), Endpoint.direction == "out")
+    return Directory(people, ways, list(tx.execute(endpoints).scalars()))
+
+
 def ways_to(
-    tx: Session, organisation: Organisation, *, exercise: str, tlp: Tlp | None, contact_kind: str | None = None
-) -> list[Addressee]:
+    tx: Session, organisation: Organisation, *, exercise: str, tlp: Tlp | None, contact_kind: str | None = None,
+    directory: Directory | None = None,
+) -> list[Addressee]:  # fmt: skip
     """Every usable way to an organisation, best first: fresh before stale, reachable now before not, then as ordered.
 
     A stale contact stays at the end of the list: the decision refers it, so that it is never the only one told (R26).
+    `directory`: read beforehand, where several organisations are looked at.
     """
     now = clock.now()
     ranked = []
-    for contact in contacts(tx, organisation.id):
+    directory = directory or directory_of(tx, [organisation.id])
+    for contact in directory.contacts.get(organisation.id, ()):
         if contact.exercise not in ("", exercise) or not within(contact.tlp_max, tlp):
             continue
         if contact_kind and contact.kind != contact_kind:
             continue
-        channels = [each for each in channels_of(tx, contact.id, exercise=exercise) if usable(tx, each, tlp=tlp)]
+        channels = [
+            each for each in directory.channels.get(contact.id, ())
+            if each.exercise == exercise and usable(tx, each, tlp=tlp)
+        ]  # fmt: skip
         if channels:
             ranked.append((_rank(contact, channels[0], now), contact, channels))
     ranked.sort(key=lambda each: each[0])

@@ -16,6 +16,7 @@ from coordinator.alerts.ladder import Way, foresee
 from coordinator.markings import Marking
 from coordinator.partners.models import Contact, Organisation
 from coordinator.sharing.addressees import Addressee
+from coordinator.sharing.inputs_from_world import Basis
 from coordinator.sharing.models import Release
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import forecast
@@ -24,7 +25,9 @@ from coordinator.sharing.service import forecast
 _WITHOUT = ("receipt", "closure", "notice")
 
 
-def plan_of(tx: Session, release: Release, first: Addressee) -> list[dict[str, Any]] | None:
+def plan_of(
+    tx: Session, release: Release, first: Addressee, *, basis: Basis | None = None
+) -> list[dict[str, Any]] | None:
     """Every way in the order in which it would be tried: {contact, channel, result, reasons, after}; None where there
     is no ladder to look at.
 
@@ -34,7 +37,7 @@ def plan_of(tx: Session, release: Release, first: Addressee) -> list[dict[str, A
     if release.kind in _WITHOUT or first.organisation_id is None or first.contact_id is None:
         return None
     ways = every_way(tx, release, first)
-    said = {way_of(each): forecast(tx, release, each) for each in ways}
+    said = {way_of(each): forecast(tx, release, each, basis=basis) for each in ways}
     permitted = [way_of(each) for each in ways if said[way_of(each)].result is Result.PERMIT]
     times: dict[Way, list[str]] = {way_of(first): [""]}
     for entry, way in zip(release.ladder, foresee(release.ladder, way_of(first), permitted), strict=True):

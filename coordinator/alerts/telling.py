@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
@@ -26,7 +26,7 @@ from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.references import new_public_id, partner_reference, reference_of
 from coordinator.markings import Marking, parse_tlp
 from coordinator.sharing.addressees import Addressee
-from coordinator.sharing.inputs_from_world import addressee_of
+from coordinator.sharing.inputs_from_world import Basis, addressee_of, basis_of
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import decide_share, forecast, prepare_release, settle_release
@@ -100,27 +100,32 @@ def tell(
     found, unreachable = list(addressees or ()), tuple[Unreachable, ...]()
     if audience is not None:
         resolved = find(tx, audience, incident=incident, exercise=release.exercise, tlp=label)
-        best = [_first_permitted(tx, release, each, resolved.others) for each in resolved.addressees]
+        basis = basis_of(tx, release, {each.recipient for each in resolved.addressees}, now=clock.now())
+        best = [_first_permitted(tx, release, each, resolved.others, basis) for each in resolved.addressees]
         found, unreachable = [*found, *best], resolved.unreachable
-    return _decide_and_raise(tx, release, found, unreachable)
+    return decide_and_raise(tx, release, found, unreachable)
 
 
-def _first_permitted(tx: Session, release: Release, best: Addressee, others: Sequence[Addressee]) -> Addressee:
+def _first_permitted(
+    tx: Session, release: Release, best: Addressee, others: Sequence[Addressee], basis: Basis
+) -> Addressee:
     """The best way to a party that the rules let through; where they refuse all, or ask a person, the best there is."""
     for each in (best, *(other for other in others if other.recipient == best.recipient)):
-        if forecast(tx, release, each).result is Result.PERMIT:
+        if forecast(tx, release, each, basis=basis).result is Result.PERMIT:
             return each
     return best
 
 
-def _decide_and_raise(
-    tx: Session, release: Release, addressees: Sequence[Addressee], unreachable: tuple[Unreachable, ...]
+def decide_and_raise(
+    tx: Session, release: Release, addressees: Sequence[Addressee], unreachable: tuple[Unreachable, ...] = ()
 ) -> Told:
+    """Decide for each addressee, on record; raise the alerts that are permitted, and settle the release."""
     alerts, referred, denied = [], [], []
+    basis = basis_of(tx, release, {each.recipient for each in addressees}, now=clock.now())
     for addressee in addressees:
-        decision = decide_share(tx, release, addressee)
+        decision = decide_share(tx, release, addressee, basis=basis)
         if decision.result == Result.PERMIT:
-            alerts.append(raise_alert(tx, decision, release=release, addressee=addressee))
+            alerts.append(raise_alert(tx, decision, release=release, addressee=addressee, basis=basis))
         elif decision.result == Result.REFER:
             referred.append(decision)
         else:
@@ -129,7 +134,9 @@ def _decide_and_raise(
     return Told(release, tuple(alerts), tuple(referred), tuple(denied), unreachable)
 
 
-def raise_alert(tx: Session, decision: ShareDecision, *, release: Release, addressee: Addressee) -> Alert:
+def raise_alert(
+    tx: Session, decision: ShareDecision, *, release: Release, addressee: Addressee, basis: Basis | None = None
+) -> Alert:
     """Put one permitted release on its way to one recipient. Raises Refused without a permit for exactly that (R01);
     the database refuses it as well."""
     if decision.result != Result.PERMIT or decision.release_id != release.id:
@@ -144,7 +151,7 @@ def raise_alert(tx: Session, decision: ShareDecision, *, release: Release, addre
         decision_id=decision.id, content_digest=release.content_digest, public_id=new_public_id("alr"),
         partner_reference=_reference(tx, incident, addressee), in_reply_to_id=_thread(tx, release, addressee.recipient),
         ack=release.ack, reply_by=release.reply_by, created_at=now, exercise=release.exercise,
-        plan=plan_of(tx, release, addressee),
+        plan=plan_of(tx, release, addressee, basis=basis),
     )  # fmt: skip
     tx.add(alert)
     tx.flush()
@@ -189,12 +196,14 @@ def _reference(tx: Session, incident: Incident | None, addressee: Addressee) -> 
 
 
 def _said_before(tx: Session, incident: Incident | None, kind: str) -> Release | None:
-    """The release an update, correction, closure or recall follows: the newest one to partners on this incident."""
+    """The release an update, correction, closure or recall follows: the newest one on this incident that was put to the
+    rules; a draft told nobody anything."""
     if incident is None or kind not in THREADED:
         return None
     query = select(Release).where(
-        Release.incident_id == incident.id, Release.kind.in_(("initial", "update", "correction"))
-    )
+        Release.incident_id == incident.id, Release.kind.in_(("initial", "update", "correction")),
+        exists().where(ShareDecision.release_id == Release.id),
+    )  # fmt: skip
     return tx.execute(query.order_by(Release.id.desc())).scalars().first()
 
 

@@ -24,8 +24,10 @@ from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.composed import Inputs, content_digest, judge, valid_until
 from coordinator.sharing.inputs_from_world import (
     OF_INCIDENT,
+    Basis,
     addressee_of,
     as_the_incident,
+    book_for,
     digest_of,
     gather,
     text_of,
@@ -121,16 +123,21 @@ def prepare_release(
     return release
 
 
-def decide_share(tx: Session, release: Release, addressee: Addressee) -> ShareDecision:
-    """Ask the rules about one recipient, and record the answer with everything it was made on."""
+def decide_share(
+    tx: Session, release: Release, addressee: Addressee, *, basis: Basis | None = None
+) -> ShareDecision:
+    """Ask the rules about one recipient, and record the answer with everything it was made on. `basis`: made in this
+    transaction, where several recipients are asked about."""
     now = clock.now()
-    return _record(tx, release, addressee, gather(tx, release, addressee, now=now), now=now, previous=None)
+    inputs = gather(tx, release, addressee, now=now, basis=basis)
+    return _record(tx, release, addressee, inputs, now=now, previous=None)
 
 
-def forecast(tx: Session, release: Release, addressee: Addressee) -> Decision:
+def forecast(tx: Session, release: Release, addressee: Addressee, *, basis: Basis | None = None) -> Decision:
     """What the rules would say of this addressee now. Nothing is recorded and nobody is asked."""
     now = clock.now()
-    return judge(gather(tx, release, addressee, now=now), now)
+    book = book_for(basis, addressee) if basis is not None else None
+    return judge(gather(tx, release, addressee, now=now, basis=basis), now, book=book)
 
 
 def redecide(

@@ -1,0 +1,68 @@
+"""Who could receive this: a release put to the rules for every partner at once. Nothing is recorded, nobody is asked.
+
+The answer for a partner is what a decision would say of the best way to it now: the first the rules permit, else the
+best there is. Everything is read once for all partners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator.alerts.audience import directory_of, ways_to
+from coordinator.markings import Marking
+from coordinator.partners.models import Organisation
+from coordinator.sharing.addressees import Addressee
+from coordinator.sharing.composed import judge
+from coordinator.sharing.inputs_from_world import Basis, basis_of, book_for, gather
+from coordinator.sharing.models import Release
+from coordinator.sharing.rules import Decision, Result
+
+
+@dataclass(frozen=True)
+class Reach:
+    """One partner: by which way it would be told and what the rules say of it; None and None where nobody there can be
+    reached by any way that may bear this label. `agreement_version` is that of the agreement it would go under."""
+
+    organisation: Organisation
+    addressee: Addressee | None
+    decision: Decision | None
+    agreement_version: int | None = None
+
+
+def who_could_receive(
+    tx: Session, release: Release, *, now: datetime, codes: Iterable[str] | None = None
+) -> list[Reach]:
+    """Every active partner (or those with these `codes`), by code."""
+    query = select(Organisation).where(Organisation.active, Organisation.is_own.is_(False)).order_by(Organisation.code)
+    if codes is not None:
+        query = query.where(Organisation.code.in_(list(codes)))
+    partners = list(tx.execute(query).scalars())
+    label = Marking.from_json(release.marking).effective
+    basis = basis_of(tx, release, [each.code for each in partners], now=now)
+    directory = directory_of(tx, [each.id for each in partners])
+    return [
+        _of(tx, basis, partner, ways_to(tx, partner, exercise=release.exercise, tlp=label, directory=directory), now)
+        for partner in partners
+    ]
+
+
+def _of(tx: Session, basis: Basis, partner: Organisation, ways: Sequence[Addressee], now: datetime) -> Reach:
+    if not ways:
+        return Reach(partner, None, None)
+    said = []
+    for way in ways:
+        said.append(_ask(tx, basis, way, now))
+        if said[-1].result is Result.PERMIT:
+            break
+    best = len(said) - 1 if said[-1].result is Result.PERMIT else 0
+    versions = basis.agreements[partner.code][1]
+    return Reach(partner, ways[best], said[best], versions.get(said[best].agreement or ""))
+
+
+def _ask(tx: Session, basis: Basis, way: Addressee, now: datetime) -> Decision:
+    return judge(gather(tx, basis.release, way, now=now, basis=basis), now, book=book_for(basis, way))
