@@ -77,9 +77,8 @@ def timeline(
             break
         last = page[-1]["id"]
     shown = found[:limit]
-    names = people.names(tx, {entry["actor"] for entry in shown})
     return {
-        "items": [entry | {"by": names[entry["actor"]]} for entry in shown],
+        "items": people.of_entries(tx, shown),
         "next": shown[-1]["id"] if len(found) > limit else None,
     }
 

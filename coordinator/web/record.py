@@ -60,9 +60,8 @@ def _page(verdict: Verdict | None, *, errors: dict[str, str] | None = None, code
     before = request.args.get("before", 0, type=int)
     with access.store().read() as tx:
         entries = queries.entries(tx, incident_id=None, after=before, limit=51, newest_first=True)
-        names = people.names(tx, {entry["actor"] for entry in entries})
+        shown = people.of_entries(tx, entries[:50])
         checkpoints = list(tx.execute(select(Checkpoint).order_by(Checkpoint.number.desc()).limit(10)).scalars())
-    shown = [entry | {"by": names[entry["actor"]]} for entry in entries[:50]]
     return page.show(
         "record/record.html", here="record", entries=shown, next=shown[-1]["id"] if len(entries) > 50 else None,
         before=before, checkpoints=checkpoints, verdict=verdict, errors=errors or {}, values={}, code=code,

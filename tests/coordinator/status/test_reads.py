@@ -13,7 +13,7 @@ from coordinator.errors import Invalid
 from coordinator.incidents import intake
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
-from coordinator.status import board, incident_page, task_lists
+from coordinator.status import board, incident_page, people, task_lists
 from coordinator.status.board import Filters
 from coordinator.status.paging import from_cursor, to_cursor
 from coordinator.store import Store
@@ -114,3 +114,15 @@ def test_a_cursor_of_somebody_else_is_refused(cursor: str) -> None:
 def test_a_cursor_comes_back_as_it_was() -> None:
     assert from_cursor(to_cursor("2026-11-22T00:00:00Z", 7), str, int) == ("2026-11-22T00:00:00Z", 7)
     assert from_cursor("", str, int) is None
+
+
+def test_the_timeline_names_who_of_us_was_told_and_leaves_partners_their_codes(store: Store, officer: Principal) -> None:
+    entries = [
+        {"actor": "system", "values": {"recipient": f"user:{officer.user_id}"}},
+        {"actor": f"user:{officer.user_id}", "values": {"recipient": "FI-CSIRT"}},
+        {"actor": "user:99999", "values": {}},
+    ]
+    with store.read() as tx:
+        told = people.of_entries(tx, entries)
+        name = people.names(tx, [officer.actor])[officer.actor]
+    assert [(one["by"], one["to"]) for one in told] == [("the system", name), (name, "FI-CSIRT"), ("somebody", "")]
