@@ -116,7 +116,7 @@ def test_a_cursor_comes_back_as_it_was() -> None:
     assert from_cursor("", str, int) is None
 
 
-def test_the_timeline_names_who_of_us_was_told_and_leaves_partners_their_codes(store: Store, officer: Principal) -> None:
+def test_the_timeline_names_who_of_us_was_told_and_leaves_codes_of_partners(store: Store, officer: Principal) -> None:
     entries = [
         {"actor": "system", "values": {"recipient": f"user:{officer.user_id}"}},
         {"actor": f"user:{officer.user_id}", "values": {"recipient": "FI-CSIRT"}},
