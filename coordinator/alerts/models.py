@@ -146,3 +146,47 @@ class Acknowledgement(Exercised, Base):
         within("note_version_id", "item_versions"),
         Index("ix_acknowledgements_alert", "alert_id"),
     )
+
+
+class Handout(Exercised, Base):
+    """Something released was taken by its recipient, or by one of ours for it, in a form of its own. Append-only.
+
+    `way`: page, api, taxii (the recipient's own people), officer (ours, as a file to hand on). `format`: stix, misp,
+    json, pdf. `decision_id`: the permit it left on, no older than the rules allow.
+    """
+
+    __tablename__ = "handouts"
+    id: Mapped[Id]
+    alert_id: Mapped[int]
+    decision_id: Mapped[int]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    way: Mapped[Code]
+    format: Mapped[Code]
+    at: Mapped[datetime]
+    __table_args__ = (
+        within("alert_id", "alerts"),
+        within("decision_id", "share_decisions"),
+        Index("ix_handouts_alert", "alert_id", "at"),
+    )
+
+
+class CollectionObject(Exercised, Base):
+    """One STIX object of what was released to a partner, as its TAXII collection lists it: ids and times, no content.
+
+    `id` is its place in the collection. Rows go when their alert may no longer be given, and come back at the end.
+    """
+
+    __tablename__ = "collection_objects"
+    id: Mapped[Id]
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"))
+    alert_id: Mapped[int]
+    object_id: Mapped[str] = mapped_column(String(300))
+    type: Mapped[str] = mapped_column(String(250))
+    version: Mapped[str] = mapped_column(String(40))
+    added_at: Mapped[datetime]
+    __table_args__ = (
+        within("alert_id", "alerts"),
+        UniqueConstraint("alert_id", "object_id", "version"),
+        Index("ix_collection_objects_place", "organisation_id", "exercise", "id"),
+        Index("ix_collection_objects_object", "organisation_id", "object_id"),
+    )

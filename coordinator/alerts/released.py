@@ -18,7 +18,7 @@ from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.alerts.acknowledge import AckResult, by_token, check_answer, note_answer
 from coordinator.alerts.letters import said_in
-from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
 from coordinator.alerts.rungs import locked, newest_delivery
 from coordinator.alerts.wording import KINDS, Said
 from coordinator.errors import Gone, NotFound
@@ -37,7 +37,7 @@ _READ_AGAIN = timedelta(minutes=15)
 
 
 def has_left() -> ColumnElement[bool]:
-    """The criterion over Alert of what may have left: it was sent somewhere, or somebody answered it.
+    """The criterion over Alert of what may have left: it was sent, handed out as a file, or somebody answered it.
 
     A call is a task that somebody may still have before them: it counts when its answer is noted.
     """
@@ -46,7 +46,10 @@ def has_left() -> ColumnElement[bool]:
         .join(Delivery, Delivery.id == DeliveryAttempt.delivery_id)
         .where(Delivery.alert_id == Alert.id, Delivery.kind != "voice", DeliveryAttempt.outcome != "withheld")
     )
-    return or_(exists(sent), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)))
+    return or_(
+        exists(sent), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)),
+        exists(select(Handout.id).where(Handout.alert_id == Alert.id)),
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- behind a link
@@ -106,6 +109,11 @@ def one_released(tx: Session, public_id: str, *, reader: Principal) -> dict[str,
     if shown:
         _note_read(tx, alert, reader)
     return _page(tx, alert, delivery, said, shown=shown)
+
+
+def released_alert(tx: Session, public_id: str, *, reader: Principal) -> Alert:
+    """The alert with this id, where it left for the reader's organisation. Raises NotFound, as `one_released`."""
+    return _one(tx, public_id, reader)
 
 
 def answer_released(

@@ -10,6 +10,7 @@ from coordinator.api import (
     changes,
     desk_calls,
     endpoints,
+    exits,
     health,
     incidents,
     intake,
@@ -30,7 +31,7 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints, operations, agreements,
+        endpoints, operations, agreements, exits,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

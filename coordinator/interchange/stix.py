@@ -151,6 +151,8 @@ def _report(
         report["description"] = description
     if marked.caveats:
         report["caveats"] = marked.caveats
+    if marked.pap is not None:
+        report["pap"] = marked.pap.value
     states = _states(subject, objects)
     if states:
         report["states_affected"] = states

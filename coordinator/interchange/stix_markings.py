@@ -7,26 +7,42 @@ Sources: STIX 2.1, 7.2 (data markings); TLP 2.0 as extension definition; FIRST I
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from coordinator.errors import Fault, SecrecyMarkingFound
-from coordinator.markings import IEP_TLP, UNMARKED_AS, Tlp, UnknownLabel, find_secrecy, parse_tlp, tlp_of_stix_id
+from coordinator.markings import (
+    IEP_TLP,
+    UNMARKED_AS,
+    Pap,
+    Tlp,
+    UnknownLabel,
+    find_secrecy,
+    parse_pap,
+    parse_tlp,
+    tlp_of_stix_id,
+)
 
-_TLP2 = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
-_IEP2 = "extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a"
+TLP2 = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
+IEP2 = "extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a"
 #: They say how other objects hang together or who somebody is; their content is not information of its own.
 _FRAME = frozenset({"marking-definition", "extension-definition", "relationship", "identity", "location", "bundle"})
+_CAVEATS = {"ORIGINATOR CONTROLLED": "orcon", "NO ATTRIBUTION": "no_attribution"}
+_CODE = re.compile(r"[A-Z0-9](?:[A-Z0-9-]{0,30}[A-Z0-9])?")
+_EMBARGO = re.compile(r"EMBARGO UNTIL (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)")
 
 
 @dataclass
 class Marked:
-    """`caveats` are those of a native report. `flags`: what had to be assumed."""
+    """`caveats` are those of a native report. `flags`: what had to be assumed. `pap` where a statement says one."""
 
     tlp: Tlp
     caveats: dict[str, Any] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
+    pap: Pap | None = None
 
 
 def marking_of(objects: list[dict[str, Any]]) -> Marked:
@@ -48,7 +64,8 @@ def marking_of(objects: list[dict[str, Any]]) -> Marked:
         if not said and one["type"] not in _FRAME:
             labels.append(UNMARKED_AS)
             flags.add("unmarked-parts")
-    return Marked(max(labels, default=UNMARKED_AS), caveats, sorted(flags))
+    pap = caveats.pop("pap", None)
+    return Marked(max(labels, default=UNMARKED_AS), caveats, sorted(flags), pap)
 
 
 def _refuse_classified(objects: list[dict[str, Any]]) -> None:
@@ -78,17 +95,18 @@ def _meaning(
     extensions = (definition or {}).get("extensions") or {}
     if definition is None:
         return _unread(caveats, flags)
-    if _TLP2 in extensions or definition.get("definition_type") == "tlp":
+    if TLP2 in extensions or definition.get("definition_type") == "tlp":
         # Right in its words but under an id that is not the standard's: such copies circulate. The words count.
-        word = extensions.get(_TLP2, {}).get("tlp_2_0") or (definition.get("definition") or {}).get("tlp")
+        word = extensions.get(TLP2, {}).get("tlp_2_0") or (definition.get("definition") or {}).get("tlp")
         try:
             return parse_tlp(word)
         except UnknownLabel:
             return _unread(caveats, flags)
-    if _IEP2 in extensions:
-        return _policy(extensions[_IEP2], caveats, flags)
+    if IEP2 in extensions:
+        return _policy(extensions[IEP2], caveats, flags)
     if definition.get("definition_type") == "statement":
         flags.add("statement-marking")
+        _statement(str((definition.get("definition") or {}).get("statement", "")), caveats)
         return None
     return _unread(caveats, flags)
 
@@ -101,6 +119,21 @@ def _policy(policy: Mapping[str, Any], caveats: dict[str, Any], flags: set[str])
     if policy.get("provider_attribution") == "must-not" or policy.get("attribution") == "must-not":
         caveats["no_attribution"] = True
     return IEP_TLP.get(str(policy.get("tlp", "")).lower())
+
+
+def _statement(words: str, caveats: dict[str, Any]) -> None:
+    """The caveats that our own exports write as statements, word for word. Each only adds a limit."""
+    if words in _CAVEATS:
+        caveats[_CAVEATS[words]] = True
+    elif words.startswith("PAP:"):
+        with suppress(UnknownLabel):
+            caveats["pap"] = max(parse_pap(words), caveats.get("pap", Pap.CLEAR))
+    elif words == "NOT RELEASABLE TO OTHERS":
+        caveats["rel_to"] = []
+    elif words.startswith("REL TO ") and all(map(_CODE.fullmatch, codes := words[7:].split(", "))):
+        caveats["rel_to"] = sorted(set(codes) & set(caveats.get("rel_to", codes)))
+    elif found := _EMBARGO.fullmatch(words):
+        caveats["embargo_until"] = max(found[1], caveats.get("embargo_until", ""))
 
 
 def _unread(caveats: dict[str, Any], flags: set[str]) -> Tlp:

@@ -36,6 +36,7 @@ LATER_FIXED_COLUMNS = {
     "agreement_documents": ("key", "name", "media_type", "sha256", "size", "tlp", "data_key_id", "sealed", "added_at",
                             "added_by"),
     "playbook_signatures": ("version_id", "signature", "digest", "added_at", "added_by"),
+    "handouts": ("alert_id", "decision_id", "user_id", "way", "format", "at", "exercise"),
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
@@ -52,12 +52,16 @@ class Release(Exercised, Base):
 
 
 class ReleaseItem(Exercised, Base):
-    """Which item versions a release was composed from: the strictest of their markings binds it."""
+    """Which item versions a release was composed from: the strictest of their markings binds it.
+
+    `enclosed`: its indicators, or its STIX objects as they came, go along in the forms that can carry them.
+    """
 
     __tablename__ = "release_items"
     id: Mapped[Id]
     release_id: Mapped[int]
     item_version_id: Mapped[int]
+    enclosed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     __table_args__ = (
         within("release_id", "releases"),
         within("item_version_id", "item_versions"),

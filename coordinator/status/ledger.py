@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import timeline
 from coordinator.accounts.principal import Principal
-from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
 from coordinator.alerts.released import has_left
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident, ItemVersion
@@ -124,7 +124,7 @@ def _releases_of(tx: Session, item: str, principal: Principal) -> Any:
 
 def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
     ids = [row.Alert.id for row in rows]
-    known = _known(tx, ids)
+    known, forms = _known(tx, ids), _taken_as(tx, ids)
     codes = _codes(tx, {row.Release.originator_id for row in rows if row.Release.originator_id})
     titles: dict[int, str] = {}
     found = []
@@ -141,8 +141,8 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
             "info_category": release.info_category, "originator": codes.get(release.originator_id),
             "agreement": decision.agreement, "agreement_version": decision.agreement_version,
             "obligations": decision.obligations, "decision": decision.id, "keep_until": _keep_until(since, decision),
-            "acknowledged_at": alert.acknowledged_at, "withdrawn_at": alert.withdrawn_at,
-            "exercise": alert.exercise or None,
+            "taken_as": forms.get(alert.id, []), "acknowledged_at": alert.acknowledged_at,
+            "withdrawn_at": alert.withdrawn_at, "exercise": alert.exercise or None,
         })  # fmt: skip
     return found
 
@@ -179,7 +179,21 @@ def _known(tx: Session, alert_ids: Iterable[int]) -> dict[int, tuple[datetime, s
     )
     for alert_id, kind, at in tx.execute(answered):
         facts.setdefault(alert_id, []).append((0, at, kind or "voice"))
+    taken = select(Handout.alert_id, Handout.way, func.min(Handout.at)).where(Handout.alert_id.in_(ids))
+    for alert_id, way, at in tx.execute(taken.group_by(Handout.alert_id, Handout.way)):
+        # A file that an officer took is on its way in somebody's hands; the others were taken by the recipient.
+        sure = SURENESS.index("handed-over" if way == "officer" else "delivered")
+        facts.setdefault(alert_id, []).append((sure, at, "portal"))
     return {key: _earliest(several) for key, several in facts.items()}
+
+
+def _taken_as(tx: Session, alert_ids: list[int]) -> dict[int, list[str]]:
+    """In which forms it was taken out, by way and form: "taxii stix", "page pdf"."""
+    query = select(Handout.alert_id, Handout.way, Handout.format).where(Handout.alert_id.in_(alert_ids)).distinct()
+    found: dict[int, list[str]] = {}
+    for alert_id, way, form in tx.execute(query.order_by(Handout.alert_id, Handout.way, Handout.format)):
+        found.setdefault(alert_id, []).append(f"{way} {form}")
+    return found
 
 
 def _earliest(facts: list[tuple[int, datetime, str]]) -> tuple[datetime, str, str]:
@@ -192,8 +206,8 @@ def _earliest(facts: list[tuple[int, datetime, str]]) -> tuple[datetime, str, st
 
 COLUMNS = (
     "since", "sure", "recipient", "incident", "kind", "title", "tlp", "purpose", "info_category", "originator",
-    "agreement", "agreement_version", "obligations", "keep_until", "channel", "acknowledged_at", "withdrawn_at",
-    "public_id", "reference", "exercise",
+    "agreement", "agreement_version", "obligations", "keep_until", "channel", "taken_as", "acknowledged_at",
+    "withdrawn_at", "public_id", "reference", "exercise",
 )  # fmt: skip
 
 

@@ -1,0 +1,119 @@
+"""What was released is handed to its recipient in a form of its own: as a file, through a collection, by an officer.
+
+The way is the portal each time, and the rules are asked at each handing out: what may no longer be given is not given,
+whoever has it already. What was handed out is on record and in the ledger, with the permit it left on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.principal import Principal
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
+from coordinator.alerts.rungs import newest_delivery
+from coordinator.errors import NotFound
+from coordinator.incidents.models import Incident
+from coordinator.markings import Marking, Tlp
+from coordinator.partners.models import Organisation
+from coordinator.sharing.addressees import Addressee
+from coordinator.sharing.models import Release, ShareDecision
+from coordinator.sharing.rules import Result
+from coordinator.sharing.service import TextChanged, decide_share, forecast, permits_now, redecide
+from coordinator.store import store_of
+
+#: Ways in which a machine asks again and again: noted once for each permit, not for each question.
+_REPEATED = ("taxii",)
+
+
+def permit(tx: Session, alert: Alert, *, person: str = "") -> ShareDecision | None:
+    """A recorded permit for handing this alert to its recipient now; None where the rules do not give one.
+
+    `person`: the address of the very person who takes it, "" for a system of theirs or an officer of ours: then nothing
+    RED is given. A refusal is not recorded: nothing left, and whoever releases asks for a clearance, not a reader.
+    """
+    if alert.state in ("withdrawn", "withheld") or alert.organisation_id is None:
+        return None
+    now = clock.now()
+    newest = newest_delivery(tx, alert)
+    if not permits_now(tx, newest.decision_id if newest is not None else alert.decision_id, now=now):
+        return None
+    release = tx.get_one(Release, alert.release_id)
+    addressee = _by_portal(tx, alert, release, person)
+    if forecast(tx, release, addressee).result is not Result.PERMIT:
+        return None
+    try:
+        last = _last(tx, alert, addressee)
+        return redecide(tx, last.id, now=now, addressee=addressee) if last else decide_share(tx, release, addressee)
+    except (TextChanged, NotFound):
+        return None
+
+
+def note(tx: Session, alert: Alert, decision: ShareDecision, *, principal: Principal, way: str, format: str) -> None:
+    """It left on this permit. `way` and `format` as in Handout."""
+    if way in _REPEATED and _noted(tx, alert, decision, principal, way):
+        return
+    tx.add(Handout(
+        alert_id=alert.id, decision_id=decision.id, user_id=principal.user_id, way=way, format=format, at=clock.now(),
+        exercise=alert.exercise,
+    ))  # fmt: skip
+    tx.flush()
+    timeline.append(
+        tx, "alert.taken", _SENTENCES[way], actor=principal.actor, about=("alert", alert.id), exercise=alert.exercise,
+        incident=tx.get_one(Incident, alert.incident_id) if alert.incident_id is not None else None,
+        values={"recipient": alert.recipient, "way": way, "format": format, "decision": decision.id},
+    )  # fmt: skip
+
+
+_SENTENCES = {
+    "page": "The recipient took an alert as a file.",
+    "api": "The recipient took an alert as a file through the API.",
+    "taxii": "The recipient's system took an alert from its collection.",
+    "officer": "An officer took an alert out as a file, to hand it to its recipient.",
+}
+
+
+def left_at(tx: Session, alert: Alert) -> datetime | None:
+    """When it first left, by whatever way; None while it has not. It never becomes earlier."""
+    sent = (
+        select(func.min(DeliveryAttempt.at))
+        .join(Delivery, Delivery.id == DeliveryAttempt.delivery_id)
+        .where(Delivery.alert_id == alert.id, Delivery.kind != "voice", DeliveryAttempt.outcome != "withheld")
+    )
+    answered = select(func.min(Acknowledgement.at)).where(Acknowledgement.alert_id == alert.id)
+    taken = select(func.min(Handout.at)).where(Handout.alert_id == alert.id)
+    found = [tx.execute(query).scalar_one_or_none() for query in (sent, answered, taken)]
+    return min((at for at in found if at is not None), default=None)
+
+
+def _by_portal(tx: Session, alert: Alert, release: Release, person: str) -> Addressee:
+    organisation = tx.get_one(Organisation, alert.organisation_id)
+    red = Marking.from_json(release.marking).effective is Tlp.RED
+    return Addressee(
+        recipient=organisation.code, organisation_id=organisation.id, channel_kind="portal", exercise=alert.exercise,
+        person=person if red else "", encrypted=store_of(tx).settings.https,
+        communities=tuple(organisation.communities), client_of_own=organisation.client_of_own,
+    )  # fmt: skip
+
+
+def _last(tx: Session, alert: Alert, addressee: Addressee) -> ShareDecision | None:
+    """The newest decision on handing this to this reader."""
+    query = select(ShareDecision).where(
+        ShareDecision.release_id == alert.release_id, ShareDecision.recipient == alert.recipient,
+        ShareDecision.channel_kind == "portal", ShareDecision.contact_id.is_(None),
+    )  # fmt: skip
+    for row in tx.execute(query.order_by(ShareDecision.id.desc()).limit(20)).scalars():
+        if (row.inputs["recipient"].get("person") or "") == addressee.person:
+            return row
+    return None
+
+
+def _noted(tx: Session, alert: Alert, decision: ShareDecision, principal: Principal, way: str) -> bool:
+    query = select(Handout.id).where(
+        Handout.alert_id == alert.id, Handout.decision_id == decision.id, Handout.user_id == principal.user_id,
+        Handout.way == way,
+    )  # fmt: skip
+    return tx.execute(query.limit(1)).first() is not None

@@ -1,0 +1,129 @@
+"""What was released, in the form its recipient asked for. Everything that goes out by these ways goes through `_given`:
+a recorded permit, the contents by inclusion, a line on record and in the ledger. Rendering comes after, from those
+contents alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.accounts.models import User
+from coordinator.accounts.principal import Principal
+from coordinator.alerts import handing_out
+from coordinator.alerts.models import Alert
+from coordinator.alerts.released import released_alert
+from coordinator.errors import Fault, Gone, Invalid
+from coordinator.interchange import stix_out
+from coordinator.interchange.contents import Contents, contents_of
+from coordinator.timeline.keys import Erased
+
+
+class NotGiven(Gone):
+    """It was released once, and may not be given any more."""
+
+    title = "This may not be given any more"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How something is written: the ending of its file's name, its media type, and what writes it."""
+
+    ending: str
+    media_type: str
+    write: Callable[..., bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file as it is sent. Its name holds what the recipient knows anyway."""
+
+    name: str
+    media_type: str
+    body: bytes
+
+
+def _as_json(*several: Contents) -> bytes:
+    said = [_plain(contents) for contents in several]
+    return json.dumps(said[0] if len(said) == 1 else {"items": said}, ensure_ascii=False, indent=2).encode(
+        "utf-8", "replace"
+    )
+
+
+FORMS: dict[str, Form] = {
+    "stix": Form(ending="stix.json", media_type=stix_out.MEDIA_TYPE, write=stix_out.write),
+    "json": Form(ending="json", media_type="application/json", write=_as_json),
+}
+
+
+def check_form(name: str) -> str:
+    """Raises Invalid for a form that is none."""
+    if name not in FORMS:
+        raise Invalid([Fault("/as", f"Choose one of: {', '.join(FORMS)}.")])
+    return name
+
+
+def take(tx: Session, public_id: str, *, reader: Principal, form: str, way: str) -> Contents:
+    """An alert released to the reader's organisation, to be written as a file. `way`: page, api.
+
+    Raises NotFound (the same for none and another's), NotGiven, Invalid.
+    """
+    check_form(form)
+    alert = released_alert(tx, public_id, reader=reader)
+    email = tx.get_one(User, reader.user_id).email
+    given = _given(tx, alert, reader=reader, form=form, way=way, person=email)
+    if given is None:
+        raise NotGiven("What it was released on has changed, or it was withdrawn: ask our duty desk.")
+    return given
+
+
+def render(form: str, *several: Contents) -> File:
+    """The file for the recipient of these contents. Outside any transaction: it may take a while."""
+    made = FORMS[check_form(form)]
+    name = several[0].reference or several[0].key
+    return File(
+        name=f"{several[0].tlp.label.replace(':', '-')}_{name}.{made.ending}", media_type=made.media_type,
+        body=made.write(*several),
+    )  # fmt: skip
+
+
+def _given(
+    tx: Session, alert: Alert, *, reader: Principal, form: str, way: str, person: str = ""
+) -> Contents | None:
+    """The contents under a permit of now, noted as handed out; None where nothing may be given."""
+    decision = handing_out.permit(tx, alert, person=person)
+    if decision is None:
+        return None
+    try:
+        handing_out.note(tx, alert, decision, principal=reader, way=way, format=form)
+        return contents_of(tx, alert, decision)
+    except Erased:
+        return None
+
+
+def _plain(contents: Contents) -> dict[str, Any]:
+    """The same as the event a partner's system is sent, where it says the same."""
+    own = contents.sender
+    said: dict[str, Any] = {
+        "alert": contents.key, "reference": contents.reference or None, "kind": contents.kind,
+        "in_reply_to": contents.answers or None, "title": contents.title, "body": contents.body,
+        "tlp": contents.tlp.value, "pap": contents.marking.pap.value if contents.marking.pap else None,
+        "purpose": contents.purpose, "handling": list(contents.obligations), "binding": list(contents.binding),
+        "caveats": list(contents.handling), "recipient": contents.recipient.code, "sender": own.code if own else None,
+        "originator": contents.originator.code if contents.originator else None,
+        "released_at": clock.rfc3339(contents.left_at), "noticed_at": contents.noticed_at or None,
+        "states_affected": list(contents.states_affected) or None, "language": contents.language,
+        "reply_by": clock.rfc3339(contents.reply_by) if contents.reply_by else None,
+        "exercise": contents.exercise or None,
+        "observables": [{"type": kind, "value": value} for kind, value in contents.observables] or None,
+        "stix_objects": list(contents.objects) or None,
+    }  # fmt: skip
+    return {name: value for name, value in said.items() if value is not None}
+
+
+
