@@ -6,8 +6,8 @@ from alembic import op
 from coordinator.db import BigId, Instant
 from coordinator.migrations.protection import protect_later
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 
 def upgrade() -> None:
