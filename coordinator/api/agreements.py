@@ -62,12 +62,28 @@ class ConsentWithdrawalSchema(Shape):
     reason = Text(1000, lines=True, required=True)
 
 
+class AgreementLineSchema(Schema):
+    key = shapes.text()
+    version = shapes.number()
+    title = shapes.text()
+    status = shapes.text()
+    parties = fields.List(fields.String(), required=True)
+
+
+class ConsentShownSchema(Schema):
+    id = shapes.number()
+    purpose = shapes.text(none=True)
+    valid_until = shapes.at(none=True)
+    state = fields.String(required=True, metadata={"enum": ["standing", "over", "withdrawn", "refused"]})
+    at = shapes.at()
+
+
 _REGISTER, _CONSENT, _WITHDRAWAL = RegisterSchema(), ConsentAnswerSchema(), ConsentWithdrawalSchema()
 
 
 @routes.get("/agreements")
 @needs(Right.READ_AGREEMENTS)
-@describes(answer=shapes.ThingListSchema)
+@describes(answer=shapes.many(AgreementLineSchema))
 def listed() -> Response:
     """Every agreement with its status now, and what no agreement covers."""
     now = clock.now()
@@ -108,7 +124,7 @@ def register() -> Response:
 
 @routes.get("/consents")
 @needs(Right.READ_AGREEMENTS)
-@describes(answer=shapes.ThingListSchema)
+@describes(answer=shapes.many(ConsentShownSchema))
 def consents() -> Response:
     """What originators said, newest first: standing, over, withdrawn or refused."""
     with store().read() as tx:

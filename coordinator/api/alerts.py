@@ -61,7 +61,7 @@ def again(reference: str, number: int, delivery: int) -> Response:
 
 @routes.post("/incidents/<reference>/alerts/<int:number>/deliveries/<int:delivery>/bounced")
 @needs(Right.REQUEST_RELEASE)
-@describes(body=BounceSchema, answer=shapes.AlertSchema)
+@describes(bare=True, body=BounceSchema, answer=shapes.AlertSchema)
 def bounced(reference: str, number: int, delivery: int) -> Response:
     """A mail that was handed over came back: the next way is tried, a task asks for the right address."""
     wanted = load(_BOUNCE, json_body(optional=True))

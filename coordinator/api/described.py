@@ -16,7 +16,9 @@ PAGED = ("limit", "cursor")
 class Operation:
     """What a route takes and gives beside what its address says. `query`: names of query arguments.
 
-    `foreign`: media types it takes as well, whose shape is another standard's.
+    `foreign`: media types it takes as well, whose shape is another standard's. `bare`: the body may be missing.
+    `more`: statuses it may be refused with beside those that follow from what it takes (refusals.py).
+    `tagged`: what is answered has an ETag, and If-None-Match is looked at.
     """
 
     body: type[Schema] | None = None
@@ -26,6 +28,9 @@ class Operation:
     if_match: bool = False
     media_types: tuple[str, ...] = ("application/json",)
     foreign: tuple[str, ...] = ()
+    bare: bool = False
+    more: tuple[int, ...] = ()
+    tagged: bool = False
 
 
 def describes(**said: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

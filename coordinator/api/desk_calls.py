@@ -87,7 +87,7 @@ def preview(reference: str) -> Response:
 
 @routes.get("/standing-clearances")
 @needs(Right.READ_AGREEMENTS)
-@describes(answer=shapes.ThingListSchema)
+@describes(answer=shapes.many(StandingClearanceSchema))
 def listed() -> Response:
     """Texts cleared beforehand, newest first."""
     with store().read() as tx:

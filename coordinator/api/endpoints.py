@@ -126,7 +126,7 @@ def listed() -> Response:
 
 @routes.post("/endpoints/<endpoint>/keys")
 @needs(Right.MANAGE_ENDPOINTS)
-@describes(body=RotationSchema, answer=NewSecretSchema, status=201)
+@describes(bare=True, body=RotationSchema, answer=NewSecretSchema, status=201)
 def rotate(endpoint: str) -> Response:
     """Make a new secret, shown in this one answer; the one before goes on for a while. May wait for a second person."""
     wanted, secret = load(_ROTATION, json_body(optional=True)), generate_secret()

@@ -87,6 +87,40 @@ class FactShownSchema(Schema):
 
 FactListSchema = shapes.many(FactShownSchema)
 
+
+class ItemShownSchema(Schema):
+    """What was said, in its newest version."""
+
+    id = shapes.number()
+    item = shapes.text()
+    version = shapes.number()
+    kind = shapes.text()
+    tlp = shapes.text()
+    originator = shapes.text(none=True)
+    at = shapes.at()
+    by = shapes.text()
+
+
+class LinkShownSchema(Schema):
+    kind = shapes.text()
+    reference = shapes.text()
+    status = shapes.text()
+    title = shapes.text()
+
+
+class FileShownSchema(Schema):
+    id = shapes.number()
+    name = shapes.text()
+    media_type = shapes.text(description="As the sender said it; `seems` is what the bytes look like.")
+    sha256 = shapes.text()
+    size = shapes.number()
+    state = shapes.text()
+    scanned = fields.Boolean(required=True)
+
+
+ItemListSchema, LinkListSchema = shapes.many(ItemShownSchema), shapes.many(LinkShownSchema)
+FileListSchema = shapes.many(FileShownSchema)
+
 #: Lists of one incident that are not paged end here; the record is paged.
 MOST = 1000
 
@@ -109,7 +143,7 @@ def listed() -> Response:
 
 @routes.get("/incidents/<reference>")
 @needs(Right.READ_INCIDENTS)
-@describes(answer=shapes.IncidentSchema)
+@describes(answer=shapes.IncidentSchema, tagged=True)
 def one(reference: str) -> Response:
     """One incident in full, with its ETag. That it was opened goes on record."""
     with store().read() as tx:
@@ -168,10 +202,10 @@ _list("alerts", AlertListSchema, lambda tx, incident: outgoing.alerts(tx, incide
 _list("decisions", DecisionListSchema, lambda tx, incident: outgoing.decisions(tx, incident.id, limit=MOST))
 _list("runs", RunListSchema, lambda tx, incident: run_view.runs(tx, incident.id, limit=MOST))
 _list("reports", ReportListSchema, lambda tx, incident: incident_page.reports(tx, incident.id, limit=MOST))
-_list("items", shapes.ThingListSchema, lambda tx, incident: incident_page.items(tx, incident.id, limit=MOST))
+_list("items", ItemListSchema, lambda tx, incident: incident_page.items(tx, incident.id, limit=MOST))
 _list("facts", FactListSchema, lambda tx, incident: sources.stated(tx, incident, principal=principal()))
-_list("links", shapes.ThingListSchema, lambda tx, incident: incident_page.links(tx, incident, principal=principal()))
-_list("attachments", shapes.ThingListSchema, lambda tx, incident: attachments.attachments_of(tx, incident.id))
+_list("links", LinkListSchema, lambda tx, incident: incident_page.links(tx, incident, principal=principal()))
+_list("attachments", FileListSchema, lambda tx, incident: attachments.attachments_of(tx, incident.id))
 
 
 @routes.get("/attachments/<int:number>")

@@ -33,7 +33,7 @@ LedgerSchema = shapes.many(LedgerLineSchema)
 
 @routes.get("/ledger")
 @needs(Right.READ_INCIDENTS)
-@describes(answer=LedgerSchema, query=("incident", "partner", "item", "exercise", *PAGED))
+@describes(answer=LedgerSchema, query=("incident", "partner", "item", "exercise", *PAGED), more=(404,))
 def listed() -> Response:
     """What left, newest first, of one incident, partner or item where one is named."""
     asked = Asked(**{name: text_argument(name) for name in ("incident", "partner", "item", "exercise")})

@@ -103,7 +103,7 @@ def take(report: str) -> Response:
 
 @routes.post("/quarantine/<report>/release")
 @needs(Right.HANDLE_QUARANTINE)
-@describes(body=ReasonSchema, answer=QuarantinedSchema)
+@describes(bare=True, body=ReasonSchema, answer=QuarantinedSchema)
 def release(report: str) -> Response:
     """Let it out: it is filed as if it had just come."""
     wanted = load(_REASON, json_body(optional=True))
@@ -114,7 +114,7 @@ def release(report: str) -> Response:
 
 @routes.post("/quarantine/<report>/real")
 @needs(Right.HANDLE_QUARANTINE)
-@describes(body=ReasonSchema, answer=QuarantinedSchema)
+@describes(bare=True, body=ReasonSchema, answer=QuarantinedSchema)
 def this_is_real(report: str) -> Response:
     """It came as an exercise and is real: the name of the exercise is dropped."""
     wanted = load(_REASON, json_body(optional=True))

@@ -62,7 +62,7 @@ class IncidentSchema(Schema):
     created_at = at()
     updated_at = at()
     restricted = fields.Boolean(required=True)
-    exercise = text()
+    exercise = text(none=True, description="Null or empty: it is real.")
 
 
 class TaskSchema(Schema):
@@ -116,9 +116,4 @@ class AnswerSchema(Schema):
     at = at()
 
 
-class ThingSchema(Schema):
-    """Something of an incident, with an id or a reference."""
-
-
 TaskListSchema = many(TaskSchema)
-ThingListSchema = many(ThingSchema)

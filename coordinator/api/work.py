@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
-from marshmallow import Schema
+from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from coordinator.accounts.rules import Right
@@ -57,6 +57,19 @@ class AcknowledgementSchema(Shape):
     note = Text(4000, lines=True)
 
 
+class ClearanceSchema(Schema):
+    """A decision that waits for a second person."""
+
+    id = shapes.number()
+    recipient = shapes.text()
+    reasons = fields.List(fields.String(), required=True)
+    effective_tlp = shapes.text()
+    incident = shapes.text(none=True)
+    may_answer = fields.Boolean(required=True)
+
+
+ClearanceListSchema = shapes.many(ClearanceSchema)
+
 _APPROVAL, _REFUSAL, _ACKNOWLEDGEMENT = ApprovalSchema(), RefusalSchema(), AcknowledgementSchema()
 
 
@@ -108,7 +121,7 @@ def complete(number: int) -> Response:
 
 @routes.post("/tasks/<int:number>/assign")
 @needs(Right.COMPLETE_TASK)
-@describes(body=task_schema.AssignSchema, answer=shapes.TaskSchema)
+@describes(bare=True, body=task_schema.AssignSchema, answer=shapes.TaskSchema)
 def assign(number: int) -> Response:
     """Give a task to one person, or back to its role."""
     wanted = task_schema.load_assignment(json_body(optional=True))
@@ -120,7 +133,7 @@ def assign(number: int) -> Response:
 
 @routes.get("/decisions")
 @needs(Right.READ_INCIDENTS)
-@describes(answer=shapes.ThingListSchema, query=PAGED)
+@describes(answer=ClearanceListSchema, query=PAGED)
 def clearances() -> Response:
     """Decisions that wait for a second person, oldest first."""
     with store().read() as tx:
@@ -141,7 +154,7 @@ def one_decision(number: int) -> Response:
 
 @routes.post("/decisions/<int:number>/approve")
 @needs(Right.DECIDE)
-@describes(body=ApprovalSchema, answer=shapes.DecisionSchema)
+@describes(bare=True, body=ApprovalSchema, answer=shapes.DecisionSchema)
 def approve(number: int) -> Response:
     """Approve as the second person; answers the new decision, which may still wait or refuse."""
     wanted = load(_APPROVAL, json_body(optional=True))
@@ -167,7 +180,7 @@ def refuse(number: int) -> Response:
 
 @routes.post("/acknowledgements/<token>")
 @open_to("the link's unguessable token was sent to the contact; it opens this one alert and nothing else")
-@describes(body=AcknowledgementSchema, answer=shapes.AnswerSchema)
+@describes(body=AcknowledgementSchema, answer=shapes.AnswerSchema, more=(410,))
 def acknowledge(token: str) -> Response:
     """Answer an alert; the same answer again gets the same result."""
     wanted = load(_ACKNOWLEDGEMENT, json_body())
