@@ -1,4 +1,4 @@
-"""Which refusals each call of the API may answer with, for the OpenAPI document; schemathesis holds all of them to it."""
+"""Which refusals each call of the API may answer with, for the OpenAPI document; schemathesis holds them to it."""
 
 from __future__ import annotations
 
