@@ -1,13 +1,15 @@
 """How many new incidents one endpoint may open in an hour; what comes over that waits as one flood.
 
-A process asks the database rarely: what is left of the hour's room it takes in eighths, so that several processes
-together overshoot by little, and by less the nearer the limit is. A flood lasts until a person has handled all of it.
+Counted exactly: on PostgreSQL those who would open at one endpoint take turns from the count to their commit; SQLite
+has one writer anyway. That is at most as many turns an hour as the limit says. Only while there is room for more than
+NEAR a process takes a share of it without asking, so that a limit which nobody reaches costs nothing. A flood lasts
+until a person has handled all of it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -18,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.db import insert_or_ignore
+from coordinator.incidents import statements
 from coordinator.incidents.models import Flood, Quarantined, Report
 from coordinator.store import Store, store_of
 
@@ -25,6 +28,8 @@ REASON = "flood"
 HOUR = timedelta(hours=1)
 #: So long (seconds) a process takes for granted that an endpoint is full, once it is.
 _STAYS_FULL = 2.0
+#: With more room than this an eighth of what is over it is taken at once.
+NEAR = 10_000
 _SHARE = 8
 
 _reports = cast(Table, Report.__table__)
@@ -62,24 +67,37 @@ def over(tx: Session, wanted: Mapping[int, int]) -> set[int]:
         return set()
     with _lock:
         rooms = _rooms.setdefault(store, {})
-    return {endpoint for endpoint, count in wanted.items() if not _take(tx, rooms, endpoint, count, limit)}
+    known = {endpoint: _known(rooms, endpoint, count) for endpoint, count in wanted.items()}
+    asking = sorted(endpoint for endpoint, found in known.items() if found is None)
+    _one_at_a_time(tx, asking)
+    return {endpoint for endpoint, found in known.items() if found is False} | {
+        endpoint for endpoint in asking if not _take(tx, rooms, endpoint, wanted[endpoint], limit)
+    }
 
 
-def _take(tx: Session, rooms: dict[int, _Room], endpoint: int, count: int, limit: int) -> bool:
-    now = clock.now()
+def _known(rooms: dict[int, _Room], endpoint: int, count: int) -> bool | None:
+    """Whether there is room, as far as this process knows without asking."""
     with _lock:
         room = rooms.setdefault(endpoint, _Room())
         if room.left >= count:
             room.left -= count
             return True
-        if now.timestamp() < room.full_until:
-            return False
+        return False if clock.now().timestamp() < room.full_until else None
+
+
+def _one_at_a_time(tx: Session, endpoints: Sequence[int]) -> None:
+    if endpoints and tx.get_bind().dialect.name == "postgresql":
+        tx.execute(statements.TAKE_TURNS, {"names": [f"flood/{endpoint}" for endpoint in endpoints]})
+
+
+def _take(tx: Session, rooms: dict[int, _Room], endpoint: int, count: int, limit: int) -> bool:
+    now = clock.now()
     opened = tx.execute(_OPENED, {"endpoint_id": endpoint, "since": now - HOUR, "most": limit}).scalar_one()
     free = limit - opened
     with _lock:
-        if free <= 0:
-            room.full_until = now.timestamp() + _STAYS_FULL
-        room.left = max(free // _SHARE, count) - count if free >= count else 0
+        room = rooms[endpoint]
+        room.full_until = now.timestamp() + _STAYS_FULL if free <= 0 else 0.0
+        room.left = max((free - NEAR) // _SHARE - count, 0)
     return free >= count
 
 

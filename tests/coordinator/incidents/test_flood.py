@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
 from coordinator import clock
+from coordinator.app import create_app
 from coordinator.errors import Invalid
 from coordinator.incidents import flood, quarantine, quarantine_queries
 from coordinator.incidents.models import Flood, Incident, Quarantined, Report
+from coordinator.store import Store
 from coordinator.tasks.models import Task
 from coordinator.timeline import queries as record
 from coordinator.timeline.models import Pending
 from tests.alerting import settings_of
-from tests.factories import at_endpoint, inbound_endpoint, native, person
+from tests.factories import PartnerSystem, World, at_endpoint, inbound_endpoint, native, person
 from workers import due
 
 LIMIT = 5
+PROCESSES = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -100,6 +106,40 @@ def test_many_at_once_begin_one_flood(store, app, world, partner):
     for thread in threads:
         thread.join()
     assert (count(store, Flood), count(store, Quarantined)) == (1, 8)
+
+
+def test_two_processes_at_once_open_exactly_as_many_as_the_limit_says(store, world):
+    """Each tries from four threads to open far more than the limit."""
+    said, go = PROCESSES.Queue(), PROCESSES.Barrier(2)
+    going = [
+        PROCESSES.Process(target=_post_many, args=(store.settings, world.endpoint, world.secret, name, said, go))
+        for name in ("one", "two")
+    ]
+    for process in going:
+        process.start()
+    outcomes = [said.get(timeout=120) for _ in going]
+    for process in going:
+        process.join(30)
+    assert [process.exitcode for process in going] == [0, 0]
+    assert sum(each["accepted"] for each in outcomes) == LIMIT == count(store, Incident)
+    assert sum(each["quarantined"] for each in outcomes) == 2 * 4 * 6 - LIMIT
+
+
+def _post_many(settings, endpoint, secret, name, said, go):
+    """One process: its own store, four threads with six reports each."""
+    own = Store(settings)
+    app = create_app(own, pages=False)
+    go.wait(60)
+
+    def post(thread):
+        system = PartnerSystem(app.test_client(), World(0, 0, 0, 0, secret, endpoint))
+        return [system.post(native(title=f"{name} {thread} {number}"), f"{name}-{thread}-{number}").get_json()
+                for number in range(6)]  # fmt: skip
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [answer for several in pool.map(post, range(4)) for answer in several]
+    own.close()
+    said.put(Counter(answer["disposition"] for answer in answers))
 
 
 def test_its_one_task_goes_when_all_of_it_was_handled_and_the_next_one_is_another(store, partner, world):
