@@ -39,7 +39,8 @@ def decision_agreements_of(
 ) -> dict[str, list[tuple[dict[str, Any], int]]]:
     """As `decision_agreements` for several parties, reading the register once. An agreement of several of them is the
     same object for each."""
-    rows, now = current(tx), now or clock.now()
+    query = select(Agreement.key, Agreement.version, Agreement.terms).where(Agreement.current).order_by(Agreement.key)
+    rows, now = tx.execute(query).all(), now or clock.now()
     found: dict[str, list[tuple[dict[str, Any], int]]] = {party: [] for party in parties}
     superseded = rules.supersessions([row.terms for row in rows], now)
     for row in rows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
@@ -50,6 +50,19 @@ class Told:
     unreachable: tuple[Unreachable, ...]
 
 
+class Asked(NamedTuple):
+    """Which answer is asked for, and what follows while there is none."""
+
+    ack: str
+    ladder: Sequence[dict[str, Any]]
+
+
+def asked_of(kind: str, ack: str | None) -> Asked:
+    """`ack` None: as this kind asks for by itself."""
+    asked = ASKS.get(kind, "") if ack is None else ack
+    return Asked(asked, DEFAULT_LADDER if asked else ())
+
+
 def tell(
     tx: Session,
     *,
@@ -86,12 +99,12 @@ def tell(
         audience = {"told": True}
     if incident is not None:
         lock_incident_row(tx, incident.id)
-    asked = ASKS.get(kind, "") if ack is None else ack
+    asked = asked_of(kind, ack)
     release = prepare_release(
         tx, kind=kind, title=title, body=body, purpose=purpose, info_category=info_category, requested_by=requested_by,
         incident=incident, marking=marking, items=items, originator_id=originator_id, reply_by=reply_by,
-        language=language, in_reply_to=in_reply_to or _said_before(tx, incident, kind), ack=asked,
-        ladder=(DEFAULT_LADDER if asked else ()) if ladder is None else ladder, exercise=exercise, facts=facts,
+        language=language, in_reply_to=in_reply_to or said_before(tx, incident, kind), ack=asked.ack,
+        ladder=asked.ladder if ladder is None else ladder, exercise=exercise, facts=facts,
         of_incident=of_incident,
     )  # fmt: skip
     label = Marking.from_json(release.marking).effective
@@ -195,7 +208,7 @@ def _reference(tx: Session, incident: Incident | None, addressee: Addressee) -> 
     return "" if incident.restricted else reference_of(incident)
 
 
-def _said_before(tx: Session, incident: Incident | None, kind: str) -> Release | None:
+def said_before(tx: Session, incident: Incident | None, kind: str) -> Release | None:
     """The release an update, correction, closure or recall follows: the newest one on this incident that was put to the
     rules; a draft told nobody anything."""
     if incident is None or kind not in THREADED:

@@ -20,6 +20,7 @@ from coordinator.api import (
     playbooks,
     quarantine,
     released,
+    releases,
     waiting_changes,
     work,
 )
@@ -31,7 +32,7 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints, operations, agreements, exits,
+        endpoints, operations, agreements, exits, releases,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import func, select
@@ -290,6 +292,12 @@ def _recipient(tx: Session, addressee: Addressee, marking: Marking) -> Recipient
     )
 
 
+@lru_cache(maxsize=2048)
+def _read_agreement(terms: str) -> Agreement:
+    """The same terms are read once a process, strictly; other terms are another text."""
+    return Agreement.from_json(json.loads(terms))
+
+
 def _agreements(
     tx: Session, parties: Iterable[str], *, own: str, now: datetime
 ) -> dict[str, tuple[tuple[Agreement, ...], dict[str, int], Book]]:
@@ -298,7 +306,7 @@ def _agreements(
         return {}
     stand = decision_agreements_of(tx, wanted, own=own, now=now)
     terms = {each["id"]: each for several in stand.values() for each, _ in several}
-    read = {key: Agreement.from_json(each) for key, each in terms.items()}
+    read = {key: _read_agreement(json.dumps(each)) for key, each in terms.items()}
     found = {}
     for party, several in stand.items():
         agreements = tuple(read[each["id"]] for each, _ in several)

@@ -135,6 +135,13 @@ def decisions(tx: Session, incident_id: int, *, limit: int = MOST, own: bool = F
     return _described(tx, rows)
 
 
+def decisions_of(tx: Session, release_id: int) -> list[dict[str, Any]]:
+    """Decisions on one release, newest first."""
+    query = select(ShareDecision, Release).join(Release, Release.id == ShareDecision.release_id)
+    wanted = query.where(ShareDecision.release_id == release_id)
+    return _described(tx, list(tx.execute(wanted.order_by(ShareDecision.id.desc()))))
+
+
 def decision(tx: Session, decision_id: int) -> dict[str, Any] | None:
     """One decision, or None."""
     query = select(ShareDecision, Release).join(Release, Release.id == ShareDecision.release_id)

@@ -147,7 +147,7 @@ def _told(tx: Session, reference: str, given: dict[str, Any], *, once: str = "")
     return alerts.tell(
         tx, incident=incident, kind=given["kind"], title=given["title"].strip(), body=given["body"].strip(),
         purpose=given["purpose"], info_category=given["info_category"], requested_by=access.required().actor,
-        audience=_audience(given), reply_by=_reply_by(given), ack=_ack(given["ack"]),
+        audience=_audience(given), reply_by=reply_by_of(given), ack=_ack(given["ack"]),
         facts={"once": once} if once else None, **_sources(tx, incident, given),
     )  # fmt: skip
 
@@ -197,7 +197,7 @@ def _ack(code: str) -> str | None:
     return code if code in ("person", "system") else "" if code == "none" else None
 
 
-def _reply_by(given: dict[str, Any]) -> Any:
+def reply_by_of(given: dict[str, Any]) -> Any:
     """The instant in the form's fields, read as the report form reads it. Raises Invalid."""
     names = ("reply_by_date", "reply_by_time", "zone")
     text = from_form(MultiDict({name: given[name] for name in names})).get("reply_by")

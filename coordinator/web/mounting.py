@@ -37,6 +37,7 @@ from coordinator.web import (
     quarantine,
     record,
     released,
+    releases,
     reports,
     sending,
     sign_in,
@@ -55,7 +56,7 @@ BLUEPRINTS = (
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
-    catalogue.pages, dry_run.pages,
+    catalogue.pages, dry_run.pages, releases.pages,
 )  # fmt: skip
 SESSION_SECONDS = 12 * 3600
 

@@ -99,6 +99,16 @@ RESULT = {
     "refer": (_("Needs a second person"), "warn"),
     "deny": (_("Refused"), "bad"),
 }
+RELEASE_STATE = {
+    "draft": (_("Draft"), "plain"),
+    "evaluated": (_("Evaluated"), "busy"),
+    "awaiting-approval": (_("Waits for a second person"), "warn"),
+    "approved": (_("Cleared, nothing has left yet"), "busy"),
+    "refused": (_("Refused"), "bad"),
+    "released": (_("Released"), "good"),
+    "expired": (_("The clearance ran out"), "warn"),
+    "withdrawn": (_("Withdrawn"), "plain"),
+}
 RUN_STATE = {
     "running": (_("Running"), "busy"),
     "waiting": (_("Waiting"), "busy"),
@@ -288,6 +298,7 @@ _TABLES: dict[str, dict[str, tuple[object, str]]] = {
     "alert": ALERT_STATE,
     "delivery": DELIVERY_STATE,
     "result": RESULT,
+    "release": RELEASE_STATE,
     "run": RUN_STATE,
     "step": STEP_STATE,
     "answer": ANSWER,

@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from coordinator import clock
 from coordinator.agreements.service import record_refusal
+from coordinator.alerts import drafts
 from coordinator.changes import service as changes
 from coordinator.changes.rules import Kind
 from coordinator.incidents import intake, quarantine_queries, service
@@ -63,6 +64,10 @@ def busy(site: Site) -> Site:
     set_aside(site)
     with site.store.unit_of_work() as tx:
         agreement(tx, expires_on=clock.now() + timedelta(days=100))
+        drafts.draft(
+            tx, incident=lock_incident(tx, 1), principal=coordinator, kind="initial", title="هجوم: loader seen",
+            body="What we saw.", purpose="incident-response", info_category="incident-notification",
+        )  # fmt: skip
         record_refusal(tx, {"from": "FI-CSIRT", "to": "LV-MFA", "purpose": "attribution", "evidence": "By mail"},
                        actor="cli:test")  # fmt: skip
     site.link("administrator")
@@ -94,7 +99,9 @@ PAGES = {
         "/incidents/INC-{year}-000001/facts", "/incidents/INC-{year}-000002",
         "/incidents/INC-{year}-000002/status/reported",
         "/incidents/INC-{year}-000001/status/rejected", "/incidents/INC-{year}-000001/timeline",
-        "/incidents/INC-{year}-000001/alerts/new", "/incidents/INC-{year}-000001/runs/new", "/tasks", "/tasks/1",
+        "/incidents/INC-{year}-000001/releases", "/incidents/INC-{year}-000001/releases/new",
+        "/incidents/INC-{year}-000001/releases/1", "/incidents/INC-{year}-000001/alerts/new",
+        "/incidents/INC-{year}-000001/runs/new", "/tasks", "/tasks/1",
         "/clearances", "/clearances/standing", "/incidents/INC-{year}-000001/call",
         "/incidents/INC-{year}-000001/call?to=FI-CSIRT", "/partners", "/partners/FI-CSIRT",
         "/partners/FI-CSIRT/contacts/new", "/partners/new",

@@ -1,0 +1,75 @@
+"""Who can change what a decision was made on, and which field of an agreement a problem rests on.
+
+A deny is never overruled: what stands here is who may change the input, on record. The clause of a field is in the
+agreement's own `clause_refs`.
+"""
+
+from __future__ import annotations
+
+_ORIGINATOR = "The originator."
+_CONSENT = "The originator, by a consent that two of us record."
+_AGREEMENTS = "The agreement manager, with the other parties; two persons record it."
+_DIRECTORY = "A coordinator, in the partner's points of contact."
+_WRITER = "Whoever writes the release."
+
+#: Reason (D-, R-) or problem of an agreement (A-) -> who can change what it rests on.
+CHANGED_BY = {
+    "D-CLASSIFIED": "Nobody here: it does not belong in this system.",
+    "D-TLP-UNKNOWN": _ORIGINATOR,
+    "D-EXERCISE-MIX": _DIRECTORY,
+    "D-EMBARGO": _ORIGINATOR,
+    "D-NO-PURPOSE": _WRITER,
+    "D-PUBLIC": _ORIGINATOR,
+    "D-RED-ORGANISATION": _WRITER,
+    "D-RED-NOT-NAMED": _ORIGINATOR,
+    "D-RED-CHANNEL": _DIRECTORY,
+    "D-ORCON": _CONSENT,
+    "D-GREEN-COMMUNITY": _CONSENT,
+    "D-AMBER-ONWARD": _CONSENT,
+    "D-STRICT-ONWARD": _CONSENT,
+    "D-RED-ONWARD": _CONSENT,
+    "D-NOT-RELEASABLE": _ORIGINATOR,
+    "D-REL-LIST": _ORIGINATOR,
+    "D-PERSONAL-DATA-BASIS": "Whoever writes the item, with a legal adviser.",
+    "D-AGREEMENT-PROHIBITS": _AGREEMENTS,
+    "D-NO-AGREEMENT": _AGREEMENTS,
+    "D-ENCRYPT": _DIRECTORY,
+    "D-LABEL-RAISED": _WRITER,
+    "D-CHANNEL-CLEAR-TEXT": _DIRECTORY,
+    "R-UNMARKED": _ORIGINATOR,
+    "R-IEP-DATES": _ORIGINATOR,
+    "R-LEGAL": "A legal adviser.",
+    "R-STALE-POC": _DIRECTORY,
+    "R-TWO-PERSON": "The release authority, another person than the one who asked.",
+    "A-NOT-SIGNED": _AGREEMENTS,
+    "A-NOT-YET": _AGREEMENTS,
+    "A-EXPIRED": _AGREEMENTS,
+    "A-TERMINATED": _AGREEMENTS,
+    "A-SUSPENDED": _AGREEMENTS,
+    "A-NOT-PARTY": _AGREEMENTS,
+    "A-CATEGORY": _AGREEMENTS,
+    "A-CATEGORY-EXCLUDED": _AGREEMENTS,
+    "A-TLP-CEILING": _AGREEMENTS,
+    "A-PURPOSE": _AGREEMENTS,
+    "A-PURPOSE-PROHIBITED": _AGREEMENTS,
+    "A-PERSONAL-DATA": _AGREEMENTS,
+}
+
+#: Problem of an agreement -> the field of the register it rests on, whose clause the agreement names.
+RESTS_ON = {
+    "A-NOT-SIGNED": "signed_on",
+    "A-NOT-YET": "effective_from",
+    "A-EXPIRED": "expires_on",
+    "A-TERMINATED": "terminated_on",
+    "A-SUSPENDED": "suspended",
+    "A-NOT-PARTY": "parties",
+    "A-CATEGORY": "info_categories_allowed",
+    "A-CATEGORY-EXCLUDED": "info_categories_excluded",
+    "A-TLP-CEILING": "tlp_ceiling",
+    "A-PURPOSE": "permitted_purposes",
+    "A-PURPOSE-PROHIBITED": "prohibited_uses",
+    "A-PERSONAL-DATA": "personal_data",
+}
+#: What a permit under an agreement rests on.
+PERMIT_RESTS_ON = ("parties", "info_categories_allowed", "tlp_ceiling", "permitted_purposes", "onward_sharing",
+                   "retention_max")  # fmt: skip

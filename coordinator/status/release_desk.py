@@ -1,0 +1,190 @@
+"""The release desk as plain data: drafts and releases of an incident, and who could receive one, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.accounts import rules as rights
+from coordinator.accounts.principal import Principal
+from coordinator.agreements.queries import current
+from coordinator.alerts.models import Alert
+from coordinator.alerts.reach import Reach, who_could_receive
+from coordinator.alerts.released import has_left
+from coordinator.errors import NotFound
+from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.markings import Marking
+from coordinator.partners.models import Contact, Organisation
+from coordinator.sharing.composed import handling
+from coordinator.sharing.inputs_from_world import OF_INCIDENT, items_of
+from coordinator.sharing.models import Approval, Release, ShareDecision
+from coordinator.sharing.remedies import CHANGED_BY, PERMIT_RESTS_ON, RESTS_ON
+from coordinator.sharing.rules import Result
+from coordinator.sharing.wording import explain
+from coordinator.status import outgoing, people
+
+#: The groups of a desk, in the order in which they are shown.
+GROUPS = ("permit", "refer", "deny", "unreachable")
+UNREACHABLE = "No contact there may be told this by any of its channels."
+MOST = 100
+
+
+def releases(tx: Session, incident: Incident, *, limit: int = MOST) -> list[dict[str, Any]]:
+    """Drafts and releases of an incident that persons or playbooks asked for, newest first."""
+    query = select(Release).where(Release.incident_id == incident.id, Release.kind.not_in(("notice", "receipt")))
+    return described(tx, list(tx.execute(query.order_by(Release.id.desc()).limit(limit)).scalars()))
+
+
+def one(tx: Session, incident: Incident, release_id: int) -> Release:
+    """A release of this incident. Raises NotFound."""
+    row = tx.get(Release, release_id)
+    if row is None or row.incident_id != incident.id or row.kind == "notice":
+        raise NotFound()
+    return row
+
+
+def described(tx: Session, rows: Sequence[Release]) -> list[dict[str, Any]]:
+    """id, state, kind, title, tlp, purpose, info_category, requested_by, requested_by_name, created_at, reply_by."""
+    names = people.names(tx, {row.requested_by for row in rows})
+    states = _states(tx, rows)
+    return [
+        {"id": row.id, "state": states[row.id], "kind": row.kind, "title": outgoing.title_of(tx, row),
+         "tlp": Marking.from_json(row.marking).effective.value, "purpose": row.purpose,
+         "info_category": row.info_category, "requested_by": row.requested_by,
+         "requested_by_name": names[row.requested_by], "created_at": row.created_at, "reply_by": row.reply_by,
+         "exercise": row.exercise or None}
+        for row in rows
+    ]  # fmt: skip
+
+
+def in_full(tx: Session, row: Release, *, principal: Principal) -> dict[str, Any]:
+    """As `described`, with text, caveats, parts, decisions and alerts; `may_submit`: a draft of this person's own."""
+    title, body = outgoing.texts_of(tx, row)
+    alerts = tx.execute(select(Alert).where(Alert.release_id == row.id).order_by(Alert.id)).scalars()
+    return described(tx, [row])[0] | {
+        "title": title, "body": body, "handling": handling(Marking.from_json(row.marking)),
+        "language": row.language, "ack": row.ack or None, "content_digest": row.content_digest,
+        "parts": parts(tx, row), "of_incident": bool(row.facts.get(OF_INCIDENT)),
+        "decisions": outgoing.decisions_of(tx, row.id), "alerts": outgoing.described_alerts(tx, list(alerts)),
+        "may_submit": row.state == "draft" and row.requested_by == principal.actor,
+    }  # fmt: skip
+
+
+def parts(tx: Session, row: Release) -> list[dict[str, Any]]:
+    """What it was made from: {item, version, kind, tlp, originator, info_category}."""
+    found = items_of(tx, row)
+    codes = _codes(tx, found)
+    return [
+        {"item": each.item, "version": each.version, "kind": each.kind, "tlp": each.tlp,
+         "originator": codes.get(each.originator_id or 0), "info_category": each.info_category}
+        for each in found
+    ]  # fmt: skip
+
+
+def stage(stored: str, *, left: bool, cleared: bool, lapsed: bool) -> str:
+    """The state a person is shown: draft evaluated awaiting-approval approved refused released expired withdrawn.
+
+    `left`: something of it was sent; `cleared`: a clearance holds for what waits; `lapsed`: one ran out before that.
+    """
+    if stored == "released":
+        return "released" if left else "approved"
+    if stored == "awaiting-approval" and lapsed and not left and not cleared:
+        return "expired"
+    return stored
+
+
+def _states(tx: Session, rows: Sequence[Release]) -> dict[int, str]:
+    ids, now = [row.id for row in rows], clock.now()
+    left = set(tx.execute(select(Alert.release_id).where(Alert.release_id.in_(ids), has_left())).scalars())
+    ends = select(ShareDecision.release_id, func.max(Approval.until)).join(
+        Approval, Approval.decision_id == ShareDecision.id
+    )
+    wanted = ends.where(ShareDecision.release_id.in_(ids), Approval.answer == "approve", Approval.voided_at.is_(None))
+    until = {row[0]: row[1] for row in tx.execute(wanted.group_by(ShareDecision.release_id))}
+    return {
+        row.id: stage(
+            row.state, left=row.id in left, cleared=row.id in until and now < until[row.id],
+            lapsed=row.id in until and now >= until[row.id],
+        )
+        for row in rows
+    }  # fmt: skip
+
+
+# ---------------------------------------------------------------- who could receive this
+
+
+def recipients(tx: Session, release: Release) -> dict[str, list[dict[str, Any]]]:
+    """Every partner under permit, refer, deny or unreachable, by code, each with everything that is to be said of it.
+
+    code, name, result, channel, contact, effective_tlp, reasons [{code, text, changed_by}], approvers [role],
+    agreement {key, version, title, clauses {field: clause}} or None, problems [{agreement, title, code, text, clause,
+    changed_by}], obligations [{code, text}].
+    """
+    found = who_could_receive(tx, release, now=clock.now())
+    agreements = {row.key: row.terms for row in current(tx)}
+    contacts = _contact_codes(tx, found)
+    groups: dict[str, list[dict[str, Any]]] = {name: [] for name in GROUPS}
+    for each in found:
+        group = each.decision.result.value if each.decision else "unreachable"
+        groups[group].append(_described(each, release, agreements, contacts))
+    return groups
+
+
+def _described(
+    each: Reach, release: Release, agreements: Mapping[str, Mapping[str, Any]], contacts: Mapping[int, str]
+) -> dict[str, Any]:
+    who = {"code": each.organisation.code, "name": each.organisation.name}
+    if each.decision is None or each.addressee is None:
+        reason = {"code": "", "text": UNREACHABLE, "changed_by": CHANGED_BY["R-STALE-POC"]}
+        return who | {"result": "unreachable", "channel": None, "contact": None, "effective_tlp": None,
+                      "reasons": [reason], "approvers": [], "agreement": None, "problems": [], "obligations": []}
+    said = each.decision
+    without = "D-NO-AGREEMENT" in said.reasons or "D-AGREEMENT-PROHIBITS" in said.reasons
+    return who | {
+        "result": said.result.value, "channel": each.addressee.channel_kind,
+        "contact": contacts.get(each.addressee.contact_id or 0), "effective_tlp": said.effective_tlp,
+        "reasons": [{"code": code, "text": explain(code), "changed_by": CHANGED_BY[code]} for code in said.reasons],
+        "approvers": sorted(
+            str(role) for role in rights.approvers(said.reasons, said.effective_tlp, release.info_category)
+        ) if said.result is Result.REFER else [],
+        "agreement": _under(said.agreement, each.agreement_version, agreements),
+        "problems": _problems(said.agreement_problems, agreements) if without else [],
+        "obligations": [{"code": code, "text": explain(code)} for code in said.obligations],
+    }  # fmt: skip
+
+
+def _under(
+    key: str | None, version: int | None, agreements: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    if key is None or key not in agreements:
+        return None
+    clauses = agreements[key].get("clause_refs") or {}
+    return {"key": key, "version": version, "title": agreements[key].get("title", ""),
+            "clauses": {field: clauses[field] for field in PERMIT_RESTS_ON if clauses.get(field)}}
+
+
+def _problems(
+    problems: Mapping[str, Sequence[str]], agreements: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    return [
+        {"agreement": key, "title": agreements.get(key, {}).get("title", ""), "code": code, "text": explain(code),
+         "clause": (agreements.get(key, {}).get("clause_refs") or {}).get(RESTS_ON[code], ""),
+         "changed_by": CHANGED_BY[code]}
+        for key, codes in problems.items()
+        for code in codes
+    ]  # fmt: skip
+
+
+def _contact_codes(tx: Session, found: Sequence[Reach]) -> dict[int, str]:
+    wanted = {each.addressee.contact_id for each in found if each.addressee and each.addressee.contact_id}
+    return {row.id: row.code for row in tx.execute(select(Contact.id, Contact.code).where(Contact.id.in_(wanted)))}
+
+
+def _codes(tx: Session, versions: Sequence[ItemVersion]) -> dict[int, str]:
+    wanted = {each.originator_id for each in versions if each.originator_id}
+    rows = tx.execute(select(Organisation.id, Organisation.code).where(Organisation.id.in_(wanted)))
+    return {row.id: row.code for row in rows}

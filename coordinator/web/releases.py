@@ -1,0 +1,175 @@
+"""The release desk: pick what is to leave, see who could receive it and why not, then choose recipients and submit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from coordinator import vocabulary
+from coordinator.accounts.rules import Right
+from coordinator.alerts import drafts
+from coordinator.errors import Fault, Invalid, SecrecyMarkingFound
+from coordinator.incidents.form import form_field
+from coordinator.incidents.holds import lock_incident
+from coordinator.incidents.models import Incident
+from coordinator.incidents.queries import described_in_full, get_visible
+from coordinator.markings import Marking, Tlp, parse_tlp
+from coordinator.sharing.approvals import withdraw_release
+from coordinator.status import incident_page, release_desk
+from coordinator.web import access
+from coordinator.web import pages as page
+from coordinator.web.access import needs
+from coordinator.web.alerts import reply_by_of
+
+pages = Blueprint("releases", __name__, url_prefix="/incidents/<reference>/releases")
+
+_PLAIN = ("kind", "purpose", "info_category", "title", "body", "tlp", "ack", "language", "reply_by_date",
+          "reply_by_time", "zone")  # fmt: skip
+#: What is no text an officer would give away as it stands.
+_NOT_OFFERED = ("title", "task-result")
+
+
+@pages.get("")
+@needs(Right.READ_INCIDENTS)
+def listed(reference: str) -> Response:
+    with access.store().read() as tx:
+        row = get_visible(tx, reference, principal=access.required())
+        shown, incident = release_desk.releases(tx, row), described_in_full(tx, row)
+    return page.show(
+        "releases/list.html", here="board", one=incident, releases=shown, exercise=incident["exercise"]
+    )
+
+
+@pages.get("/new")
+@needs(Right.REQUEST_RELEASE)
+def write(reference: str) -> Response:
+    return _form(reference, {}, {})
+
+
+@pages.post("/new")
+@needs(Right.REQUEST_RELEASE)
+def draft(reference: str) -> Any:
+    """Keep a draft. Nobody is asked and nothing leaves."""
+    given: dict[str, Any] = {name: request.form.get(name, "").replace("\r\n", "\n") for name in _PLAIN}
+    given["items"] = request.form.getlist("items")
+    try:
+        with access.store().unit_of_work() as tx:
+            row = _drafted(tx, reference, given)
+            release_id = row.id
+    except SecrecyMarkingFound:
+        raise
+    except Invalid as error:
+        return _form(reference, given, page.errors_by_field(error, field=_field), code=422)
+    return page.after("releases.one", _("Kept as a draft. Nothing has left."), reference=reference, number=release_id)
+
+
+@pages.get("/<int:number>")
+@needs(Right.READ_INCIDENTS)
+def one(reference: str, number: int) -> Response:
+    return _desk(reference, number, {})
+
+
+@pages.post("/<int:number>/submit")
+@needs(Right.REQUEST_RELEASE, fresh=True)
+def submit(reference: str, number: int) -> Any:
+    chosen = request.form.getlist("recipients")
+    try:
+        with access.store().unit_of_work() as tx:
+            _seen(tx, reference, number)
+            told = drafts.submit(tx, number, codes=chosen, principal=access.required())
+            waiting, denied = len(told.referred), len(told.denied)
+    except Invalid as error:
+        return _desk(reference, number, page.errors_by_field(error), chosen=chosen, code=422)
+    text = _("What is permitted is on its way; see what waits or was refused.") if waiting or denied else _("Sent.")
+    return page.after("releases.one", text, reference=reference, number=number)
+
+
+@pages.post("/<int:number>/withdraw")
+@needs(Right.REQUEST_RELEASE)
+def withdraw(reference: str, number: int) -> Any:
+    """A draft is discarded; what waits for a clearance is asked for no longer, with a reason."""
+    principal, reason = access.required(), request.form.get("reason", "")
+    try:
+        with access.store().unit_of_work() as tx:
+            if _seen(tx, reference, number).state == drafts.DRAFT:
+                drafts.discard(tx, number, principal=principal)
+            else:
+                withdraw_release(tx, number, principal=principal, reason=reason)
+    except Invalid as error:
+        return _desk(reference, number, page.errors_by_field(error), code=422)
+    return page.after("releases.listed", _("Withdrawn."), reference=reference)
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _drafted(tx: Session, reference: str, given: dict[str, Any]) -> Any:
+    incident = lock_incident(tx, get_visible(tx, reference, principal=access.required()).id)
+    _check(given)
+    known = {str(item["id"]) for item in _offered(tx, incident)}
+    label = parse_tlp(given["tlp"]) if given["tlp"] in [each.value for each in Tlp] else None
+    items = [int(text) for text in given["items"] if text in known]
+    return drafts.draft(
+        tx, incident=incident, principal=access.required(), kind=given["kind"], title=given["title"],
+        body=given["body"], purpose=given["purpose"], info_category=given["info_category"], items=items,
+        marking=Marking(tlp=label) if label else None, reply_by=reply_by_of(given),
+        ack={"person": "person", "system": "system", "none": ""}.get(given["ack"]),
+    )  # fmt: skip
+
+
+def _check(given: dict[str, Any]) -> None:
+    faults = []
+    if given["kind"] not in drafts.KINDS:
+        faults.append(Fault("/kind", _("Choose what kind of message it is.")))
+    if given["purpose"] not in vocabulary.PURPOSES:
+        faults.append(Fault("/purpose", _("Choose what they are to use it for.")))
+    if given["info_category"] not in vocabulary.INFO_CATEGORIES:
+        faults.append(Fault("/info_category", _("Choose what kind of information it is.")))
+    if not given["title"].strip():
+        faults.append(Fault("/title", _("Write this.")))
+    if not given["body"].strip() and not given["items"]:
+        faults.append(Fault("/body", _("Write this, or choose what it is made from.")))
+    if faults:
+        raise Invalid(faults)
+
+
+def _field(pointer: str) -> str:
+    return "reply_by_date" if pointer == "/reply_by" else form_field(pointer)
+
+
+def _offered(tx: Session, incident: Incident) -> list[dict[str, Any]]:
+    return [item for item in incident_page.items(tx, incident.id) if item["kind"] not in _NOT_OFFERED]
+
+
+def _form(reference: str, values: dict[str, Any], errors: dict[str, str], *, code: int = 200) -> Response:
+    with access.store().read() as tx:
+        row = get_visible(tx, reference, principal=access.required())
+        incident, said = described_in_full(tx, row), _offered(tx, row)
+    began = {"kind": "initial", "purpose": "incident-response", "zone": page.zone(),
+             "info_category": "incident-notification"}  # fmt: skip
+    return page.show(
+        "releases/write.html", here="board", one=incident, said=said, values=began | values, errors=errors, code=code,
+        exercise=incident["exercise"], kinds=drafts.KINDS, purposes=vocabulary.PURPOSES.choices(),
+        categories=vocabulary.INFO_CATEGORIES.choices(), labels_tlp=[label.value for label in Tlp],
+    )  # fmt: skip
+
+
+def _seen(tx: Session, reference: str, number: int) -> Any:
+    return release_desk.one(tx, get_visible(tx, reference, principal=access.required()), min(number, 2**53))
+
+
+def _desk(
+    reference: str, number: int, errors: dict[str, str], *, chosen: list[str] | None = None, code: int = 200
+) -> Response:
+    with access.store().read() as tx:
+        row = _seen(tx, reference, number)
+        release = release_desk.in_full(tx, row, principal=access.required())
+        groups = release_desk.recipients(tx, row) if release["state"] == drafts.DRAFT else None
+        incident = described_in_full(tx, get_visible(tx, reference, principal=access.required()))
+    return page.show(
+        "releases/one.html", here="board", one=incident, release=release, groups=groups, errors=errors, code=code,
+        values={"recipients": chosen or [], "reason": request.form.get("reason", "")}, exercise=incident["exercise"],
+    )  # fmt: skip
