@@ -2,21 +2,25 @@
 step of every kind: after each kill another one goes on, and what was told, asked, decided and recorded is what it is
 without any.
 
-    python -m tests.chaos.every_boundary [every how many statements, 1 for all]
+    python -m tests.chaos.every_boundary [every how many statements, 1 for all] [--postgresql] [--from STATEMENT]
 
 A statement is the finest boundary there is: every start and end of a step, every place inside one, and every commit
-lies between two of them. What is sent to the outside is killed in tests/chaos/test_killed_while_sending.py.
+lies between two of them. What is sent to the outside is killed in tests/chaos/test_killed_while_sending.py; real
+workers with a broker that is emptied at each boundary of a step are in tests/chaos/every_step.py.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import traceback
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,7 @@ from coordinator.vault import open_master_key
 from tests.alerting import agreement, mailbox, put_contact, put_organisation
 from tests.factories import PARTNER, person, small_world
 from tests.playbooks.documents import action, block, document, end
+from tests.postgres import Database, PostgresServer
 from tests.workers.drained import OUTSIDE
 from tests.workers.running import Running, keep, run_of
 from workers import jobs, relay
@@ -92,10 +97,49 @@ def called() -> dict[str, Any]:
     return document({"a": action("inner", on_completion="end"), "end": end()}, "a") | {"id": CALLED}
 
 
-def prepare(folder: Path) -> int:
-    """A database in which the run has been asked for; answers the run's id."""
-    store = opened(folder)
-    migrations.upgrade(store.settings)
+@dataclass(frozen=True)
+class Ground:
+    """Where the rows lie: in a file of the folder, or in a database of this server for each folder."""
+
+    server: PostgresServer | None = None
+
+    def prepare(self, folder: Path) -> int:
+        """A database in which the run has been asked for; answers the run's id."""
+        folder.mkdir(parents=True)
+        if self.server is not None:
+            _note(folder, self.server.new_database())
+        store = opened(folder)
+        migrations.upgrade(store.settings)
+        run_id = ask_for_it(store)
+        store.close()
+        return run_id
+
+    @contextmanager
+    def copy(self, template: Path, folder: Path) -> Iterator[Path]:
+        """The template once more, gone afterwards."""
+        shutil.copytree(template, folder)
+        made = None
+        if self.server is not None:
+            made = self.server.new_database(template=_noted(template).name)
+            _note(folder, made)
+        try:
+            yield folder
+        finally:
+            if made is not None and self.server is not None:
+                self.server.drop_database(made)
+            shutil.rmtree(folder)
+
+
+def _note(folder: Path, database: Database) -> None:
+    (folder / "database").write_text("\n".join((database.name, database.owner_url, database.app_url)))
+
+
+def _noted(folder: Path) -> Database:
+    return Database(*(folder / "database").read_text().split("\n"))
+
+
+def ask_for_it(store: Store) -> int:
+    """People, a partner, an agreement, and a run of `every_kind` that waits for its first job; its id."""
     small_world(store)
     with store.unit_of_work() as tx:
         put_organisation(tx, PARTNER)
@@ -104,13 +148,14 @@ def prepare(folder: Path) -> int:
     for role in ROLES:
         person(store, role)
     keep(store, called())
-    run_id = run_of(store, every_kind(), with_incident=True, started_by="user:1").run_id
-    store.close()
-    return run_id
+    return run_of(store, every_kind(), with_incident=True, started_by="user:1").run_id
 
 
 def opened(folder: Path) -> Store:
     settings = replace(config.load({}, data_dir=folder), smtp_url="smtp://127.0.0.1:1")
+    if (folder / "database").exists():
+        noted = _noted(folder)
+        settings = replace(settings, database_url=noted.app_url, owner_database_url=noted.owner_url)
     return Store(settings, vault=open_master_key(settings.master_key_file, create=True))
 
 
@@ -181,48 +226,54 @@ def told_in_child(folder: Path, run_id: int, kill_at: int) -> int:
         os._exit(1)
 
 
-def killed_and_gone_on(template: Path, run_id: int, kill_at: int, folder: Path) -> dict[str, Any]:
+def killed_and_gone_on(ground: Ground, template: Path, run_id: int, kill_at: int) -> dict[str, Any]:
     """The outcome after a kill before this statement and a second worker that goes on."""
-    shutil.copytree(template, folder)
-    status = told_in_child(folder, run_id, kill_at)
-    assert status in (0, KILLED), f"statement {kill_at}: exit {status}"
-    store = opened(folder)
-    with store.unit_of_work() as tx:  # the lease of the killed one runs out
-        tx.execute(update(Pending).values(lease_until=None))
-    store.close()
-    assert told_in_child(folder, run_id, 0) == 0, f"statement {kill_at}: the next worker failed"
+    with ground.copy(template, template.parent / f"at-{kill_at}") as folder:
+        status = told_in_child(folder, run_id, kill_at)
+        assert status in (0, KILLED), f"statement {kill_at}: exit {status}"
+        store = opened(folder)
+        with store.unit_of_work() as tx:  # the lease of the killed one runs out
+            tx.execute(update(Pending).values(lease_until=None))
+        store.close()
+        assert told_in_child(folder, run_id, 0) == 0, f"statement {kill_at}: the next worker failed"
+        return _looked_at(folder, run_id)
+
+
+def undisturbed(ground: Ground, template: Path, run_id: int) -> tuple[dict[str, Any], int]:
+    """What comes of it without a kill, and how many statements it takes."""
+    with ground.copy(template, template.parent / "plain") as folder:
+        assert told_in_child(folder, run_id, 0) == 0
+        return _looked_at(folder, run_id), int((folder / "statements").read_text())
+
+
+def _looked_at(folder: Path, run_id: int) -> dict[str, Any]:
     store = opened(folder)
     found = outcome(store, run_id)
     store.close()
-    shutil.rmtree(folder)
     return found
 
 
-def undisturbed(template: Path, run_id: int, folder: Path) -> tuple[dict[str, Any], int]:
-    """What comes of it without a kill, and how many statements it takes."""
-    shutil.copytree(template, folder)
-    assert told_in_child(folder, run_id, 0) == 0
-    store = opened(folder)
-    found = outcome(store, run_id)
-    store.close()
-    return found, int((folder / "statements").read_text())
-
-
-def main(step: int) -> int:
-    with tempfile.TemporaryDirectory() as name:
-        home = Path(name)
-        run_id = prepare(home / "template")
-        wanted, statements = undisturbed(home / "template", run_id, home / "plain")
-        bad = 0
-        for kill_at in range(1, statements + 1, step):
-            found = killed_and_gone_on(home / "template", run_id, kill_at, home / f"at-{kill_at}")
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.every_boundary", description=__doc__)
+    parser.add_argument("step", type=int, nargs="?", default=1)
+    parser.add_argument("--from", dest="first", type=int, default=1)
+    parser.add_argument("--postgresql", action="store_true")
+    said = parser.parse_args()
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ground = Ground(stack.enter_context(PostgresServer()) if said.postgresql else None)
+        run_id = ground.prepare(home / "template")
+        wanted, statements = undisturbed(ground, home / "template", run_id)
+        bad, kills = 0, range(said.first, statements + 1, said.step)
+        for kill_at in kills:
+            found = killed_and_gone_on(ground, home / "template", run_id, kill_at)
             for part in wanted:
                 if found[part] != wanted[part]:
                     bad += 1
-                    print(f"statement {kill_at}: {part} differs:\n  {wanted[part]}\n  {found[part]}")
-        print(f"{statements} statements, killed before every {step}.: {bad} differences")
+                    print(f"statement {kill_at}: {part} differs:\n  {wanted[part]}\n  {found[part]}", flush=True)
+        print(f"{statements} statements, {len(kills)} kills, each before another of them: {bad} differences")
         return 1 if bad else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1))
+    sys.exit(main())

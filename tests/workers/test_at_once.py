@@ -6,6 +6,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from coordinator.vault import open_master_key
 from tests.alerting import mailbox, put_contact, put_organisation, settings_of
 from tests.factories import small_world
 from tests.playbooks.documents import action, document, end
+from tests.postgres import Database, PostgresServer
 from tests.workers.drained import OUTSIDE, drain
 from tests.workers.running import run_of
 from workers import jobs, relay
@@ -115,10 +117,21 @@ def timers_with_two_workers(store: Store, runs: int) -> None:
         assert tx.execute(select(func.count()).select_from(Timer).where(Timer.fired_at.is_(None))).scalar_one() == 0
 
 
-if __name__ == "__main__":  # the long form: python -m tests.workers.test_at_once 1000
+def main(runs: int, database: Database | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = config.load({}, data_dir=Path(folder))
+        if database is not None:
+            made = replace(made, database_url=database.app_url, owner_database_url=database.owner_url)
         opened = Store(made, vault=open_master_key(made.master_key_file, create=True))
         migrations.upgrade(made)
-        timers_with_two_workers(opened, int(sys.argv[1]))
-        print(f"{sys.argv[1]} timers fired once each")
+        timers_with_two_workers(opened, runs)
+        opened.close()
+    print(f"{runs} timers fired once each on {'PostgreSQL' if database else 'SQLite'}")
+
+
+if __name__ == "__main__":  # the long form: python -m tests.workers.test_at_once 1000 [--postgresql]
+    if "--postgresql" in sys.argv:
+        with PostgresServer() as server:
+            main(int(sys.argv[1]), server.new_database())
+    else:
+        main(int(sys.argv[1]), None)
