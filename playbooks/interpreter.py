@@ -127,7 +127,7 @@ def start(
     )
     machine = Machine(playbook, state, now)
     machine.new_token(playbook.start, parent=None)
-    return _settled(machine)
+    return settled(machine)
 
 
 def apply(
@@ -142,10 +142,10 @@ def apply(
     refused = _HANDLERS[type(event)](machine, event)
     if refused:
         machine.effects.append(Ignored(refused, getattr(event, "key", "")))
-    return _settled(machine)
+    return settled(machine)
 
 
-def _settled(machine: Machine) -> tuple[State, list[Effect]]:
+def settled(machine: Machine) -> tuple[State, list[Effect]]:
     """Move all that can move, then say what state the run is in."""
     moves.run_ready(machine)
     state = machine.state

@@ -126,7 +126,8 @@ def assign(number: int) -> Response:
     """Give a task to one person, or back to its role."""
     wanted = task_schema.load_assignment(json_body(optional=True))
     with store().unit_of_work() as tx:
-        tasks.assign_task(tx, _fits(number), assignee_id=wanted.get("assignee"), principal=principal())
+        tasks.assign_task(tx, _fits(number), assignee_id=wanted.get("assignee"), principal=principal(),
+                          reason=wanted.get("reason") or "")  # fmt: skip
         tx.flush()
         return answer(task_queries.task_view(tx, number, principal=principal()))
 

@@ -132,6 +132,23 @@ def document_of(tx: Session, version_id: int) -> Playbook:
     return found
 
 
+def pins_of(tx: Session, playbook: Playbook) -> dict[str, str]:
+    """The version each called playbook has now, and those they call, so that the run keeps to them."""
+    pins: dict[str, str] = {}
+    waiting = [playbook]
+    while waiting:
+        for called, wanted in waiting.pop().calls():
+            if called in pins:
+                continue
+            query = select(PlaybookVersion).where(PlaybookVersion.playbook_id == called)
+            right = PlaybookVersion.version == wanted if wanted else PlaybookVersion.state == ACTIVE
+            row = tx.execute(query.where(right)).scalars().first()
+            if row is not None:
+                pins[called] = row.version
+                waiting.append(document_of(tx, row.id))
+    return pins
+
+
 _documents: dict[str, Playbook] = {}  # by digest; documents never change, so that threads may share them
 
 

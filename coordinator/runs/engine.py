@@ -89,11 +89,11 @@ class Engine:
                 case do.Remind() | do.Escalate() | do.DueChanged():
                     self._change_of_work(effect)
                 case do.Notice():
-                    self._say("run.notice", effect.text, {"step": effect.step})
+                    self.say("run.notice", effect.text, {"step": effect.step})
                     timeline.pending(self.tx, "run.notice", self.run.id, exercise=self.run.exercise)
                 case do.NeedsAttention():
                     self.run.fault = effect.reason
-                    self._say("run.needs-attention", "The run stands until a person mends it.",
+                    self.say("run.needs-attention", "The run stands until a person mends it.",
                               {"step": effect.step, "token": effect.token, "reason": effect.reason})  # fmt: skip
                     timeline.pending(self.tx, "run.needs-attention", self.run.id, exercise=self.run.exercise)
                 case do.RunEnded():
@@ -124,7 +124,7 @@ class Engine:
         self.tx.flush()
         if effect.kind in OUTWARD and self.incident is not None and self.incident.status in UNTRIAGED:
             attempt.state = HELD
-            self._say("run.step", f"{attempt.name}: waits until triage is accepted.",
+            self.say("run.step", f"{attempt.name}: waits until triage is accepted.",
                       {"step": effect.step, "what": "held"})  # fmt: skip
             return []
         return self._do(attempt, effect)
@@ -170,7 +170,7 @@ class Engine:
         if not isinstance(event, WorkFinished) or attempt.state in (DONE, LATE):
             return
         attempt.state, attempt.outcome, attempt.values = LATE, event.outcome, dict(event.values)
-        self._say("run.late", f"{attempt.name}: a result came late and is kept, not applied.",
+        self.say("run.late", f"{attempt.name}: a result came late and is kept, not applied.",
                   {"step": attempt.step, "outcome": event.outcome, "reason": reason})  # fmt: skip
 
     def _close(self, key: str, state: str, outcome: str, reason: str) -> None:
@@ -220,19 +220,20 @@ class Engine:
         step = self.playbook.steps.get(effect.step)
         name = (step.name if step else "") or _UNNAMED.get(effect.type, effect.step)
         show_step(self.tx, self.run, effect, effect.at)
-        self._say("run.step", f"{name}: {effect.what}.", {
+        self.say("run.step", f"{name}: {effect.what}.", {
             "step": effect.step, "type": effect.type, "what": effect.what, "iteration": effect.iteration,
             "attempt": effect.attempt, **dict(effect.detail),
         })  # fmt: skip
 
     def _ended(self, effect: do.RunEnded) -> None:
         self.run.ended_at = clock.now()
-        self._say("run.ended", f"The run of {self.playbook.name} is {effect.state}.",
+        self.say("run.ended", f"The run of {self.playbook.name} is {effect.state}.",
                   {"state": effect.state, "reason": effect.reason})  # fmt: skip
         holds.settle_hold(self.tx, kind="run", object_id=self.run.id)
         timeline.pending(self.tx, "run.ended", self.run.id, exercise=self.run.exercise)
 
-    def _say(self, kind: str, text: str, values: dict[str, Any]) -> None:
+    def say(self, kind: str, text: str, values: dict[str, Any]) -> None:
+        """An entry about this run, kept until `speak` or the next effect writes it."""
         self._said.append(timeline.Event(kind, text, values, ("run", self.run.id)))
 
     def speak(self) -> None:

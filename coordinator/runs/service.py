@@ -20,19 +20,19 @@ from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.incidents import holds, queries
 from coordinator.incidents.models import Incident
 from coordinator.incidents.rules import Blocks
-from coordinator.runs import activation
+from coordinator.runs import activation, mending
 from coordinator.runs.arms import Arms
-from coordinator.runs.catalogue import document_of
+from coordinator.runs.catalogue import document_of, pins_of
 from coordinator.runs.engine import Engine
 from coordinator.runs.models import PlaybookVersion, Run
 from coordinator.runs.saved import load_state, save_state
-from playbooks.document import Playbook
+from coordinator.tasks import service as tasks
 from playbooks.effects import RunEnded
 from playbooks.events import Cancel, Event, Pause, Resume, Retry, Skip
 from playbooks.interpreter import StartRefused, start
 from playbooks.state import ENDED
 
-OPERATIONS = ("pause", "resume", "cancel", "retry", "skip")
+OPERATIONS = ("pause", "resume", "cancel", "retry", "skip", "move")
 
 
 def start_run(
@@ -62,7 +62,7 @@ def start_run(
     facts = queries.facts(tx, incident) if incident is not None else {}
     try:
         state, effects = start(
-            playbook, now=clock.now(), variables=variables, facts=facts, pins=_pins(tx, playbook),
+            playbook, now=clock.now(), variables=variables, facts=facts, pins=pins_of(tx, playbook),
             callers=tuple(callers),
         )  # fmt: skip
     except StartRefused as refused:
@@ -124,9 +124,11 @@ def ask(
     tx: Session, run_id: int, do: str, *, principal: Principal, reason: str, token: str = "",
     values: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Ask for pause, resume, cancel, retry or skip, with a reason; `token` says which standing step is meant.
+    """Ask for pause, resume, cancel, retry, skip or move, with a reason; `token` says which standing step is meant.
 
-    It is recorded at once and done by a worker. Raises NotFound, Refused (the run is over), Invalid.
+    `values` of a skip are for the step's out_args; of a move {"to": version row id, "mapping": {step: step}}. It is
+    recorded at once and done by a worker. Raises NotFound, Refused (the run is over), Invalid (for a move: each step
+    that has no place in the newer version, as /mapping/<step>).
     """
     faults = []
     if do not in OPERATIONS:
@@ -137,18 +139,38 @@ def ask(
         faults.append(Fault("/token", "Say which step is meant."))
     if faults:
         raise Invalid(faults)
-    run, incident = _visible(tx, run_id, principal)
+    run, incident = visible(tx, run_id, principal)
     if run.state in ENDED:
         raise Refused(f"The run is {run.state} already.")
     if do == "resume" and incident is not None and incident.status == "duplicate":
         raise Refused("The incident is marked as a duplicate: say first that it is none.")
+    if do == "move":
+        values = mending.checked_move(tx, run, values or {}, incident=incident)
     run.asked = [*run.asked, {"do": do, "token": token, "reason": reason, "values": _plain(values or {}),
                               "by": principal.actor}]  # fmt: skip
     timeline.append(
         tx, f"run.{do}-asked", f"A person asked to {do} the run.", actor=principal.actor, incident=incident,
-        values={"token": token, "reason": reason}, about=("run", run.id), exercise=run.exercise,
+        values={"token": token, "reason": reason, **_plain(values or {})}, about=("run", run.id), exercise=run.exercise,
     )  # fmt: skip
     timeline.pending(tx, "run.advance", run.id, exercise=run.exercise)
+
+
+def reassign(tx: Session, run_id: int, *, token: str, role: str, principal: Principal, reason: str) -> list[int]:
+    """Give the work of a standing step to another role; answers its tasks. A further attempt asks the document's role.
+
+    Raises NotFound, Refused (the run is over; nobody is asked; an approval), Invalid (/role, /reason).
+    """
+    run, incident = visible(tx, run_id, principal)
+    if run.state in ENDED:
+        raise Refused(f"The run is {run.state} already.")
+    found = mending.open_tasks_of(tx, run, token)
+    for task_id in found:
+        tasks.give_to_role(tx, task_id, role=role, principal=principal, reason=reason)
+    timeline.append(
+        tx, "run.reassigned", "A step was given to another role.", actor=principal.actor, incident=incident,
+        values={"token": token, "to_role": role, "reason": reason}, about=("run", run.id), exercise=run.exercise,
+    )  # fmt: skip
+    return found
 
 
 def do_what_was_asked(tx: Session, run_id: int, *, arms: Arms) -> None:
@@ -163,6 +185,9 @@ def do_what_was_asked(tx: Session, run_id: int, *, arms: Arms) -> None:
             continue
         engine.actor = wish["by"]
         if not engine.run.scope:
+            continue
+        if wish["do"] == "move":
+            mending.move(engine, wish)
             continue
         state = engine.take(load_state(tx, engine.run), [_event(wish)])
         if state.status != "needs-attention":
@@ -187,7 +212,7 @@ def _begin(engine: Engine, wish: Mapping[str, Any]) -> None:
     try:
         state, effects = start(
             engine.playbook, now=clock.now(), variables=wish["variables"], facts=engine.facts,
-            pins=_pins(engine.tx, engine.playbook), callers=tuple(wish["callers"]),
+            pins=pins_of(engine.tx, engine.playbook), callers=tuple(wish["callers"]),
         )  # fmt: skip
     except StartRefused as refused:  # it was asked before and the answer was yes: something changed since
         engine.run.state = "failed"
@@ -214,7 +239,8 @@ def _event(wish: Mapping[str, Any]) -> Event:
             return Cancel(reason)
 
 
-def _visible(tx: Session, run_id: int, principal: Principal) -> tuple[Run, Incident | None]:
+def visible(tx: Session, run_id: int, principal: Principal) -> tuple[Run, Incident | None]:
+    """The run and its incident, locked. Raises NotFound, also where there is no need to know."""
     incident_id = tx.execute(select(Run.incident_id).where(Run.id == run_id)).scalar_one_or_none()
     incident = None
     if incident_id is not None:
@@ -226,23 +252,6 @@ def _visible(tx: Session, run_id: int, principal: Principal) -> tuple[Run, Incid
     if run is None:
         raise NotFound()
     return run, incident
-
-
-def _pins(tx: Session, playbook: Playbook) -> dict[str, str]:
-    """The version each called playbook has now, and those they call, so that the run keeps to them."""
-    pins: dict[str, str] = {}
-    waiting = [playbook]
-    while waiting:
-        for called, wanted in waiting.pop().calls():
-            if called in pins:
-                continue
-            query = select(PlaybookVersion).where(PlaybookVersion.playbook_id == called)
-            right = PlaybookVersion.version == wanted if wanted else PlaybookVersion.state == activation.ACTIVE
-            row = tx.execute(query.where(right)).scalars().first()
-            if row is not None:
-                pins[called] = row.version
-                waiting.append(document_of(tx, row.id))
-    return pins
 
 
 def _refusal(refused: StartRefused) -> Refused | Invalid:

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import fields
 
 from coordinator.outside.faults import Shape, load
-from coordinator.outside.fields import Choice, Whole
+from coordinator.outside.fields import Choice, Text, Whole
 
 
 class CompleteSchema(Shape):
@@ -18,9 +18,10 @@ class CompleteSchema(Shape):
 
 
 class AssignSchema(Shape):
-    """Give a task to one person, or back to its role where `assignee` is absent."""
+    """Give a task to one person, or back to its role where `assignee` is absent; `reason` where another has it."""
 
     assignee = Whole(1, 2**53)
+    reason = Text(2000, lines=True)
 
 
 def load_completion(data: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from coordinator import clock, timeline
 from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.staff import check_may_approve
-from coordinator.errors import NotFound, Refused
+from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.incidents import holds, items, queries
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking
@@ -110,10 +110,13 @@ def complete_task(
     return task
 
 
-def assign_task(tx: Session, task_id: int, *, assignee_id: int | None, principal: Principal) -> Task:
+def assign_task(
+    tx: Session, task_id: int, *, assignee_id: int | None, principal: Principal, reason: str = ""
+) -> Task:
     """Give an open task to one person, or back to its role with None. Whose role fits may; so may a coordinator.
 
-    Raises NotFound, NoRight, Refused when the person's role does not fit or separation of duties stands against it.
+    Raises NotFound, NoRight, Refused when the person's role does not fit or separation of duties stands against it,
+    Invalid (/reason) where it is taken from somebody else without a reason.
     """
     task, incident = lock_task(tx, task_id, principal=principal)
     facts = given(tx, task)
@@ -131,12 +134,36 @@ def assign_task(tx: Session, task_id: int, *, assignee_id: int | None, principal
             raise Refused("This person's role does not fit the task.")
         if f"user:{assignee_id}" in facts.not_by:
             raise Refused("Another person must do this: that one took part in what it is about.")
+    if task.assignee_id not in (None, principal.user_id) and not reason.strip():
+        raise Invalid([Fault("/reason", "Somebody else has this task: give the reason for taking it from them.")])
     before, task.assignee_id = task.assignee_id, assignee_id
     task.version += 1
     record(tx, "task.assigned", "A task changed hands.", task, actor=principal.actor, incident=incident,
-            values={"title": task.title, "from": before, "to": assignee_id})  # fmt: skip
+            values={"title": task.title, "from": before, "to": assignee_id, "reason": reason})  # fmt: skip
     if assignee_id not in (None, principal.user_id):
         timeline.pending(tx, "task.opened", task.id, exercise=task.exercise)
+    return task
+
+
+def give_to_role(tx: Session, task_id: int, *, role: str, principal: Principal, reason: str) -> Task:
+    """Give an open task to another role, for its holders to take. Raises NotFound; Invalid (/role, /reason); Refused
+    for an approval: whoever was asked answers, or nobody does."""
+    task, incident = lock_task(tx, task_id, principal=principal)
+    _check_open(task)
+    if task.kind == rules.Kind.APPROVAL:
+        raise Refused("An approval is asked of the roles that the playbook names; nobody else may give it instead.")
+    held = select(User.id).where(User.role == role, User.state == "active")
+    faults = [] if reason.strip() else [Fault("/reason", "Give the reason.")]
+    if tx.execute(held.limit(1)).first() is None:
+        faults.append(Fault("/role", "Nobody has this role: choose one that somebody has."))
+    if faults:
+        raise Invalid(faults)
+    before = {"from_role": task.role, "from": task.assignee_id}
+    task.role, task.assignee_id = role, None
+    task.version += 1
+    record(tx, "task.assigned", "A task was given to another role.", task, actor=principal.actor, incident=incident,
+            values={"title": task.title, **before, "to_role": role, "reason": reason})  # fmt: skip
+    timeline.pending(tx, "task.opened", task.id, exercise=task.exercise)
     return task
 
 

@@ -62,8 +62,12 @@ def assign(task_id: int) -> Any:
     text = request.form.get("assignee", "")
     principal = access.required()
     who = principal.user_id if text == "me" else int(text) if text.isdecimal() and len(text) < 16 else None
-    with access.store().unit_of_work() as tx:
-        service.assign_task(tx, task_id, assignee_id=who, principal=principal)
+    reason = request.form.get("reason", "")[:2000]
+    try:
+        with access.store().unit_of_work() as tx:
+            service.assign_task(tx, task_id, assignee_id=who, principal=principal, reason=reason)
+    except Invalid as error:
+        return _task_page(task_id, {}, page.errors_by_field(error), code=422)
     return page.after("tasks.task", _("The task changed hands."), task_id=task_id)
 
 
