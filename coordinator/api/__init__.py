@@ -21,6 +21,7 @@ from coordinator.api import (
     quarantine,
     released,
     releases,
+    runs,
     waiting_changes,
     work,
 )
@@ -32,7 +33,7 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints, operations, agreements, exits, releases,
+        endpoints, operations, agreements, exits, releases, runs,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

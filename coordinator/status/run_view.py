@@ -10,12 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator.accounts.principal import Principal
+from coordinator.alerts.models import Alert
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import visible
 from coordinator.incidents.references import reference_of
 from coordinator.runs.catalogue import document_of
 from coordinator.runs.models import PlaybookVersion, Run, RunToken, StepAttempt, StepState
+from coordinator.status import people
 from coordinator.tasks.models import Task
 from playbooks.document import Playbook, Step
 from playbooks.drawing import draw
@@ -57,10 +59,57 @@ def run_page(tx: Session, run_id: int, *, principal: Principal) -> dict[str, Any
     return {
         **_described(tx, row, states, playbook),
         "incident": reference_of(row.Incident) if row.Incident else None,
+        "version_id": row.Run.playbook_version_id,
         "drawing": picture(playbook, {state.step: state.state for state in states}),
         "waiting": waiting(tx, run_id, playbook),
         "asked": [{"do": wish.get("do"), "reason": wish.get("reason", "")} for wish in row.Run.asked or []],
     }
+
+
+def visible_run(tx: Session, run_id: int, *, principal: Principal) -> Run:
+    """The row, if this person may see its incident. Raises NotFound."""
+    run = tx.get(Run, run_id)
+    incident = tx.get(Incident, run.incident_id) if run is not None and run.incident_id is not None else None
+    if run is None or not _may_see(tx, incident, principal):
+        raise NotFound()
+    return run
+
+
+def step_history(tx: Session, run_id: int, step: Step) -> dict[str, Any]:
+    """Who did what when at one step: {id, name, description, type, attempts[{begun_at, ended_at, state, outcome, kind,
+    task, told}]}.
+
+    A task is {id, title, role, assignee, state, outcome, done_at, done_by, due_at}; `told` are the recipients with how
+    far it got. Need-to-know is the run's and asked by the caller.
+    """
+    query = select(StepAttempt).where(StepAttempt.run_id == run_id, StepAttempt.step == step.id)
+    rows = list(tx.execute(query.order_by(StepAttempt.id)).scalars())
+    tasks = {task.id: task for task in tx.execute(
+        select(Task).where(Task.id.in_([row.task_id for row in rows if row.task_id]))).scalars()}  # fmt: skip
+    releases = [row.release_id for row in rows if row.release_id]
+    alerts = list(tx.execute(select(Alert).where(Alert.release_id.in_(releases)).order_by(Alert.id)).scalars())
+    actors = {task.done_by for task in tasks.values()} | {f"user:{task.assignee_id}" for task in tasks.values()}
+    who = people.names(tx, actors)
+    return {
+        "id": step.id, "name": step.name or step.id, "description": step.description, "type": step.type,
+        "attempts": [
+            {"begun_at": row.begun_at, "ended_at": row.ended_at, "state": row.state, "outcome": row.outcome,
+             "kind": row.kind, "task": _task(tasks.get(row.task_id or 0), who),
+             "told": [{"recipient": each.recipient, "state": each.state}
+                      for each in alerts if row.release_id and each.release_id == row.release_id]}
+            for row in rows
+        ],
+    }  # fmt: skip
+
+
+def _task(task: Task | None, who: dict[str, str]) -> dict[str, Any] | None:
+    if task is None:
+        return None
+    return {
+        "id": task.id, "title": task.title, "role": task.role, "state": task.state, "outcome": task.outcome,
+        "assignee": who[f"user:{task.assignee_id}"] if task.assignee_id else "", "done_at": task.done_at,
+        "done_by": who[task.done_by] if task.done_by else "", "due_at": task.due_at,
+    }  # fmt: skip
 
 
 def picture(playbook: Playbook, states: dict[str, str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
+from coordinator.accounts.rules import Right, Role, may
 from coordinator.accounts.staff import check_may_approve
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.incidents import holds, items, queries
@@ -153,6 +154,8 @@ def give_to_role(tx: Session, task_id: int, *, role: str, principal: Principal, 
     if task.kind == rules.Kind.APPROVAL:
         raise Refused("An approval is asked of the roles that the playbook names; nobody else may give it instead.")
     held = select(User.id).where(User.role == role, User.state == "active")
+    if role not in set(Role) or not may(Role(role), Right.COMPLETE_TASK):
+        raise Invalid([Fault("/role", "Choose a role that does tasks.")])
     faults = [] if reason.strip() else [Fault("/reason", "Give the reason.")]
     if tx.execute(held.limit(1)).first() is None:
         faults.append(Fault("/role", "Nobody has this role: choose one that somebody has."))

@@ -8,17 +8,18 @@ from flask import Blueprint, Response, request
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from coordinator.accounts.rules import Right
+from coordinator.accounts.rules import Right, Role, may
 from coordinator.errors import Invalid, NotFound
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.queries import described_in_full, facts, get_visible
-from coordinator.runs import activation, catalogue, service, signers
+from coordinator.runs import activation, catalogue, mending, service, signers
 from coordinator.runs.models import PlaybookVersion
 from coordinator.status import people, run_view
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
 from playbooks.coordination import matches, trigger_words
+from playbooks.state import ENDED
 
 pages = Blueprint("playbooks", __name__)
 
@@ -126,10 +127,71 @@ def ask(run_id: int, do: str) -> Any:
     return page.after("playbooks.run", _("It was asked for; a worker does it now."), run_id=run_id)
 
 
+@pages.post("/runs/<int:run_id>/reassign")
+@needs(Right.MANAGE_RUNS)
+def reassign(run_id: int) -> Any:
+    """Give a standing step to another role."""
+    given = {name: request.form.get(name, "")[:2000] for name in ("reason", "token", "role")}
+    try:
+        with access.store().unit_of_work() as tx:
+            service.reassign(tx, run_id, **given, principal=access.required())
+    except Invalid as error:
+        return _run_page(run_id, given, page.errors_by_field(error), code=422)
+    return page.after("playbooks.run", _("It was given to another role."), run_id=run_id)
+
+
+@pages.get("/runs/<int:run_id>/move")
+@needs(Right.MANAGE_RUNS)
+def newer(run_id: int) -> Response:
+    """What would become of each place at which the run stands in a newer version, and where it should go."""
+    return _move_page(run_id, request.args.get("to", 0, type=int), _mapping(request.args), {})
+
+
+@pages.post("/runs/<int:run_id>/move")
+@needs(Right.MANAGE_RUNS)
+def move(run_id: int) -> Any:
+    to, mapping = request.form.get("to", 0, type=int), _mapping(request.form)
+    try:
+        with access.store().unit_of_work() as tx:
+            service.ask(tx, run_id, "move", principal=access.required(), reason=request.form.get("reason", "")[:2000],
+                        values={"to": to, "mapping": mapping})  # fmt: skip
+    except Invalid as error:
+        return _move_page(run_id, to, mapping, page.errors_by_field(error), code=422)
+    return page.after("playbooks.run", _("It was asked for; a worker does it now."), run_id=run_id)
+
+
+def _mapping(given: Any) -> dict[str, str]:
+    """Step by step, where the form says another one than the same."""
+    found = {name.removeprefix("step:"): value for name, value in given.items() if name.startswith("step:")}
+    return {step: to[:200] for step, to in found.items() if to and to != step}
+
+
+def _move_page(run_id: int, to: int, mapping: dict[str, str], errors: dict[str, str], *, code: int = 200) -> Response:
+    with access.store().read() as tx:
+        shown = run_view.run_page(tx, run_id, principal=access.required())
+        row = run_view.visible_run(tx, run_id, principal=access.required())
+        versions = mending.newer_versions(tx, row)
+        chosen = next((each for each in versions if each.id == to), versions[0] if versions else None)
+        places = mending.places(tx, row, chosen.id, mapping) if chosen and row.scope else []
+        after = catalogue.document_of(tx, chosen.id) if chosen else None
+        before = catalogue.document_of(tx, row.playbook_version_id)
+    return page.show(
+        "playbooks/move.html", here="board", run=shown, versions=versions, chosen=chosen, places=places, code=code,
+        names={each.id: each.name or each.id for each in before.steps.values()}, mapping=mapping,
+        steps=[each for each in run_view.in_order(after) if each.type not in ("start", "end")] if after else [],
+        values=request.form.to_dict(), errors=errors, exercise=shown["exercise"],
+    )  # fmt: skip
+
+
 def _run_page(run_id: int, values: dict[str, str], errors: dict[str, str], *, code: int = 200) -> Response:
     with access.store().read() as tx:
         shown = run_view.run_page(tx, run_id, principal=access.required())
+        row = run_view.visible_run(tx, run_id, principal=access.required())
+        playbook = catalogue.document_of(tx, row.playbook_version_id)
+        wanted = playbook.steps.get(request.args.get("step", ""))
+        step = run_view.step_history(tx, run_id, wanted) if wanted else None
+        newer = mending.newer_versions(tx, row) if shown["state"] not in ENDED else []
     return page.show(
-        "playbooks/run.html", here="board", run=shown, values=values, errors=errors, code=code,
-        exercise=shown["exercise"],
+        "playbooks/run.html", here="board", run=shown, values=values, errors=errors, code=code, step=step, newer=newer,
+        exercise=shown["exercise"], roles=[str(role) for role in Role if may(role, Right.COMPLETE_TASK)],
     )  # fmt: skip

@@ -20,12 +20,16 @@ from coordinator.incidents import intake, quarantine_queries, service
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import reference_of
 from coordinator.partners.queries import intake_endpoint
+from coordinator.runs import service as runs
 from coordinator.runs.catalogue import ship_library
 from coordinator.sharing import standing
 from coordinator.tasks.service import open_task
 from tests.alerting import agreement, mailbox, phone, put_contact, settings_of
 from tests.browser.conftest import Site
 from tests.factories import native, running_exercise
+from tests.playbooks.documents import action, document, end, sid
+from tests.workers.running import keep
+from workers.steps import ARMS
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 TITLES = ["Ransomware at two hospitals", "هجوم على شبكة الكهرباء", "A very long word: " + "x" * 100]
@@ -62,6 +66,7 @@ def busy(site: Site) -> Site:
         put_contact(tx, mailbox(), phone(), mailbox("second@fi.example"))
         standing.propose(tx, title="Call us", body="Please call our duty desk.", language="en", principal=officer)
     set_aside(site)
+    run_with_a_newer_version(site)
     with site.store.unit_of_work() as tx:
         agreement(tx, expires_on=clock.now() + timedelta(days=100))
         drafts.draft(
@@ -75,6 +80,17 @@ def busy(site: Site) -> Site:
         wanted = {"email": "bo@ee.example", "name": "Bo هجوم", "role": "release-authority"}
         changes.ask(tx, Kind.ACCOUNT, wanted, actor=site.people["administrator"].actor, reason="x" * 100)
     return site
+
+
+def run_with_a_newer_version(site: Site) -> None:
+    """A run that waits at a step which the newer version of its playbook does not have."""
+    task = {"kind": "task", "role": "analyst"}
+    steps = {"a": action("Look who هجوم", work=task, on_completion="end"), "end": end()}
+    version_id = keep(site.store, document(steps, "a"))
+    with site.store.unit_of_work() as tx:
+        runs.start_run(tx, version_id, started_by="system", arms=ARMS)
+    steps = {"first": steps["a"], "end": end()}
+    keep(site.store, document(steps, "first", modified="2026-03-01T09:00:00.000Z"))
 
 
 def set_aside(site: Site) -> None:
@@ -106,7 +122,7 @@ PAGES = {
         "/incidents/INC-{year}-000001/call?to=FI-CSIRT", "/partners", "/partners/FI-CSIRT",
         "/partners/FI-CSIRT/contacts/new", "/partners/new",
         "/agreements", "/agreements/MOU", "/changes", "/changes/1", "/users/1", "/users/1/leave", "/ledger",
-        "/playbooks", "/playbooks/3", "/playbooks/3/try",
+        "/playbooks", "/playbooks/3", "/playbooks/3/try", "/runs/1", f"/runs/1?step={sid('a')}", "/runs/1/move",
         "/playbooks/3/changes/3", "/playbooks/import", "/playbooks/signers", "/users", "/account",
         "/account/tokens", "/help",
         "/help/labels", "/nowhere", "/incidents/INC-{year}-000001/at?date={day}&time=23:59",

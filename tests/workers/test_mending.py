@@ -136,7 +136,10 @@ def test_a_step_is_given_to_another_role_with_a_reason(store: Store, people: dic
             service.reassign(tx, run.run_id, token=standing["token"], role=role, principal=people["coordinator"],
                              reason=reason)  # fmt: skip
 
-    for role, reason, place in (("release-authority", "x", "/role"), ("legal-adviser", " ", "/reason")):
+    for role, reason, place in (
+        ("release-authority", "x", "/role"), ("partner-user", "x", "/role"), ("nobody", "x", "/role"),
+        ("legal-adviser", " ", "/reason"),
+    ):
         with pytest.raises(Invalid) as refused:
             give(role, reason)
         assert [fault.pointer for fault in refused.value.errors] == [place]

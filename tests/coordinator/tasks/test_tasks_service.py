@@ -140,6 +140,11 @@ def test_a_task_is_handed_only_to_somebody_whose_role_fits(store: Store, world: 
     with store.read() as tx:
         mine = queries.my_tasks(tx, principal=analyst)
     assert [(task["id"], task["assignee"], task["may_complete"]) for task in mine] == [(task_id, analyst.user_id, True)]
+    with pytest.raises(Invalid), store.unit_of_work() as tx:  # taken over from somebody: why?
+        service.assign_task(tx, task_id, assignee_id=lead.user_id, principal=lead)
+    with store.unit_of_work() as tx:
+        service.assign_task(tx, task_id, assignee_id=lead.user_id, principal=lead, reason="She is off duty.")
+    assert row(store, task_id).assignee_id == lead.user_id
 
 
 def test_a_deadline_and_a_ladder_remind_escalate_and_tell_of_lateness_once_each(store: Store, world: object) -> None:
