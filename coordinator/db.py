@@ -206,7 +206,7 @@ def _session(engine: Engine, info: dict[str, Any], read_only: bool) -> Iterator[
         if read_only and engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         running = connection.begin()
-        with Session(connection, expire_on_commit=False, info=info) as session:
+        with Session(connection, expire_on_commit=False, info={**info, "connection": connection}) as session:
             try:
                 yield session
                 if read_only:

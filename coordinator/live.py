@@ -1,6 +1,6 @@
-"""Wake-ups and nudges over Redis. Nothing here is truth: any of it may be lost, and everyone who waits also looks.
+"""Wake-ups over Redis. Nothing here is truth: any of it may be lost, and everyone who waits also looks.
 
-`nudge(topics)` tells open pages and the relay that a commit happened; it carries topic names, never content.
+`nudge(whom)` tells the relay that a commit left work for it. Open pages ask by themselves.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import redis
 
 WAKE = "coordinator:wake"
-TOPICS = "coordinator:topics"
 RELAY = "relay"
 #: After a failed call Redis is left alone for this long (seconds), so that a broker that is away does not slow the
 #: doors.
@@ -32,19 +31,15 @@ class Live:
         self._away: tuple[type[Exception], ...] = _errors() if url else ()
         self._rest_until = 0.0
 
-    def nudge(self, topics: Iterable[str]) -> None:
-        """Tell whoever listens that `topics` changed. Never raises."""
-        client = self._awake()
+    def nudge(self, whom: Iterable[str]) -> None:
+        """Wake the relay, where it is among those to tell. Never raises."""
+        client = self._awake() if RELAY in whom else None
         if client is None:
             return
         try:
             pipe = client.pipeline(transaction=False)
-            for topic in topics:
-                if topic == RELAY:
-                    pipe.lpush(WAKE, b"1")
-                    pipe.ltrim(WAKE, 0, 8)
-                else:
-                    pipe.publish(TOPICS, topic)
+            pipe.lpush(WAKE, b"1")
+            pipe.ltrim(WAKE, 0, 8)
             pipe.execute()
         except self._away:
             self._rest_until = time.monotonic() + REST

@@ -41,7 +41,7 @@ class Store:
 
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
-        """One transaction that commits when the block ends well. Open pages and the relay are nudged afterwards."""
+        """One transaction that commits when the block ends well. The relay is nudged afterwards."""
         with db.transaction(
             self.engine, info={"store": self}, on_commit=self.live.nudge, queue=self._queue
         ) as tx:

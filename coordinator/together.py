@@ -46,12 +46,22 @@ class _Job:
 
     def __init__(self, work: Work[Any], then: Then | None) -> None:
         self.work = work
-        self.woken = threading.Event()
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
         self.settled = False
         self.alone = False
         self.result: Any = None
         self.error: BaseException | None = None
         self._then = then
+
+    def sleep(self) -> None:
+        """Until `wake`; at once where that was before."""
+        self._asleep.acquire()
+
+    def wake(self) -> None:
+        """Whoever waits goes on. Never called twice without `sleep` in between, but by its own thread."""
+        if self._asleep.locked():
+            self._asleep.release()
 
     def settle(self, result: Any) -> None:
         self.settled, self.result = True, result
@@ -108,7 +118,7 @@ class Together:
             self._waiting.append(job)
             first, self._busy = not self._busy, True
         if not first:
-            job.woken.wait()
+            job.sleep()
         if not (job.settled or job.alone):  # else the one before us did it along with its own
             self._take_turn()
 
@@ -121,18 +131,25 @@ class Together:
             self._one_transaction(nudges, again)
         self._hand_on()
         for job in batch:
-            job.woken.set()
+            job.wake()
         if nudges:
             self._store.live.nudge(nudges)
 
-    def _one_transaction(self, nudges: set[str], batch: Sequence[_Job] = ()) -> Sequence[_Job]:
+    def _one_transaction(
+        self, nudges: set[str], batch: Sequence[_Job] = (), *, apart: bool = False
+    ) -> Sequence[_Job]:
         """Do `batch`, or else those who wait when the database is ours."""
         try:
             with self._store.unit_of_work() as tx:
                 batch = batch or self._gathered()
-                self._do(tx, batch)
+                self._do(tx, batch, apart)
                 nudges |= tx.info["nudges"]  # told after the turn: the next writer need not wait for Redis
                 tx.info["nudges"].clear()
+        except _NotAsASet as fault:
+            log.warning("%s pieces of work are done one by one: %s", len(batch), type(fault.__cause__).__name__)
+            for job in batch:
+                job.settled = False
+            return self._one_transaction(nudges, batch, apart=True)
         except BaseException as error:  # of a single one, or of the commit: then it failed for everybody in it
             batch = batch or self._gathered()
             for job in batch:
@@ -148,18 +165,21 @@ class Together:
         with self._lock:
             self._busy = bool(self._waiting)
             if self._waiting:
-                self._waiting[0].woken.set()
+                self._waiting[0].wake()
 
-    def _do(self, tx: Session, batch: Sequence[_Job]) -> None:
-        if len(batch) == 1:
-            batch[0].settle(batch[0].work.alone(tx))
-            return
-        for alike in _alike(batch):
+    def _do(self, tx: Session, batch: Sequence[_Job], apart: bool) -> None:
+        for alike in _alike(batch) if not apart else ():
             _do_as_a_set(tx, alike)
+        if len(batch) == 1 and not batch[0].settled:
+            batch[0].settle(batch[0].work.alone(tx))
         for job in batch:
             if not job.settled and self._store.one_machine:
                 _do_apart(tx, job)
             job.alone = not job.settled
+
+
+class _NotAsASet(Exception):
+    """The set failed, for the reason in `__cause__`: nothing of the transaction may stay."""
 
 
 def _alike(batch: Sequence[_Job]) -> list[list[_Job]]:
@@ -172,15 +192,16 @@ def _alike(batch: Sequence[_Job]) -> list[list[_Job]]:
 
 
 def _do_as_a_set(tx: Session, alike: Sequence[_Job]) -> None:
-    """Where it fails as a set it is undone as a set, and each is done alone."""
+    """Raises _NotAsASet where it fails: the transaction is given up then, and each is done apart in another one.
+
+    There is no savepoint for a set: sets rarely fail, and it would cost each of them two statements.
+    """
     all_of = alike[0].work.all_of
     assert all_of is not None
     try:
-        with tx.begin_nested():
-            results = all_of(tx, [job.work.item for job in alike])
+        results = all_of(tx, [job.work.item for job in alike])
     except Exception as fault:
-        log.warning("%s pieces of work are done one by one: %s", len(alike), type(fault).__name__)
-        return
+        raise _NotAsASet from fault
     for job, result in zip(alike, results, strict=True):
         if result is not None:
             job.settle(result)

@@ -106,7 +106,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "incident.duplicate": (DUPLICATE,),
     "incident.reinstated": (DUPLICATE, STATUS_CHANGED),
     "incident.changed": (FACTS_CHANGED,),
-    "note.added": (),  # nobody is told: open pages were nudged with the commit
+    "note.added": (),  # nobody is told: open pages ask by themselves
     "task.opened": (TELL_TASK,),
     "task.completed": (TASK_FINISHED, FINISH_CALL),
     "task.cancelled": (TASK_FINISHED, FINISH_CALL),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any, cast
 
-import rfc8785
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from coordinator.agreements.calendar import reminders
 from coordinator.agreements.models import Agreement, AgreementDocument, Consent
 from coordinator.errors import Fault, Invalid, NotFound
 from coordinator.markings import parse_tlp
+from coordinator.outside.canonical_json import canonical
 from coordinator.partners.models import Organisation
 from coordinator.partners.queries import organisation_by_code
 from coordinator.timeline.keys import new_key, seal, unseal
@@ -29,7 +29,7 @@ def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
 
     Raises Invalid when a party is not a known organisation.
     """
-    key, digest = terms["agreement_id"], hashlib.sha256(rfc8785.dumps(terms)).hexdigest()
+    key, digest = terms["agreement_id"], hashlib.sha256(canonical(terms)).hexdigest()
     check_parties(tx, terms)
     old = tx.execute(select(Agreement).where(Agreement.key == key, Agreement.current).with_for_update()).scalar()
     if old is not None and old.digest == digest:

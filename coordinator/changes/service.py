@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import rfc8785
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -27,6 +26,7 @@ from coordinator.changes.kinds import HANDLING, plain
 from coordinator.changes.models import ProposedChange
 from coordinator.changes.rules import Kind
 from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused, StepUpNeeded
+from coordinator.outside.canonical_json import canonical
 from coordinator.timeline.keys import new_key, seal, unseal
 
 LONGEST_REASON = 2000
@@ -225,7 +225,7 @@ def _same_waiting(tx: Session, kind: Kind, subject: str, *, new_digest: str) -> 
 
 
 def _digest(value: dict[str, Any] | None) -> str:
-    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def _reason(text: str) -> str:

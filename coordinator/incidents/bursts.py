@@ -51,27 +51,18 @@ def _plain(inbound: Inbound, received: Received) -> bool:
 
 def read_all(tx: Session, reports: Sequence[Unread]) -> list[Answer | None]:
     """`intake.read_report` for several; None for each that must be read alone, for which nothing was done."""
-    openings = _first_of_their_names(_still_unread(tx, [each.opening for each in reports if each.opening]))
+    openings = _first_of_their_names([each.opening for each in reports if each.opening])
     openings = _within_limits(tx, _unheard_of(tx, openings))
     if not openings:
         return [None] * len(reports)
+    for one in openings:
+        remember(tx, one.inbound.data_key_id, one.inbound.wrapped)
     opened = open_all(tx, openings)
     answers = intake.answer_all(tx, [
         (one.inbound, filing.filed_as_opened(one, incident)) for one, incident in zip(openings, opened, strict=True)
     ])  # fmt: skip
     by_report = {one.inbound.id: answer for one, answer in zip(openings, answers, strict=True)}
     return [by_report.get(each.inbound.id) if each.inbound else None for each in reports]
-
-
-def _still_unread(tx: Session, openings: Sequence[Opening]) -> list[Opening]:
-    """Those that nobody has read meanwhile, locked for this transaction."""
-    if not openings:
-        return []
-    found = tx.execute(statements.LOCK_REPORTS, {"report_ids": [one.inbound.id for one in openings]})
-    unread = {row.id for row in found if row.disposition == "received"}
-    for one in openings:
-        remember(tx, one.inbound.data_key_id, one.inbound.wrapped)
-    return [one for one in openings if one.inbound.id in unread]
 
 
 def _first_of_their_names(openings: Sequence[Opening]) -> list[Opening]:

@@ -9,7 +9,7 @@ from typing import Any
 from coordinator import clock
 from coordinator.incidents import rules, words
 from coordinator.incidents.envelope import Received
-from coordinator.incidents.items import NewItem, marking_of_report
+from coordinator.incidents.items import NewItem, marking_of_report, written
 from coordinator.markings import Tlp, parse_tlp
 
 
@@ -56,7 +56,7 @@ def incident_values(
     values = {
         "title": "" if restricted else report["title"], "search_text": "" if restricted else _searchable(report),
         "classification": report.get("classification", "undetermined"), "tlp": label.value,
-        "marking": marking.to_json(), "severity": suggested.level if suggested else None,
+        "marking": written(marking), "severity": suggested.level if suggested else None,
         "severity_by": "rule" if suggested and suggested.raised_by else "reporter" if suggested else "",
         "severity_reason": f"Floor of: {', '.join(suggested.raised_by)}" if suggested and suggested.raised_by else "",
         "originator_id": originator, "source_id": inbound.organisation_id, "sectors": report.get("sectors", []),

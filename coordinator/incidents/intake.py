@@ -25,6 +25,7 @@ from coordinator.errors import (
     NotFound,
     NotParseable,
     SecrecyMarkingFound,
+    Stale,
     TooLarge,
     UnsupportedType,
 )
@@ -34,6 +35,7 @@ from coordinator.incidents.facts import Inbound
 from coordinator.incidents.models import Incident, PartnerReference, Report, ReportBody
 from coordinator.incidents.references import new_public_id, numbered
 from coordinator.partners.queries import IntakeEndpoint, holds_still, own_organisation
+from coordinator.prepared import reserve
 from coordinator.store import store_of
 from coordinator.timeline import Word
 from coordinator.timeline.keys import destroy, new_keys, remember, seal, unseal
@@ -130,36 +132,36 @@ def keep_all(tx: Session, arrivals: Sequence[Arrival]) -> list[Kept | None]:
     used = {(each.endpoint, each.endpoint_key_id) for each in arrivals if each.endpoint and each.endpoint_key_id}
     if used and not holds_still(tx, used):
         raise SenderChanged()
-    keys = new_keys(tx, len(arrivals))
-    rows = [_row(tx, arrival, key, now) for arrival, key in zip(arrivals, keys, strict=True)]
+    keys, ids = reserve(tx, data_keys=len(arrivals), reports=len(arrivals))
+    new_keys(tx, keys)
+    rows = [
+        _row(tx, arrival, report_id, key, now) for arrival, report_id, key in zip(arrivals, ids, keys, strict=True)
+    ]
     # In one order everywhere, so that two processes with the same messages never wait for each other.
-    ids = statements.keep_reports(tx, sorted(rows, key=lambda row: row["message_id"]))
-    new = [(arrival, row) for arrival, row in zip(arrivals, rows, strict=True) if row["public_id"] in ids]
+    kept_now = statements.keep_reports(tx, sorted(rows, key=lambda row: row["message_id"]))
+    new = [(arrival, row) for arrival, row in zip(arrivals, rows, strict=True) if row["id"] in kept_now]
     if len(new) < len(rows):
         tx.execute(delete(DataKey).where(DataKey.id.in_(set(keys) - {row["data_key_id"] for _, row in new})))
     if not new:
         return [None] * len(rows)
     sealed = {
-        row["public_id"]: seal(tx, row["data_key_id"], arrival.raw, about=f"report/{row['public_id']}")
+        row["id"]: seal(tx, row["data_key_id"], arrival.raw, about=f"report/{row['public_id']}")
         for arrival, row in new
     }
-    tx.execute(statements.KEEP_BODY, [
-        {"report_id": ids[name], "sealed": body, "erase_after": None} for name, body in sealed.items()
+    statements.KEEP_BODIES.each(tx, [
+        {"report_id": report_id, "sealed": body, "erase_after": None} for report_id, body in sealed.items()
     ])  # fmt: skip
     timeline.pending_all(tx, [
-        Word("report.received", ids[row["public_id"]], now + READ_BY, row["exercise"]) for _, row in new
+        Word("report.received", row["id"], now + READ_BY, row["exercise"]) for _, row in new
     ])  # fmt: skip
-    kept = {
-        row["public_id"]: _at_hand(tx, arrival, row, report_id=ids[row["public_id"]], sealed=sealed[row["public_id"]])
-        for arrival, row in new
-    }
-    return [kept.get(row["public_id"]) for row in rows]
+    kept = {row["id"]: _at_hand(tx, arrival, row, sealed=sealed[row["id"]]) for arrival, row in new}
+    return [kept.get(row["id"]) for row in rows]
 
 
-def _row(tx: Session, arrival: Arrival, key: int, now: datetime) -> dict[str, Any]:
+def _row(tx: Session, arrival: Arrival, report_id: int, key: int, now: datetime) -> dict[str, Any]:
     endpoint, principal, public_id = arrival.endpoint, arrival.principal, new_public_id("rep")
     return {
-        "public_id": public_id, "received_at": now, "via": arrival.via,
+        "id": report_id, "public_id": public_id, "received_at": now, "via": arrival.via,
         "organisation_id": endpoint.organisation_id if endpoint else _organisation_of(tx, principal),
         "endpoint_id": endpoint.id if endpoint else None, "endpoint_key_id": arrival.endpoint_key_id,
         "user_id": principal.user_id if principal else None, "message_id": _bounded(arrival.message_id),
@@ -219,14 +221,14 @@ def status_token(tx: Session, public_id: str) -> str:
     return store_of(tx).vault.token("report status", public_id)
 
 
-def _at_hand(tx: Session, arrival: Arrival, row: dict[str, Any], *, report_id: int, sealed: bytes) -> Kept:
+def _at_hand(tx: Session, arrival: Arrival, row: dict[str, Any], *, sealed: bytes) -> Kept:
     """With what `_load` would read, for a report of a partner's system that was kept by this very request."""
     endpoint = arrival.endpoint
     if endpoint is None:
-        return Kept(report_id)
-    same = ("public_id", "received_at", "via", "raw_digest", "media_type", "data_key_id", "exercise")
-    return Kept(report_id, inbound=Inbound(
-        id=report_id, organisation_id=endpoint.organisation_id, organisation=endpoint.organisation_code,
+        return Kept(row["id"])
+    same = ("id", "public_id", "received_at", "via", "raw_digest", "media_type", "data_key_id", "exercise")
+    return Kept(row["id"], inbound=Inbound(
+        organisation_id=endpoint.organisation_id, organisation=endpoint.organisation_code,
         active=endpoint.organisation_active, endpoint_id=endpoint.id, endpoint=endpoint.slug,
         restricted=endpoint.restricted, user_id=None, is_own=endpoint.organisation_is_own, source=None,
         disposition="received", sealed=sealed,
@@ -273,13 +275,16 @@ def _lock(tx: Session, inbound: Inbound) -> Inbound:
 
 
 def answer_all(tx: Session, filed: Sequence[tuple[Inbound, filing.Filed]]) -> list[Answer]:
-    """Settle the rows of reports that were filed; what their senders are told."""
-    tx.execute(statements.SETTLE_REPORT, [
+    """Settle the rows of reports that were filed; what their senders are told. Raises Stale where somebody else has
+    read one meanwhile: nothing of this transaction may stay then."""
+    settled = statements.SETTLE_REPORTS.each(tx, [
         {"report_id": inbound.id, "new_disposition": one.disposition, "new_reason": one.reason,
          "new_format": one.format, "new_tlp": one.tlp, "new_external_id": one.external_id,
          "new_flags": one.flags or None, "new_incident_id": one.incident_id}
         for inbound, one in filed
     ])  # fmt: skip
+    if settled != len(filed):
+        raise Stale()
     tx.execute(statements.NOT_PENDING, {"report_ids": [inbound.id for inbound, _ in filed]})
     return [
         Answer(inbound.public_id, one.disposition, one.reference, status_token(tx, inbound.public_id))

@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import rfc8785
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -19,6 +19,7 @@ from coordinator.incidents import statements
 from coordinator.incidents.models import ItemVersion
 from coordinator.incidents.references import new_public_id
 from coordinator.markings import Marking, parse_pap, parse_tlp
+from coordinator.outside.canonical_json import canonical
 from coordinator.timeline.keys import new_key, seal, unseal
 
 Content = str | dict[str, Any]
@@ -95,7 +96,7 @@ def write_items(
              data_key_id=data_key_id)
         for one in said
     ]  # fmt: skip
-    tx.execute(statements.WRITE_ITEMS, rows)
+    statements.WRITE_ITEMS.each(tx, rows)
 
 
 def read_item(tx: Session, version: ItemVersion) -> Content:
@@ -118,11 +119,25 @@ def marking_of(version: ItemVersion) -> Marking:
 
 def marking_of_report(report: dict[str, Any]) -> Marking:
     """The marking a native report states: label, PAP and caveats."""
-    caveats = report.get("caveats", {})
+    caveats = report.get("caveats")
+    if not caveats:
+        return _labelled(report["tlp"], report.get("pap"))
     said: dict[str, Any]
     said = {name: caveats[name] for name in ("orcon", "no_attribution", "embargo_until") if name in caveats}
     said |= {name: frozenset(caveats[name]) for name in ("rel_to", "not_rel_to", "named_recipients") if name in caveats}
     return Marking(tlp=parse_tlp(report["tlp"]), pap=parse_pap(report["pap"]) if "pap" in report else None, **said)
+
+
+@lru_cache(maxsize=64)
+def _labelled(tlp: str, pap: str | None) -> Marking:
+    """Most reports say a label and nothing else: a marking is read strictly, value by value, each of these once."""
+    return Marking(tlp=parse_tlp(tlp), pap=parse_pap(pap) if pap is not None else None)
+
+
+@lru_cache(maxsize=256)
+def written(marking: Marking) -> dict[str, Any]:
+    """`Marking.to_json`, for rows: not to be changed."""
+    return marking.to_json()
 
 
 def _row(
@@ -140,10 +155,10 @@ def row_of(
     data_key_id: int, incident_id: int | None = None, item: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The row of an item's first version; `sealed(plain, about)` seals under its data key."""
-    plain, item = rfc8785.dumps(said.content), item or new_public_id("itm")
+    plain, item = canonical(said.content), item or new_public_id("itm")
     return {
         "item": item, "version": 1, "kind": said.kind, "incident_id": incident_id, "report_id": report_id,
-        "tlp": said.marking.tlp.value if said.marking.tlp else None, "marking": said.marking.to_json(),
+        "tlp": said.marking.tlp.value if said.marking.tlp else None, "marking": written(said.marking),
         "originator_id": said.originator_id, "source_id": said.source_id, "info_category": said.info_category,
         "digest": hashlib.sha256(plain).hexdigest(), "data_key_id": data_key_id,
         "sealed": sealed(plain, f"item/{item}"), "author": author, "created_at": clock.now(), "exercise": exercise,

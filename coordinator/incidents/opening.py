@@ -23,6 +23,7 @@ from coordinator.incidents.facts import Inbound, incident_values, items_of
 from coordinator.incidents.items import row_of
 from coordinator.incidents.models import Attachment, IncidentMember
 from coordinator.incidents.references import new_partner_reference, numbered
+from coordinator.prepared import reserve
 from coordinator.timeline import Beginning, Event, Word
 
 LIFE_AT_RISK = "incident.life-at-risk"
@@ -73,7 +74,7 @@ def open_all(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
         if one.columns["restricted"]:
             add_members(tx, incident.id, one.inbound, one.received.report)
         announce(tx, one.inbound, one.received, incident_id=incident.id, data_key_id=incident.data_key_id)
-    tx.execute(statements.WRITE_ITEMS, [
+    statements.WRITE_ITEMS.each(tx, [
         item | {"incident_id": incident.id} for one, incident in pairs for item in one.items
     ])  # fmt: skip
     _name(tx, pairs)
@@ -85,11 +86,14 @@ def open_all(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
 
 
 def _insert(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
-    """The incidents' rows. What comes back is told apart by the data key, which each report has for itself."""
-    ids = {row.data_key_id: row.id for row in tx.execute(statements.OPEN_INCIDENT, [one.columns for one in openings])}
+    """The incidents' rows."""
+    (ids,) = reserve(tx, incidents=len(openings))
+    statements.OPEN_INCIDENTS.each(tx, [
+        {"id": incident_id, **one.columns} for incident_id, one in zip(ids, openings, strict=True)
+    ])  # fmt: skip
     opened = []
-    for one in openings:
-        inbound, incident_id, at = one.inbound, ids[one.inbound.data_key_id], one.columns["created_at"]
+    for incident_id, one in zip(ids, openings, strict=True):
+        inbound, at = one.inbound, one.columns["created_at"]
         reference = new_partner_reference() if inbound.endpoint_id is not None else numbered(incident_id, at)
         opened.append(Opened(incident_id, inbound.exercise, inbound.data_key_id, at, reference))
     return opened
@@ -107,10 +111,8 @@ def _name(tx: Session, pairs: Sequence[tuple[Opening, Opened]]) -> None:
          "exercise": incident.exercise}
         for one, incident in pairs if one.inbound.endpoint_id is not None
     ]  # fmt: skip
-    if theirs:
-        tx.execute(statements.NAME_EXTERNALLY, theirs)
-    if ours:
-        tx.execute(statements.NAME_FOR_PARTNER, ours)
+    statements.NAME_EXTERNALLY.each(tx, theirs)
+    statements.NAME_FOR_PARTNER.each(tx, ours)
 
 
 def _first_entries(one: Opening, incident_id: int) -> list[Event]:

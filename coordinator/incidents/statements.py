@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, delete, func, insert, literal, select, text, union_all, update
+from sqlalchemy import Table, bindparam, delete, func, insert, literal, literal_column, select, text, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,7 @@ from coordinator.incidents.models import (
     ReportBody,
 )
 from coordinator.partners.models import Endpoint, Organisation
+from coordinator.prepared import Prepared
 from coordinator.timeline.models import DataKey, Pending
 
 
@@ -33,17 +34,17 @@ _reports, _bodies, _incidents, _items = _table(Report), _table(ReportBody), _tab
 _external, _partners = _table(ExternalReference), _table(PartnerReference)
 _keys, _endpoints, _organisations, _pending = _table(DataKey), _table(Endpoint), _table(Organisation), _table(Pending)
 
-_KEEP_REPORT = {
-    name: dialect.insert(_reports).on_conflict_do_nothing()  # type: ignore[attr-defined]
-    .returning(_reports.c.id, _reports.c.public_id)
+#: Reports by the ids reserved for them; one whose message id is there already is left out.
+KEEP_REPORTS = {
+    name: Prepared(dialect.insert(_reports).on_conflict_do_nothing().inline())  # type: ignore[attr-defined]
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }
 
-KEEP_BODY = insert(_bodies)
-OPEN_INCIDENT = insert(_incidents).returning(_incidents.c.id, _incidents.c.data_key_id)
-WRITE_ITEMS = insert(_items)
-NAME_EXTERNALLY = insert(_external)
-NAME_FOR_PARTNER = insert(_partners)
+KEEP_BODIES = Prepared(insert(_bodies).inline())
+OPEN_INCIDENTS = Prepared(insert(_incidents).inline())
+WRITE_ITEMS = Prepared(insert(_items).inline())
+NAME_EXTERNALLY = Prepared(insert(_external).inline())
+NAME_FOR_PARTNER = Prepared(insert(_partners).inline())
 
 #: The report, its body, key and sender, with the report's row locked. Takes `report_id`.
 LOAD_REPORT = (
@@ -121,10 +122,10 @@ LOCK_REPORTS = (
     .with_for_update()
 )
 
-#: Takes report_id and the columns that reading a report settles.
-SETTLE_REPORT = (
+#: Takes report_id and the columns that reading a report settles. Touches none that somebody has read meanwhile.
+SETTLE_REPORTS = Prepared(
     update(_reports)
-    .where(_reports.c.id == bindparam("report_id"))
+    .where(_reports.c.id == bindparam("report_id"), _reports.c.disposition == literal_column("'received'"))
     .values({name: bindparam(f"new_{name}") for name in
              ("disposition", "reason", "format", "tlp", "external_id", "flags", "incident_id")})
 )  # fmt: skip
@@ -135,7 +136,9 @@ NOT_PENDING = delete(_pending).where(
 )
 
 
-def keep_reports(tx: Session, rows: list[dict[str, Any]]) -> dict[str, int]:
-    """Insert reports; the id of each by its public id. One whose message id is there already is left out."""
-    statement = _KEEP_REPORT[tx.get_bind().dialect.name]
-    return {row.public_id: row.id for row in tx.execute(statement, rows)}
+def keep_reports(tx: Session, rows: list[dict[str, Any]]) -> set[int]:
+    """Insert reports; the ids of those that were. One whose message id is there already is left out."""
+    ids = [row["id"] for row in rows]
+    if KEEP_REPORTS[tx.get_bind().dialect.name].each(tx, rows) == len(rows):
+        return set(ids)
+    return set(tx.execute(select(_reports.c.id).where(_reports.c.id.in_(ids))).scalars())

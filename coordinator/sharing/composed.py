@@ -12,9 +12,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import rfc8785
-
 from coordinator.markings import Marking
+from coordinator.outside.canonical_json import canonical
 from coordinator.sharing.fitting import Book
 from coordinator.sharing.inputs import Agreement, Item, Recipient
 from coordinator.sharing.rules import POLICY_VERSION, Decision, Result, decide
@@ -60,7 +59,7 @@ class Inputs:
 
     def digest(self) -> str:
         """SHA-256 over the JCS form (RFC 8785) of the inputs, as hex."""
-        return hashlib.sha256(rfc8785.dumps(self.to_json())).hexdigest()
+        return hashlib.sha256(canonical(self.to_json())).hexdigest()
 
 
 def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decision:
@@ -123,7 +122,7 @@ def content_digest(
         "handling": handling(marking), "reply_by": reply_by, "language": language, "exercise": exercise,
         "items": sorted(items),
     }  # fmt: skip
-    return hashlib.sha256(rfc8785.dumps(said)).hexdigest()
+    return hashlib.sha256(canonical(said)).hexdigest()
 
 
 def handling(marking: Marking) -> list[str]:

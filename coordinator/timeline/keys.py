@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -10,12 +10,14 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.errors import CoordinatorError
+from coordinator.prepared import Prepared
 from coordinator.store import store_of
 from coordinator.timeline.models import DataKey
 from coordinator.vault import Vault
 
 _keys: Any = DataKey.__table__
-_ADD = insert(_keys).returning(_keys.c.id, _keys.c.wrapped)
+_ADD = insert(_keys).returning(_keys.c.id)
+_ADD_ALL = Prepared(insert(_keys).inline())
 _WRAPPED = select(_keys.c.wrapped).where(_keys.c.id == bindparam("key"))
 
 
@@ -28,18 +30,22 @@ class Erased(CoordinatorError):
 
 def new_key(tx: Session) -> int:
     """Make a data key; returns its id."""
-    return new_keys(tx, 1)[0]
+    master, wrapped = store_of(tx).vault.new_data_key()
+    row = {"master_key_id": master, "wrapped": wrapped, "created_at": clock.now()}
+    key_id: int = tx.execute(_ADD, row).scalar_one()
+    remember(tx, key_id, wrapped)
+    return key_id
 
 
-def new_keys(tx: Session, count: int) -> list[int]:
-    """Make so many data keys in one statement; returns their ids."""
+def new_keys(tx: Session, ids: Sequence[int]) -> None:
+    """Make data keys with these ids, which are reserved for them, in one statement."""
     vault, now = store_of(tx).vault, clock.now()
-    made_now = [vault.new_data_key() for _ in range(count)]
-    rows = [{"master_key_id": master, "wrapped": wrapped, "created_at": now} for master, wrapped in made_now]
-    made = [(row.id, bytes(row.wrapped)) for row in tx.execute(_ADD, rows)]
-    for key_id, wrapped in made:
+    rows = []
+    for key_id in ids:
+        master, wrapped = vault.new_data_key()
+        rows.append({"id": key_id, "master_key_id": master, "wrapped": wrapped, "created_at": now})
         remember(tx, key_id, wrapped)
-    return [key_id for key_id, _ in made]
+    _ADD_ALL.each(tx, rows)
 
 
 def seal(tx: Session, key_id: int, plain: bytes, *, about: str) -> bytes:

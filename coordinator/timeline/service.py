@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import rfc8785
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.db import insert_or_ignore
 from coordinator.live import RELAY
+from coordinator.outside.canonical_json import canonical
+from coordinator.prepared import Prepared, reserve
 from coordinator.timeline.keys import new_key, seal
 from coordinator.timeline.models import Chain, Entry, EntryValue, Pending
 
@@ -43,10 +44,10 @@ _MOVE_HEAD = (
     .where(_chains.c.name == bindparam("chain"))
     .values(length=bindparam("new_length"), head=bindparam("new_head"), at=bindparam("new_at"))
 )
-_NEW_CHAIN = insert(_chains)
-_ADD = insert(_entries).returning(_entries.c.id, _entries.c.hash)
-_ADD_VALUES = insert(_values)
-_LEAVE_WORD = insert(_pending)
+_NEW_CHAINS = Prepared(insert(_chains).inline())
+_ADD = Prepared(insert(_entries).inline())
+_ADD_VALUES = Prepared(insert(_values).inline())
+_LEAVE_WORD = Prepared(insert(_pending).inline())
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,7 @@ def append_all(
     links = _Links(name, *_take_head(tx, name, incident.data_key_id if incident is not None else None))
     links.add(tx, events, actor=actor, incident_id=incident.id if incident is not None else None, exercise=exercise)
     tx.execute(_MOVE_HEAD, {"chain": name, "new_length": links.length, "new_head": links.head, "new_at": links.at})
-    ids = _write_links(tx, [links])
-    tx.info["nudges"].update({"board", name} if incident is not None else {"record"})
-    return ids
+    return _write_links(tx, [links])
 
 
 @dataclass(frozen=True)
@@ -115,12 +114,11 @@ def begin_all(tx: Session, beginnings: Sequence[Beginning]) -> None:
             tx, each.events, actor=each.actor, incident_id=each.incident.id, exercise=each.incident.exercise
         )
         begun.append(links)
-    tx.execute(_NEW_CHAIN, [
+    _NEW_CHAINS.each(tx, [
         {"name": links.chain, "length": links.length, "head": links.head, "data_key_id": links.key, "at": links.at}
         for links in begun
     ])  # fmt: skip
     _write_links(tx, begun)
-    tx.info["nudges"].update({"board", *(links.chain for links in begun)})
 
 
 class _Links:
@@ -142,7 +140,7 @@ class _Links:
         for event in events:
             self.length += 1
             salt = os.urandom(16)
-            value = rfc8785.dumps({"text": event.text, "values": event.values})
+            value = canonical({"text": event.text, "values": event.values})
             row = {
                 "chain": self.chain, "seq": self.length, "at": at, "kind": event.kind, "actor": actor,
                 "exercise": exercise, "incident_id": incident_id, "object_type": event.about[0],
@@ -154,14 +152,17 @@ class _Links:
 
 
 def _write_links(tx: Session, chains: Sequence[_Links]) -> list[int]:
-    """Write the entries of these chains; returns their ids in order. What comes back is told apart by its hash."""
+    """Write the entries of these chains; returns their ids in order."""
     rows = [row for links in chains for row in links.rows]
-    ids = {row.hash: row.id for row in tx.execute(_ADD, rows)}
-    tx.execute(_ADD_VALUES, [
-        {"entry_id": ids[row["hash"]], "data_key_id": links.key, "sealed": sealed}
+    (ids,) = reserve(tx, entries=len(rows))
+    for row, entry_id in zip(rows, ids, strict=True):
+        row["id"] = entry_id
+    _ADD.each(tx, rows)
+    _ADD_VALUES.each(tx, [
+        {"entry_id": row["id"], "data_key_id": links.key, "sealed": sealed}
         for links in chains for row, sealed in zip(links.rows, links.sealed, strict=True)
     ])  # fmt: skip
-    return [ids[row["hash"]] for row in rows]
+    return list(ids)
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def pending_all(tx: Session, words: Sequence[Word]) -> None:
     now = clock.now()
     if any(word.ready_at is None or word.ready_at <= now for word in words):
         tx.info["nudges"].add(RELAY)  # for a timer the relay looks in time by itself
-    tx.execute(_LEAVE_WORD, [
+    _LEAVE_WORD.each(tx, [
         {"kind": word.kind, "object_id": word.object_id, "job": word.job, "exercise": word.exercise, "created_at": now,
          "ready_at": word.ready_at or now, "attempts": 0, "last_fault": "", "dead": False}
         for word in words
@@ -215,7 +216,7 @@ def entry_hash(row: dict[str, Any]) -> str:
         "object": f"{row['object_type']}/{row['object_id']}" if row["object_type"] else "",
         "commitment": row["commitment"], "prev": row["prev"],
     }  # fmt: skip
-    return hashlib.sha256(rfc8785.dumps(said)).hexdigest()
+    return hashlib.sha256(canonical(said)).hexdigest()
 
 
 def _take_head(tx: Session, name: str, key: int | None) -> tuple[int, str, int, datetime | None]:

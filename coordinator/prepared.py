@@ -1,0 +1,110 @@
+"""Statements of the hot paths, compiled once for each kind of database and from then on only bound.
+
+What SQLAlchemy does at each execution to find a compiled statement, fill in defaults and name parameters costs more
+than the database takes for the row. Here that is done at the first execution. Rows are plain data in, plain data out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, DateTime
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import ClauseElement
+
+Bind = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """SQL of one dialect. `binds`: the row's name of each parameter, and what makes the driver's value of it.
+    `constants`: what a row that does not say otherwise has by default."""
+
+    sql: str
+    positional: bool
+    binds: Sequence[tuple[str, Bind | None]]
+    constants: Mapping[str, Any]
+
+    def parameters(self, row: Mapping[str, Any]) -> Any:
+        if self.constants:
+            row = {**self.constants, **row}
+        if self.positional:
+            return tuple([row[name] if make is None else make(row[name]) for name, make in self.binds])
+        return {name: row[name] if make is None else make(row[name]) for name, make in self.binds}
+
+
+class Prepared:
+    """One statement. Rows of the same call have the same names."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+        self._ready: dict[tuple[str, tuple[str, ...]], _Ready] = {}
+
+    def each(self, tx: Session, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Execute it for every row; how many rows of the table it touched."""
+        if not rows:
+            return 0
+        connection: Connection = tx.info["connection"]
+        ready = self._for(connection, rows[0])
+        given = [ready.parameters(row) for row in rows]
+        return connection.exec_driver_sql(ready.sql, given if len(given) > 1 else given[0]).rowcount
+
+    def rows(self, tx: Session, **values: Any) -> Sequence[Any]:
+        """The rows it finds, as the driver gives them: no instants and no JSON among the columns."""
+        connection: Connection = tx.info["connection"]
+        ready = self._for(connection, values)
+        return connection.exec_driver_sql(ready.sql, ready.parameters(values)).all()
+
+    def _for(self, connection: Connection, row: Mapping[str, Any]) -> _Ready:
+        key = connection.dialect.name, tuple(row)
+        ready = self._ready.get(key)
+        if ready is None:
+            ready = self._ready[key] = _compiled(self._statement, connection.dialect, list(row))
+        return ready
+
+
+def _compiled(statement: ClauseElement, dialect: Any, names: list[str]) -> _Ready:
+    compiled: Any = statement.compile(dialect=dialect, column_keys=names)
+    return _Ready(
+        compiled.string, compiled.positional,
+        [(name, _bind(compiled.binds[name].type, dialect)) for name in compiled.positiontup or compiled.binds],
+        {column.key: column.default.arg for column in compiled.insert_prefetch},
+    )  # fmt: skip
+
+
+def _bind(kind: Any, dialect: Any) -> Bind | None:
+    make: Bind | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    if make is not None and isinstance(getattr(kind, "impl_instance", kind), DateTime):
+        return lru_cache(maxsize=256)(make)  # the same few instants stand in every row of a set
+    return make
+
+
+def reserve(tx: Session, **counts: int) -> list[Sequence[int]]:
+    """So many unused ids of each of these tables, in the order they are named. So rows that point to each other are
+    written without reading back what each insert made.
+
+    On SQLite, where the transaction that writes is alone, these are the next ones, as it would choose them itself; on
+    PostgreSQL they come from the table's sequence.
+    """
+    connection: Connection = tx.info["connection"]
+    if connection.dialect.name == "sqlite":
+        newest = connection.exec_driver_sql(_newest(tuple(counts))).one()
+        return [range((last or 0) + 1, (last or 0) + 1 + count)
+                for last, count in zip(newest, counts.values(), strict=True)]  # fmt: skip
+    return list(connection.exec_driver_sql(_from_sequences(tuple(counts)), tuple(counts.values())).one())
+
+
+@lru_cache(maxsize=32)
+def _newest(tables: tuple[str, ...]) -> str:
+    return "SELECT " + ", ".join(f"(SELECT max(id) FROM {table})" for table in tables)
+
+
+@lru_cache(maxsize=32)
+def _from_sequences(tables: tuple[str, ...]) -> str:
+    return "SELECT " + ", ".join(
+        f"ARRAY(SELECT nextval(pg_get_serial_sequence('{table}', 'id')) FROM generate_series(1, %s))"
+        for table in tables
+    )
