@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, DateTime
+from sqlalchemy import ARRAY, JSON, ColumnElement, Connection, DateTime, any_, bindparam, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ClauseElement
 
@@ -37,9 +37,9 @@ class _Ready:
 
 
 class Prepared:
-    """One statement. Rows of the same call have the same names."""
+    """One statement, or what makes it for a dialect by its name. Rows of the same call have the same names."""
 
-    def __init__(self, statement: ClauseElement) -> None:
+    def __init__(self, statement: ClauseElement | Callable[[str], ClauseElement]) -> None:
         self._statement = statement
         self._ready: dict[tuple[str, tuple[str, ...]], _Ready] = {}
 
@@ -62,8 +62,17 @@ class Prepared:
         key = connection.dialect.name, tuple(row)
         ready = self._ready.get(key)
         if ready is None:
-            ready = self._ready[key] = _compiled(self._statement, connection.dialect, list(row))
+            made = self._statement if isinstance(self._statement, ClauseElement) else self._statement(key[0])
+            ready = self._ready[key] = _compiled(made, connection.dialect, list(row))
         return ready
+
+
+def one_of(dialect: str, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Whether `column` is in the list that the parameter `name` holds; the statement is the same for any length."""
+    if dialect == "sqlite":
+        values = func.json_each(bindparam(name, type_=JSON)).table_valued("value")
+        return column.in_(select(values.c.value))
+    return column == any_(bindparam(name, type_=ARRAY(column.type)))
 
 
 def _compiled(statement: ClauseElement, dialect: Any, names: list[str]) -> _Ready:

@@ -39,6 +39,7 @@ SWEEPER = "sweeper"
 PERIODIC = (
     Periodic(SWEEPER, 10, "workers.due:beat"),
     Periodic("clock", 10, "workers.timekeeper:watch", everywhere=True),
+    Periodic("unread-reports", 5, "workers.due:find_unread"),
     Periodic("stuck-rows", 30, "workers.due:find_stuck"),
     Periodic("checkpoint", 600, "workers.due:checkpoint"),
     Periodic("expiries", 60, "workers.due:expire"),

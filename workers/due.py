@@ -23,6 +23,7 @@ from coordinator.agreements.rules import may_end
 from coordinator.alerts.models import Delivery
 from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
+from coordinator.incidents import intake
 from coordinator.incidents.models import Draft, Flood, Report, ReportBody
 from coordinator.partners.models import Endpoint
 from coordinator.partners.queries import duty_role
@@ -89,7 +90,6 @@ _COMES = {"end": "ends on", "review": "is to be reviewed by", "objection": "the 
 def read_report_again(tx: Session, report_id: int) -> None:
     """A report whose raw bytes are safe but which was not read: the process that took it was killed in between."""
     from coordinator import interchange
-    from coordinator.incidents import intake
 
     interchange.install()
     disposition = tx.execute(select(Report.disposition).where(Report.id == report_id)).scalar_one_or_none()
@@ -123,6 +123,17 @@ def flood_over(tx: Session, flood_id: int) -> None:
 def beat(store: Store) -> None:
     """The sweeper's sign of life: pages say since when clocks are not watched."""
     write_beat(store, name=SWEEPER, kind=SWEEPER, detail={"pid": os.getpid()})
+
+
+def find_unread(store: Store) -> None:
+    """Reports whose bytes are safe but which nobody has read: the process that took them was killed in between."""
+    with store.read() as tx:
+        if not intake.unread(tx):
+            return
+    with store.unit_of_work() as tx:
+        found = intake.leave_word_of_unread(tx)
+    if found:
+        log.warning("%s reports were kept and not read", found)
 
 
 def find_stuck(store: Store) -> None:

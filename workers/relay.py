@@ -146,8 +146,6 @@ WINDOW = 48  # messages waiting in a queue before the relay holds back, so that 
 EXERCISE_AT_ONCE = 2  # jobs of exercises in hand at any time: slow ones leave the other threads to what is real
 LOOK_SECONDS = 0.1
 REST_SECONDS = 0.5  # after the broker refused
-#: Kinds with a time of their own that is no deadline: they go on while the clock is doubted.
-NO_TIMERS = ("report.received",)
 #: A relay that made no whole look for this long (seconds) watches no clock.
 ASLEEP = 20.0
 
@@ -233,7 +231,7 @@ def _due(
     if EXERCISE in full:
         due = due.where(Pending.exercise == "")
     if sending_hold.CLOCK in on_hold:
-        due = due.where(or_(Pending.ready_at <= Pending.created_at, Pending.attempts > 0, Pending.kind.in_(NO_TIMERS)))
+        due = due.where(or_(Pending.ready_at <= Pending.created_at, Pending.attempts > 0))
     return due.order_by(Pending.ready_at, Pending.id).limit(BATCH)
 
 

@@ -83,13 +83,14 @@ def _unheard_of(tx: Session, openings: Sequence[Opening]) -> list[Opening]:
         return []
     filing.one_at_a_time(tx, [name for one in openings for name in filing.names_of(one.inbound, one.received)])
     known = {
-        tuple(row) for row in tx.execute(statements.KNOWN_NAMES, {
-            "organisation_ids": list({one.inbound.organisation_id for one in openings}),
-            "digests": [one.inbound.raw_digest for one in openings],
-            "external_ids": [
+        tuple(row) for row in statements.KNOWN_NAMES.rows(
+            tx,
+            organisation_ids=list({one.inbound.organisation_id for one in openings}),
+            digests=[one.inbound.raw_digest for one in openings],
+            external_ids=[
                 one.received.report["external_id"] for one in openings if "external_id" in one.received.report
             ],
-        })
+        )
     }  # fmt: skip
     return [one for one in openings if not known.intersection(filing.names_of(one.inbound, one.received))]
 

@@ -1,6 +1,6 @@
 """How a report comes in, in two transactions: first the raw bytes are safe, then they are read.
 
-A process killed between the two leaves a report that says `received` and a pending row, so that a worker reads it. The
+A process killed between the two leaves a report that says `received`: the sweeper finds it, and a worker reads it. The
 same message id with the same bytes is answered the same way again, whichever process it meets.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
@@ -39,11 +39,13 @@ from coordinator.prepared import reserve
 from coordinator.store import store_of
 from coordinator.timeline import Word
 from coordinator.timeline.keys import destroy, new_keys, remember, seal, unseal
-from coordinator.timeline.models import DataKey
+from coordinator.timeline.models import DataKey, Pending
 from coordinator.vault import token_hash
 
-#: A report is read by whoever kept it; after this a worker looks whether that one was killed.
+#: A report is read by whoever kept it; after this that one is taken to have been killed.
 READ_BY = timedelta(seconds=20)
+#: So many at a time are handed to workers.
+MOST_UNREAD = 200
 #: How long what could not be read is kept, so that the sender can be helped.
 KEEP_INVALID = timedelta(days=30)
 
@@ -151,9 +153,6 @@ def keep_all(tx: Session, arrivals: Sequence[Arrival]) -> list[Kept | None]:
     statements.KEEP_BODIES.each(tx, [
         {"report_id": report_id, "sealed": body, "erase_after": None} for report_id, body in sealed.items()
     ])  # fmt: skip
-    timeline.pending_all(tx, [
-        Word("report.received", row["id"], now + READ_BY, row["exercise"]) for _, row in new
-    ])  # fmt: skip
     kept = {row["id"]: _at_hand(tx, arrival, row, sealed=sealed[row["id"]]) for arrival, row in new}
     return [kept.get(row["id"]) for row in rows]
 
@@ -205,6 +204,32 @@ def read_report(
     else:
         _set_aside(tx, inbound, parsed, erase_after=clock.now() + KEEP_INVALID)
     return _answer(tx, inbound.id)
+
+
+def unread(tx: Session) -> list[tuple[int, str]]:
+    """(id, exercise) of what was kept and not read in time, and that no worker was told of.
+
+    A time in the future was written before the clock was set back.
+    """
+    now = clock.now()
+    told = exists().where(Pending.kind == "report.received", Pending.object_id == Report.id)
+    left = select(Report.id, Report.exercise).where(
+        Report.disposition == "received", ~told,
+        or_(Report.received_at <= now - READ_BY, Report.received_at > now + READ_BY),
+    )  # fmt: skip
+    return [(row.id, row.exercise) for row in tx.execute(left.order_by(Report.id).limit(MOST_UNREAD))]
+
+
+def leave_word_of_unread(tx: Session) -> int:
+    """Have a worker read each report that is `unread`; how many there were.
+
+    Reports do not bring a row of `pending` with them: it would be written and deleted again for each that is read at
+    once.
+    """
+    found = unread(tx)
+    if found:
+        timeline.pending_all(tx, [Word("report.received", each, exercise=exercise) for each, exercise in found])
+    return len(found)
 
 
 def report_by_status_token(tx: Session, token: str) -> dict[str, Any]:
@@ -285,7 +310,6 @@ def answer_all(tx: Session, filed: Sequence[tuple[Inbound, filing.Filed]]) -> li
     ])  # fmt: skip
     if settled != len(filed):
         raise Stale()
-    tx.execute(statements.NOT_PENDING, {"report_ids": [inbound.id for inbound, _ in filed]})
     return [
         Answer(inbound.public_id, one.disposition, one.reference, status_token(tx, inbound.public_id))
         for inbound, one in filed
@@ -312,7 +336,6 @@ def _record_refusal(tx: Session, inbound: Inbound, error: CoordinatorError, *, d
     tx.execute(update(Report).where(Report.id == inbound.id).values(
         disposition=disposition, reason=reason, faults=faults or [{"pointer": "", "detail": error.detail}],
     ))  # fmt: skip
-    tx.execute(statements.NOT_PENDING, {"report_ids": [inbound.id]})
     timeline.append(
         tx, f"report.{disposition}", "A report was refused; the sender was told why.", actor=inbound.actor,
         values={"report": inbound.public_id, "reason": reason, "digest": inbound.raw_digest},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, delete, func, insert, literal, literal_column, select, text, union_all, update
+from sqlalchemy import Table, bindparam, func, insert, literal_column, or_, select, text, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,8 +22,8 @@ from coordinator.incidents.models import (
     ReportBody,
 )
 from coordinator.partners.models import Endpoint, Organisation
-from coordinator.prepared import Prepared
-from coordinator.timeline.models import DataKey, Pending
+from coordinator.prepared import Prepared, one_of
+from coordinator.timeline.models import DataKey
 
 
 def _table(model: type[Base]) -> Table:
@@ -32,14 +32,12 @@ def _table(model: type[Base]) -> Table:
 
 _reports, _bodies, _incidents, _items = _table(Report), _table(ReportBody), _table(Incident), _table(ItemVersion)
 _external, _partners = _table(ExternalReference), _table(PartnerReference)
-_keys, _endpoints, _organisations, _pending = _table(DataKey), _table(Endpoint), _table(Organisation), _table(Pending)
+_keys, _endpoints, _organisations = _table(DataKey), _table(Endpoint), _table(Organisation)
 
 #: Reports by the ids reserved for them; one whose message id is there already is left out.
-KEEP_REPORTS = {
-    name: Prepared(dialect.insert(_reports).on_conflict_do_nothing().inline())  # type: ignore[attr-defined]
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
-
+KEEP_REPORTS = Prepared(
+    lambda dialect: (sqlite if dialect == "sqlite" else postgresql).insert(_reports).on_conflict_do_nothing().inline()
+)
 KEEP_BODIES = Prepared(insert(_bodies).inline())
 OPEN_INCIDENTS = Prepared(insert(_incidents).inline())
 WRITE_ITEMS = Prepared(insert(_items).inline())
@@ -96,31 +94,25 @@ LOOK_AROUND = select(
 )  # fmt: skip
 
 #: What is known of these senders by name, as filing.names_of has it. Takes organisation_ids, digests, external_ids.
-KNOWN_NAMES = union_all(
-    select(literal("bytes"), _reports.c.organisation_id, _reports.c.exercise, _reports.c.raw_digest).where(
-        _reports.c.organisation_id.in_(bindparam("organisation_ids", expanding=True)),
-        _reports.c.raw_digest.in_(bindparam("digests", expanding=True)),
-        _reports.c.disposition.in_(FILED),
+KNOWN_NAMES = Prepared(lambda dialect: union_all(
+    select(literal_column("'bytes'"), _reports.c.organisation_id, _reports.c.exercise, _reports.c.raw_digest).where(
+        one_of(dialect, _reports.c.organisation_id, "organisation_ids"),
+        one_of(dialect, _reports.c.raw_digest, "digests"),
+        or_(*(_reports.c.disposition == literal_column(f"'{name}'") for name in FILED)),
     ),
-    select(literal("external"), _external.c.organisation_id, _external.c.exercise, _external.c.external_id).where(
-        _external.c.organisation_id.in_(bindparam("organisation_ids", expanding=True)),
-        _external.c.external_id.in_(bindparam("external_ids", expanding=True)),
+    select(
+        literal_column("'external'"), _external.c.organisation_id, _external.c.exercise, _external.c.external_id
+    ).where(
+        one_of(dialect, _external.c.organisation_id, "organisation_ids"),
+        one_of(dialect, _external.c.external_id, "external_ids"),
     ),
-)
+))  # fmt: skip
 
 #: Takes `names`, a list of text in the same order everywhere.
 TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name")
 
 #: The disposition, with the report's row locked. Takes `report_id`.
 LOCK_REPORT = select(_reports.c.disposition).where(_reports.c.id == bindparam("report_id")).with_for_update()
-
-#: The dispositions of several, locked in the order of their ids. Takes `report_ids`.
-LOCK_REPORTS = (
-    select(_reports.c.id, _reports.c.disposition)
-    .where(_reports.c.id.in_(bindparam("report_ids", expanding=True)))
-    .order_by(_reports.c.id)
-    .with_for_update()
-)
 
 #: Takes report_id and the columns that reading a report settles. Touches none that somebody has read meanwhile.
 SETTLE_REPORTS = Prepared(
@@ -130,15 +122,10 @@ SETTLE_REPORTS = Prepared(
              ("disposition", "reason", "format", "tlp", "external_id", "flags", "incident_id")})
 )  # fmt: skip
 
-#: Takes `report_ids`.
-NOT_PENDING = delete(_pending).where(
-    _pending.c.kind == "report.received", _pending.c.object_id.in_(bindparam("report_ids", expanding=True))
-)
-
 
 def keep_reports(tx: Session, rows: list[dict[str, Any]]) -> set[int]:
     """Insert reports; the ids of those that were. One whose message id is there already is left out."""
     ids = [row["id"] for row in rows]
-    if KEEP_REPORTS[tx.get_bind().dialect.name].each(tx, rows) == len(rows):
+    if KEEP_REPORTS.each(tx, rows) == len(rows):
         return set(ids)
     return set(tx.execute(select(_reports.c.id).where(_reports.c.id.in_(ids))).scalars())

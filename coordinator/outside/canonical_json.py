@@ -8,6 +8,7 @@ library.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import rfc8785
@@ -17,9 +18,11 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",",
 
 
 def canonical(value: Any) -> bytes:
-    """The JCS form of a JSON value. Raises rfc8785.CanonicalizationError, UnicodeEncodeError for half a surrogate
-    pair."""
-    return _ENCODER.encode(value).encode() if _plain(value, 0) else rfc8785.dumps(value)
+    """The JCS form of a JSON value. Raises rfc8785.CanonicalizationError."""
+    if _plain(value, 0):
+        with suppress(UnicodeEncodeError):  # half a surrogate pair: the library says so in its own words
+            return _ENCODER.encode(value).encode()
+    return rfc8785.dumps(value)
 
 
 def _plain(value: Any, depth: int) -> bool:

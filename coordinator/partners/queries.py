@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.errors import Misconfigured, NotFound
 from coordinator.partners.models import Channel, Contact, Endpoint, EndpointKey, Organisation, Setting
+from coordinator.prepared import Prepared, one_of
 from coordinator.timeline.keys import remember, unseal
 from coordinator.timeline.models import DataKey
 
@@ -55,16 +56,20 @@ _wrap: Any = DataKey.__table__
 # Asked for each report that comes in: built once, and plain columns.
 _SEEN = (
     _in.c.id, _in.c.slug, _in.c.organisation_id, _in.c.exercise, _in.c.restricted, _in.c.state, _of.c.code,
-    _of.c.active, _of.c.is_own, _key.c.id.label("key_id"), _key.c.not_after, _key.c.revoked_at,
+    _of.c.active, _of.c.is_own, _key.c.id.label("key_id"),
 )  # fmt: skip
-_STILL = (
-    select(*_SEEN)
+#: Takes `keys`, ids, and `now`; those that prove nothing any more (`usable`) are absent.
+_STILL = Prepared(
+    lambda dialect: select(*_SEEN)
     .join(_of, _of.c.id == _in.c.organisation_id)
     .join(_key, _key.c.endpoint_id == _in.c.id)
-    .where(_key.c.id.in_(bindparam("keys", expanding=True)), _in.c.direction == "in")
-)
+    .where(
+        one_of(dialect, _key.c.id, "keys"), _in.c.direction == literal_column("'in'"), _key.c.revoked_at.is_(None),
+        or_(_key.c.not_after.is_(None), _key.c.not_after > bindparam("now", type_=_key.c.not_after.type)),
+    )
+)  # fmt: skip
 _INTAKE = (
-    select(*_SEEN, _key.c.data_key_id, _key.c.sealed, _wrap.c.wrapped)
+    select(*_SEEN, _key.c.not_after, _key.c.revoked_at, _key.c.data_key_id, _key.c.sealed, _wrap.c.wrapped)
     .join(_of, _of.c.id == _in.c.organisation_id)
     .outerjoin(_key, _key.c.endpoint_id == _in.c.id)
     .outerjoin(_wrap, _wrap.c.id == _key.c.data_key_id)
@@ -115,9 +120,9 @@ def intake_endpoint(tx: Session, slug: str) -> IntakeEndpoint | None:
 def holds_still(tx: Session, used: Collection[tuple[IntakeEndpoint, int]]) -> bool:
     """Whether all these endpoints are what they were when they were looked up, and in use, and the keys (by their ids)
     that proved a message of theirs still prove something."""
-    rows = {row.key_id: row for row in tx.execute(_STILL, {"keys": [key for _, key in used]})}
+    rows = {row.key_id: row for row in _STILL.rows(tx, keys=[key for _, key in used], now=clock.now())}
     return all(
-        key in rows and usable(rows[key]) and endpoint.state == "active"
+        key in rows and endpoint.state == "active"
         and _endpoint(rows[key], endpoint.keys) == endpoint
         for endpoint, key in used
     )  # fmt: skip

@@ -155,6 +155,18 @@ def test_where_a_set_fails_each_is_done_alone(store):
     assert values(store) == {"a": 1, "b": 0, "c": 1}
 
 
+def test_where_one_of_two_sets_fails_the_other_is_done_again_and_once(sqlite_store):
+    def fails(tx, names):
+        tx.add(Setting(name="half", value=1))
+        tx.flush()
+        raise Refused("no")
+
+    works = [one_of_a_set("a"), (Work(put("x"), fails, "x"),), one_of_a_set("b")]
+    results, errors = at_once(Together(sqlite_store), works)
+    assert (results, errors) == (["a", "x", "b"], [None] * 3)
+    assert set(values(sqlite_store)) == {"a", "x", "b"}
+
+
 def test_a_set_commits_once_on_either_store(store):
     commits = []
     event.listen(store.engine, "commit", lambda connection: commits.append(1))

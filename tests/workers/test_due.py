@@ -14,13 +14,15 @@ from sqlalchemy import delete, func, select, update
 from coordinator import clock, timeline
 from coordinator.accounts.models import SignInLink
 from coordinator.accounts.service import create_link
-from coordinator.incidents.models import Report
+from coordinator.incidents import intake
+from coordinator.incidents.models import Incident, Report
+from coordinator.partners.queries import intake_endpoint
 from coordinator.runs.models import Timer
 from coordinator.store import Store
 from coordinator.timeline.models import Checkpoint, Heartbeat, Pending
 from coordinator.timeline.queries import entries
 from coordinator.timeline.verify import verify
-from tests.factories import PartnerSystem, World, native, person
+from tests.factories import World, native, person
 from tests.playbooks.documents import action, document, end
 from tests.workers.drained import drain
 from tests.workers.running import run_of
@@ -73,15 +75,32 @@ def test_a_timer_that_lost_its_wake_up_gets_a_new_one(store: Store, world: World
         assert tx.execute(select(Timer.fired_at)).scalar_one() is not None
 
 
-def test_a_report_that_was_kept_and_not_read_is_read_by_a_worker(store: Store, partner: PartnerSystem) -> None:
-    assert partner.post(native()).status_code == 202
-    with store.unit_of_work() as tx:  # as if the process had been killed between its two transactions
-        other = tx.execute(select(Report)).scalar_one()
-        assert other.disposition == "accepted"
-        timeline.pending(tx, "report.received", other.id)
-    drain(store)  # read already: nothing happens twice
+def test_a_report_that_was_kept_and_not_read_is_read_by_a_worker_once(store: Store, world: World) -> None:
+    with store.unit_of_work() as tx:  # and then the process was killed
+        kept = intake.keep_raw(
+            tx, via="webhook", media_type="application/json", raw=json.dumps(native()).encode(), message_id="msg_a",
+            endpoint=intake_endpoint(tx, world.endpoint),
+        )  # fmt: skip
+    due.find_unread(store)
+    assert disposition(store, kept.report_id) == "received", "whoever kept it may still be at it"
+    with time_machine.travel(clock.now() + timedelta(seconds=30), tick=False):
+        due.find_unread(store)
+        due.find_unread(store)
+        with store.read() as tx:
+            told = select(func.count()).select_from(Pending).where(Pending.kind == "report.received")
+            assert tx.execute(told).scalar_one() == 1
+        drain(store)
+    assert disposition(store, kept.report_id) == "accepted"
+    with store.unit_of_work() as tx:  # word of one that was read after all changes nothing
+        timeline.pending(tx, "report.received", kept.report_id)
+    drain(store)
     with store.read() as tx:
-        assert tx.execute(select(func.count()).select_from(Report)).scalar_one() == 1
+        assert tx.execute(select(func.count()).select_from(Incident)).scalar_one() == 1
+
+
+def disposition(store: Store, report_id: int) -> str:
+    with store.read() as tx:
+        return tx.execute(select(Report.disposition).where(Report.id == report_id)).scalar_one()
 
 
 def test_what_has_had_its_time_is_taken_away(store: Store, world: World) -> None:

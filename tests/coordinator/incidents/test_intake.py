@@ -7,6 +7,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+import time_machine
 from sqlalchemy import func, select
 
 from coordinator import clock
@@ -68,14 +69,27 @@ def test_an_invalid_message_is_refused_the_same_way_again(store, partner):
 
 def test_a_report_left_unread_is_read_later_and_only_once(store, world):
     report = kept(store, world, native(), "msg_a")
-    with store.read() as tx:
-        waiting = tx.execute(select(Pending)).scalar_one()
-        assert (waiting.kind, waiting.object_id) == ("report.received", report.report_id)
-        assert timedelta(0) < waiting.ready_at - clock.now() <= intake.READ_BY
     answers = [read(store, report.report_id) for _ in range(2)]
     assert answers[0] == answers[1]
     assert count(store, Incident) == 1
-    assert count(store, Pending, Pending.kind == "report.received") == 0
+    assert found_unread(store, after=intake.READ_BY * 2) == []
+
+
+@pytest.mark.parametrize(("after", "found"), [
+    (timedelta(0), 0), (intake.READ_BY / 2, 0), (intake.READ_BY * 2, 1), (timedelta(days=40), 1),
+    (-timedelta(hours=1), 1),
+])  # fmt: skip
+def test_word_is_left_of_what_nobody_read_in_time_and_once(store, world, after, found):
+    report = kept(store, world, native(), "msg_a")
+    assert found_unread(store, after=after) == [("report.received", report.report_id)] * found
+    assert found_unread(store, after=after) == [("report.received", report.report_id)] * found
+
+
+def found_unread(store, after):
+    with time_machine.travel(clock.now() + after, tick=False), store.unit_of_work() as tx:
+        intake.leave_word_of_unread(tx)
+        query = select(Pending.kind, Pending.object_id).where(Pending.kind == "report.received")
+        return [tuple(row) for row in tx.execute(query)]
 
 
 def test_a_retry_while_the_first_was_killed_reads_the_report(store, world, partner):

@@ -1,0 +1,62 @@
+"""Statements compiled once: the database holds what the same statement through SQLAlchemy would have put there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from sqlalchemy import insert, select
+
+from coordinator.prepared import Prepared, one_of, reserve
+from coordinator.timeline.models import DataKey, Heartbeat, Pending
+
+AT = datetime(2026, 11, 22, 17, 53, 24, 5, tzinfo=UTC)
+
+
+def test_what_is_written_reads_back_as_it_was_and_the_rest_has_its_default(store):
+    rows = [
+        {"name": "a", "kind": "é\U0001f600", "at": AT, "detail": {"x": [1, None, "y"]}},
+        {"name": "b", "kind": "", "at": AT.astimezone(timezone(timedelta(hours=5))), "detail": {}},
+    ]
+    beats = Prepared(insert(Heartbeat.__table__).inline())
+    pending = Prepared(insert(Pending.__table__).inline())
+    with store.unit_of_work() as tx:
+        assert beats.each(tx, rows) == 2
+        assert beats.each(tx, []) == 0
+        assert pending.each(tx, [{"kind": "k", "object_id": 1, "created_at": AT, "ready_at": AT}]) == 1
+    with store.read() as tx:
+        query = select(Heartbeat).where(Heartbeat.name.in_(["a", "b"])).order_by(Heartbeat.name)
+        assert [(row.kind, row.at, row.detail) for row in tx.execute(query).scalars()] == [
+            ("é\U0001f600", AT, {"x": [1, None, "y"]}), ("", AT, {})
+        ]  # fmt: skip
+        word = tx.execute(select(Pending)).scalar_one()
+        assert (word.attempts, word.dead, word.exercise, word.lease_until) == (0, False, "", None)
+
+
+def test_a_list_of_any_length_finds_its_rows(store):
+    keys = DataKey.__table__
+    found = Prepared(lambda dialect: select(keys.c.id).where(one_of(dialect, keys.c.master_key_id, "names")))
+    with store.unit_of_work() as tx:
+        for name in ("one", "two", "it's"):
+            tx.add(DataKey(master_key_id=name, wrapped=b"", created_at=AT))
+        tx.flush()
+        for names, count in (([], 0), (["one"], 1), (["two", "it's", "none"], 2), ([f"n{n}" for n in range(2000)], 0)):
+            assert len(found.rows(tx, names=names)) == count
+
+
+def test_reserved_ids_are_nobody_elses_and_fit_what_the_table_counts_on_with(store):
+    def one_more(tx):
+        row = DataKey(master_key_id="m", wrapped=b"", created_at=AT)
+        tx.add(row)
+        tx.flush()
+        return row.id
+
+    keys = Prepared(insert(DataKey.__table__).inline())
+    with store.unit_of_work() as tx:
+        before = one_more(tx)
+        (ids,) = reserve(tx, data_keys=3)
+        keys.each(tx, [{"id": each, "master_key_id": "m", "wrapped": b"", "created_at": AT} for each in ids])
+        after = one_more(tx)
+        (more,) = reserve(tx, data_keys=2)
+        assert len({before, *ids, after, *more}) == 7
+        reports, chosen = reserve(tx, reports=2, data_keys=1)
+        assert (len(reports), len(chosen)) == (2, 1)
