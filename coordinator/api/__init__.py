@@ -22,6 +22,7 @@ from coordinator.api import (
     released,
     releases,
     runs,
+    taxii,
     waiting_changes,
     work,
 )
@@ -38,4 +39,5 @@ def install(app: Flask) -> None:
         door.register_blueprint(part.routes)
     app.register_blueprint(door)
     app.register_blueprint(openapi.docs)
+    app.register_blueprint(taxii.routes)
     app.register_blueprint(health.routes)
