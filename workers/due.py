@@ -20,6 +20,7 @@ from coordinator.accounts.models import SignInLink, UserSession
 from coordinator.agreements.calendar import reminders as agreement_dates
 from coordinator.agreements.models import Agreement
 from coordinator.agreements.rules import may_end
+from coordinator.alerts import consents
 from coordinator.alerts.models import Delivery
 from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
@@ -67,6 +68,11 @@ def task_due(tx: Session, task_id: int) -> None:
 def change_expires(tx: Session, change_id: int) -> None:
     """Nobody answered a change that waits for a second person."""
     changes.expire(tx, change_id)
+
+
+def consent_due(tx: Session, request_id: int) -> None:
+    """The time in which an originator was to answer is over."""
+    consents.answer_due(tx, request_id)
 
 
 def agreement_due(tx: Session, agreement_id: int) -> None:

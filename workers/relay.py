@@ -77,6 +77,7 @@ TELL_DEAD = _job("tell-dead-job", "workers.tell:job_dead", queue=ALERTS)
 TELL_RESET = _job("tell-factor-reset", "workers.tell:factor_reset", queue=ALERTS)
 TELL_LINK = _job("tell-link-made", "workers.tell:link_made", queue=ALERTS)
 AGREEMENT_DUE = _job("agreement-due", "workers.due:agreement_due")
+CONSENT_DUE = _job("consent-due", "workers.due:consent_due")
 CHANGE_EXPIRES = _job("change-expires", "workers.due:change_expires")
 TELL_CLOCK = _job("tell-clock", "workers.tell:clock_doubted", queue=ALERTS)
 TELL_RUN = _job("tell-run-attention", "workers.tell:run_needs_attention", queue=ALERTS)
@@ -129,6 +130,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "agreement.end": (AGREEMENT_DUE,),
     "agreement.review": (AGREEMENT_DUE,),
     "agreement.objection": (AGREEMENT_DUE,),
+    "consent.due": (CONSENT_DUE,),
     "change.expires": (CHANGE_EXPIRES,),
     "user.factor-reset": (TELL_RESET,),
     "link.made": (TELL_LINK,),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased, defer
 
 from coordinator import clock
@@ -53,8 +53,9 @@ def decision_agreements_of(
     return found
 
 
-def consents(tx: Session, *, originator_id: int, item: str | None = None) -> list[dict[str, Any]]:
-    """An originator's consents that were not withdrawn, for one item or for any: {to, purpose, valid_until, id}.
+def consents(tx: Session, *, originator_id: int, items: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """An originator's consents that were not withdrawn: {to, purpose, valid_until, id}. `items`: for any of these keys
+    of items or references of incidents, or for everything; None: all there are.
 
     Whether one still holds at an instant is the decision's to say.
     """
@@ -65,8 +66,8 @@ def consents(tx: Session, *, originator_id: int, item: str | None = None) -> lis
         .where(Consent.from_id == originator_id, Consent.withdrawn_at.is_(None), Consent.answer == "granted")
         .order_by(Consent.id)
     )
-    if item is not None:
-        query = query.where(or_(Consent.item == "*", Consent.item == item))
+    if items is not None:
+        query = query.where(Consent.item.in_(("*", *items)))
     return [
         {"id": row.id, "to": code, "purpose": row.purpose, "valid_until": row.valid_until}
         for row, code in tx.execute(query)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
-from coordinator.alerts import rungs
+from coordinator.alerts import consents, recalls, rungs
+from coordinator.alerts.answers import EVERY, GONE, SAID, SENTENCES, ends_it, faults_of
 from coordinator.alerts.bounces import doubt_contact
 from coordinator.alerts.ladder import answers_it
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery
@@ -28,7 +29,6 @@ from coordinator.tasks.service import open_task
 from coordinator.vault import token_hash
 
 KINDS = ("person", "system")
-ANSWERS = ("acknowledged", "not-for-me", "question")
 ASSURANCES = ("link", "session", "signed", "noted-by-officer")
 LONGEST_NOTE, LONGEST_NAME = 4000, 200
 
@@ -109,7 +109,10 @@ def note_answer(
     actor: str,
     note: str | None = None,
 ) -> AckResult:
-    """Write down one answer and what follows from it. The alert is held by this transaction."""
+    """Write down one answer and what follows from it. The alert is held by this transaction. Raises Invalid for an
+    answer that this alert does not ask for."""
+    if faults := faults_of(alert.kind, kind, answer, note or ""):
+        raise Invalid(faults)
     before = _same(tx, alert, kind=kind, answer=answer, assurance=assurance, note=note)
     if before is not None:
         return _result(alert, before, repeated=True)
@@ -120,13 +123,13 @@ def note_answer(
     )  # fmt: skip
     tx.add(row)
     tx.flush()
-    enough = answer == "acknowledged" and answers_it(alert.ack, kind)
+    enough = ends_it(alert.kind, answer) and answers_it(alert.ack, kind)
     if enough and alert.state not in rungs.SETTLED:
         alert.state, alert.acknowledged_at = "acknowledged", row.at
         tx.flush()
         rungs.stop(tx, alert, now=row.at)
     timeline.append(
-        tx, "alert.acknowledged", _SENTENCES[answer], actor=actor, incident=rungs.incident_of(tx, alert),
+        tx, "alert.acknowledged", SENTENCES[answer], actor=actor, incident=rungs.incident_of(tx, alert),
         values={"kind": kind, "assurance": assurance, "answer": answer, "by": row.by, "enough": enough,
                 "delivery": row.delivery_id, "recipient": alert.recipient},
         about=("alert", alert.id), exercise=alert.exercise,
@@ -134,6 +137,10 @@ def note_answer(
     timeline.pending(tx, "alert.acknowledged", alert.id, exercise=alert.exercise)
     if enough and alert.kind == "check" and delivery is not None and delivery.contact_id is not None:
         verify_contact(tx, delivery.contact_id, actor=actor, how="ping")
+    if alert.kind == "request":
+        consents.take_answer(tx, alert, row, actor=actor)
+    if alert.kind == "recall":
+        recalls.take_answer(tx, alert, answer)
     if answer == "question":
         _ask_somebody(tx, alert)
     if answer == "not-for-me":
@@ -141,21 +148,19 @@ def note_answer(
     return _result(alert, row, repeated=False)
 
 
-_SENTENCES = {
-    "acknowledged": "An alert was acknowledged.",
-    "not-for-me": "The reader of an alert says that it is not for them.",
-    "question": "The reader of an alert has a question.",
-}
-
 
 def _same(
     tx: Session, alert: Alert, *, kind: str, answer: str, assurance: str, note: str | None
 ) -> Acknowledgement | None:
-    """The answer that this one repeats. A question is the same only with the same words."""
+    """The answer that this one repeats. A question is the same only with the same words; of what may be taken back
+    (a consent) or change (a recall), only the last answer counts."""
     query = select(Acknowledgement).where(
         Acknowledgement.alert_id == alert.id, Acknowledgement.kind == kind, Acknowledgement.answer == answer,
         Acknowledgement.assurance == assurance,
     )  # fmt: skip
+    last = select(func.max(Acknowledgement.id)).where(Acknowledgement.alert_id == alert.id)
+    if answer in (*GONE, *SAID):
+        query = query.where(Acknowledgement.id == last.scalar_subquery())
     for row in tx.execute(query.order_by(Acknowledgement.id)).scalars():
         if answer != "question" or _note_of(tx, row) == (note or "").strip():
             return row
@@ -209,8 +214,8 @@ def check_answer(kind: str, by: str, answer: str, note: str | None, *, worded: b
     faults = []
     if kind not in KINDS:
         faults.append(Fault("/kind", "Send person or system."))
-    if answer not in ANSWERS:
-        faults.append(Fault("/answer", "Choose one of the three answers: acknowledged, not-for-me or question."))
+    if answer not in EVERY:
+        faults.append(Fault("/answer", "Choose one of the answers that this asks for."))
     if not isinstance(by, str) or len(by) > LONGEST_NAME:
         faults.append(Fault("/by", f"Send a name of at most {LONGEST_NAME} characters."))
     if note is not None and len(note) > LONGEST_NOTE:

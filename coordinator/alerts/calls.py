@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.alerts import rungs
 from coordinator.alerts.acknowledge import note_answer
+from coordinator.alerts.answers import offered
 from coordinator.alerts.letters import said_in, script_for
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.markings import Tlp
@@ -15,14 +18,15 @@ from coordinator.partners.models import Channel, Contact
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import open_task
 
-#: What whoever called fills in.
-FIELDS = {
-    "spoke_with": {"label": "Whom did you speak with?", "type": "text", "required": False},
-    "answer": {
-        "label": "What did they say?", "type": "choice", "required": True,
-        "options": ["acknowledged", "not-for-me", "question"],
-    },
-}  # fmt: skip
+
+def fields_of(kind: str) -> dict[str, Any]:
+    """What whoever called fills in, for an alert of this kind."""
+    return {
+        "spoke_with": {"label": "Whom did you speak with?", "type": "text", "required": False},
+        "answer": {
+            "label": "What did they say?", "type": "choice", "required": True, "options": list(offered(kind, ())),
+        },
+    }
 
 
 def open_call(tx: Session, alert: Alert, delivery: Delivery) -> Task:
@@ -36,8 +40,8 @@ def open_call(tx: Session, alert: Alert, delivery: Delivery) -> Task:
         lines.append(f"The text is on the page of alert {alert.public_id}.")
     task = open_task(
         tx, title=f"Call {alert.recipient}: an alert", role="duty-officer", incident=incident, kind="voice",
-        instructions="\n".join(lines), fallback_role="coordinator", priority=90, fields=FIELDS, created_by="system",
-        blocks="close" if incident is not None else "", exercise=alert.exercise,
+        instructions="\n".join(lines), fallback_role="coordinator", priority=90, fields=fields_of(alert.kind),
+        created_by="system", blocks="close" if incident is not None else "", exercise=alert.exercise,
     )  # fmt: skip
     delivery.task_id = task.id
     tx.flush()
@@ -62,4 +66,10 @@ def finish_call(tx: Session, task_id: int) -> None:
     note_answer(
         tx, alert, delivery, kind="person", answer=values.get("answer") or "acknowledged",
         by=str(values.get("spoke_with") or ""), assurance="noted-by-officer", actor=task.done_by or "system",
+        note=_note_of(values),
     )  # fmt: skip
+
+
+def _note_of(values: dict[str, Any]) -> str | None:
+    """The caller's note belongs to the answer only where that needs its reason."""
+    return str(values.get("note") or "Said on the telephone.") if values.get("answer") == "cannot-delete" else None

@@ -27,7 +27,7 @@ def withdraw(tx: Session, alert_id: int, *, principal: Principal, reason: str) -
     alert, now = rungs.locked(tx, alert_id, principal=principal), clock.now()
     if alert.state == "withdrawn":
         return alert
-    _take_back(tx, alert, actor=principal.actor, reason=reason.strip(), now=now)
+    take_back(tx, alert, actor=principal.actor, reason=reason.strip(), now=now)
     return alert
 
 
@@ -43,12 +43,13 @@ def call_off(tx: Session, release_id: int, *, reason: str) -> None:
         alert = rungs.locked(tx, alert_id)
         left = any(each.state in ("delivered", "handed-over") for each in rungs.deliveries_of(tx, alert))
         if not left and alert.state not in rungs.SETTLED:
-            _take_back(tx, alert, actor="system", reason=reason, now=clock.now())
+            take_back(tx, alert, actor="system", reason=reason, now=clock.now())
     if release.state == "awaiting-approval":
         end_release(tx, release, actor="system", reason=reason)
 
 
-def _take_back(tx: Session, alert: Alert, *, actor: str, reason: str, now: datetime) -> None:
+def take_back(tx: Session, alert: Alert, *, actor: str, reason: str, now: datetime) -> None:
+    """The alert is held by this transaction."""
     before, alert.state, alert.withdrawn_at = alert.state, "withdrawn", now
     tx.flush()
     rungs.stop(tx, alert, now=now)

@@ -30,7 +30,8 @@ from coordinator.store import store_of
 from coordinator.timeline.models import Checkpoint
 from coordinator.vocabulary import PURPOSES
 
-#: The types of contract §2. A call to our desk reads as a first alert to other systems.
+#: The types of contract §2. A call to our desk reads as a first alert to other systems, a request for their consent as
+#: an update of what they told us.
 EVENT_TYPES = {
     "receipt": "coordination.alert.receipt",
     "initial": "coordination.alert.initial",
@@ -38,6 +39,7 @@ EVENT_TYPES = {
     "correction": "coordination.alert.correction",
     "closure": "coordination.alert.closure",
     "recall": "coordination.alert.recall",
+    "request": "coordination.alert.update",
     "call-our-desk": "coordination.alert.initial",
     "check": "coordination.check.ping",
     "contact-change": "coordination.check.ping",

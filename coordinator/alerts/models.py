@@ -127,7 +127,8 @@ class DeliveryAttempt(Exercised, Base):
 class Acknowledgement(Exercised, Base):
     """An answer. `kind`: system, person. `assurance`: link session signed noted-by-officer. Append-only.
 
-    `answer`: acknowledged, not-for-me, question.
+    `answer`: acknowledged, not-for-me, question; to a recall deleted, cannot-delete, not-received; to a request for a
+    consent granted, refused, withdrawn.
     """
 
     __tablename__ = "acknowledgements"
@@ -189,4 +190,42 @@ class CollectionObject(Exercised, Base):
         UniqueConstraint("alert_id", "object_id", "version"),
         Index("ix_collection_objects_place", "organisation_id", "exercise", "id"),
         Index("ix_collection_objects_object", "organisation_id", "object_id"),
+    )
+
+
+class ConsentRequest(Exercised, Base):
+    """What was asked of an originator: may this go on to `to`, for a purpose, until a time. The reason is in the text.
+
+    `item`: an item's key, or the reference of an incident for all of theirs in it. `state`: asked, granted (they said
+    yes; a second person of ours confirms it), effective (there is a consent), refused, withdrawn, declined (not
+    confirmed). Silence changes nothing (R28). `by_proxy`: the officer who noted their answer.
+    """
+
+    __tablename__ = "consent_requests"
+    id: Mapped[Id]
+    incident_id: Mapped[int]
+    release_id: Mapped[int] = mapped_column(unique=True)
+    decision_id: Mapped[int | None]
+    from_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"))
+    to_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"))
+    purpose: Mapped[Code]
+    item: Mapped[str] = mapped_column(String(40))
+    valid_until: Mapped[datetime]
+    reply_by: Mapped[datetime]
+    asked_by: Mapped[Code]
+    asked_at: Mapped[datetime]
+    state: Mapped[Code] = mapped_column(default="asked")
+    acknowledgement_id: Mapped[int | None] = mapped_column(ForeignKey("acknowledgements.id"))
+    by_proxy: Mapped[Code] = mapped_column(default="")
+    answered_at: Mapped[datetime | None]
+    confirmed_by: Mapped[Code] = mapped_column(default="")
+    confirmed_at: Mapped[datetime | None]
+    decline_reason: Mapped[str] = mapped_column(Text, default="")
+    consent_id: Mapped[int | None] = mapped_column(ForeignKey("consents.id"))
+    __table_args__ = (
+        whole(),
+        within("incident_id", "incidents"),
+        within("release_id", "releases"),
+        within("decision_id", "share_decisions"),
+        Index("ix_consent_requests_incident", "incident_id", "id"),
     )

@@ -7,7 +7,7 @@ no search and no error tells more.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
@@ -17,8 +17,10 @@ from coordinator import clock, timeline
 from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.alerts.acknowledge import AckResult, by_token, check_answer, note_answer
+from coordinator.alerts.answers import offered
+from coordinator.alerts.left import has_left
 from coordinator.alerts.letters import said_in
-from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery
 from coordinator.alerts.rungs import locked, newest_delivery
 from coordinator.alerts.wording import KINDS, Said
 from coordinator.errors import Gone, NotFound
@@ -26,7 +28,7 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import note_read
 from coordinator.markings import Tlp, parse_tlp
 from coordinator.partners.models import Contact
-from coordinator.sharing.models import Release, ShareDecision
+from coordinator.sharing.models import Recalled, Release, ShareDecision
 from coordinator.sharing.service import permits_now
 from coordinator.timeline.keys import Erased
 from coordinator.timeline.models import Entry
@@ -36,22 +38,6 @@ MOST_SEARCHED = 300
 _READ_AGAIN = timedelta(minutes=15)
 
 
-def has_left() -> ColumnElement[bool]:
-    """The criterion over Alert of what may have left: it was sent, handed out as a file, or somebody answered it.
-
-    A call is a task that somebody may still have before them: it counts when its answer is noted.
-    """
-    sent = (
-        select(DeliveryAttempt.id)
-        .join(Delivery, Delivery.id == DeliveryAttempt.delivery_id)
-        .where(Delivery.alert_id == Alert.id, Delivery.kind != "voice", DeliveryAttempt.outcome != "withheld")
-    )
-    return or_(
-        exists(sent), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)),
-        exists(select(Handout.id).where(Handout.alert_id == Alert.id)),
-    )  # fmt: skip
-
-
 # ---------------------------------------------------------------- behind a link
 
 
@@ -59,12 +45,14 @@ def answer_page(tx: Session, token: str, *, reader: Principal | None = None) -> 
     """What the page behind a link shows; `title` and `body` are None where this reader may not see them here.
 
     label, tlp, colour, pap, kind, kind_name, recipient, public_id, reference, sender, exercise, language, sent_at,
-    reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}].
+    reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}], offered
+    (the answers to choose from now), recalled_at, about ({public_id, sent_at} of what a recall or correction follows).
     Raises NotFound (no such link) and Gone (withdrawn or expired).
     """
     delivery, alert = by_token(tx, token, hold=False)
     said = said_in(tx, alert, delivery)
-    shown = said.tlp <= Tlp.GREEN or (_is_reader(tx, alert, reader) and _may_show(tx, alert))
+    open_here = said.tlp <= Tlp.GREEN and recalled_at(tx, alert) is None
+    shown = open_here or (_is_reader(tx, alert, reader) and _may_show(tx, alert))
     return _page(tx, alert, delivery, said, shown=shown)
 
 
@@ -170,7 +158,7 @@ def _is_reader(tx: Session, alert: Alert, reader: Principal | None) -> bool:
 
 def _may_show(tx: Session, alert: Alert) -> bool:
     """Whether the text may be read here now: they have it already by their system, or the rules still permit it."""
-    if alert.state == "withheld":
+    if alert.state == "withheld" or recalled_at(tx, alert) is not None:
         return False
     had = select(Delivery.id).where(
         Delivery.alert_id == alert.id, Delivery.kind == "webhook", Delivery.state == "delivered"
@@ -195,7 +183,8 @@ def _page(tx: Session, alert: Alert, delivery: Delivery | None, said: Said, *, s
         "reply_by": alert.reply_by, "asks_answer": said.asks_answer, "handling": list(said.handling),
         "obligations": decided.obligations, "purpose": said.purpose, "state": alert.state,
         "title": said.title if shown else None, "body": said.body if shown else None,
-        "answers": _answers(tx, alert, delivery),
+        "answers": _answers(tx, alert, delivery), "offered": list(offered(alert.kind, _given(tx, alert))),
+        "recalled_at": recalled_at(tx, alert), "about": _followed(tx, alert),
     }  # fmt: skip
 
 
@@ -207,6 +196,24 @@ def _answers(tx: Session, alert: Alert, delivery: Delivery | None) -> list[dict[
     )
     rows = tx.execute(query.order_by(Acknowledgement.id)).scalars()
     return [{"answer": row.answer, "kind": row.kind, "by": row.by, "at": row.at} for row in rows]
+
+
+def _followed(tx: Session, alert: Alert) -> dict[str, Any] | None:
+    if alert.kind not in ("recall", "correction") or alert.in_reply_to_id is None:
+        return None
+    before = tx.get_one(Alert, alert.in_reply_to_id)
+    return {"public_id": before.public_id, "sent_at": before.created_at}
+
+
+def recalled_at(tx: Session, alert: Alert) -> datetime | None:
+    """Since when this text is asked back from this recipient."""
+    query = select(Recalled.at).where(Recalled.release_id == alert.release_id, Recalled.recipient == alert.recipient)
+    return tx.execute(query).scalar_one_or_none()
+
+
+def _given(tx: Session, alert: Alert) -> list[str]:
+    query = select(Acknowledgement.answer).where(Acknowledgement.alert_id == alert.id)
+    return list(tx.execute(query.order_by(Acknowledgement.id)).scalars())
 
 
 def _line(tx: Session, alert: Alert) -> dict[str, Any]:
@@ -221,7 +228,8 @@ def _line(tx: Session, alert: Alert) -> dict[str, Any]:
         "public_id": alert.public_id, "kind": alert.kind, "kind_name": KINDS[alert.kind], "label": label.label,
         "tlp": label.value, "reference": alert.partner_reference or None, "sent_at": alert.created_at,
         "reply_by": alert.reply_by, "title": said.title if said and shown else None, "asks_answer": bool(alert.ack),
-        "answered_at": alert.acknowledged_at, "withdrawn_at": alert.withdrawn_at, "exercise": alert.exercise or None,
+        "answered_at": alert.acknowledged_at, "withdrawn_at": alert.withdrawn_at,
+        "recalled_at": recalled_at(tx, alert), "exercise": alert.exercise or None,
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from coordinator.alerts.calls import finish_call
 from coordinator.alerts.changes import call_off, redeliver, withdraw
 from coordinator.alerts.desk_calls import ask_to_call, text_for
 from coordinator.alerts.own import NOTICE, still_waits, tell_approvers, tell_own
+from coordinator.alerts.recalls import recall_alert, recall_item
 from coordinator.alerts.receipts import send_closure, send_receipt
 from coordinator.alerts.rungs import climb, next_rung, remind
 from coordinator.alerts.telling import Told, raise_alert, raise_approved, tell
@@ -13,6 +14,7 @@ from coordinator.alerts.telling import Told, raise_alert, raise_approved, tell
 __all__ = [
     "NOTICE", "still_waits",
     "AckResult", "Told", "acknowledge", "acknowledge_for", "ask_to_call", "call_off", "climb", "finish_call",
-    "next_rung", "raise_alert", "raise_approved", "record_bounce", "redeliver", "remind", "send_closure",
+    "next_rung", "raise_alert", "raise_approved", "recall_alert", "recall_item",
+    "record_bounce", "redeliver", "remind", "send_closure",
     "send_receipt", "tell", "tell_approvers", "tell_own", "text_for", "withdraw",
 ]  # fmt: skip

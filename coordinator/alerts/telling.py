@@ -32,10 +32,11 @@ from coordinator.sharing.rules import Result
 from coordinator.sharing.service import decide_share, forecast, prepare_release, settle_release
 
 #: Which acknowledgement a kind asks for when nothing is said, and kinds that go to everyone told so far by themselves.
-ASKS = {"initial": "system", "correction": "system", "recall": "person", "check": "person", "call-our-desk": "person"}
+ASKS = {"initial": "system", "correction": "system", "recall": "person", "request": "person", "check": "person",
+        "call-our-desk": "person"}
 THREADED = ("update", "correction", "closure", "recall")
 #: Kinds that keep an incident from being closed while they are under way.
-HOLDING = ("initial", "update", "correction", "recall", "call-our-desk")
+HOLDING = ("initial", "update", "correction", "recall", "request", "call-our-desk")
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,13 @@ def said_before(tx: Session, incident: Incident | None, kind: str) -> Release | 
 
 
 def _thread(tx: Session, release: Release, recipient: str) -> int | None:
-    """The alert to the same recipient that this one follows; the facts follow the request to call our desk."""
+    """The alert to the same recipient that this one follows: the one of the text it replies to, where they had it; the
+    facts follow the request to call our desk."""
+    if release.in_reply_to_id is not None:
+        exactly = select(Alert.id).where(Alert.release_id == release.in_reply_to_id, Alert.recipient == recipient)
+        found = tx.execute(exactly).scalar_one_or_none()
+        if found is not None:
+            return found
     if release.kind == "initial" and release.in_reply_to_id is None:
         kinds: tuple[str, ...] = ("call-our-desk",)
     elif release.kind in THREADED or release.in_reply_to_id is not None:

@@ -18,6 +18,7 @@ KINDS = {
     "correction": "Correction",
     "closure": "Closure",
     "recall": "Recall",
+    "request": "Request",
     "check": "Communication check",
     "call-our-desk": "Please call our duty desk",
     "contact-change": "Change of how we reach you",
@@ -66,6 +67,13 @@ CLOSURE = (
     "The coordination under this reference is closed. If something new comes up, please report it and quote the"
     " reference.",
 )
+#: A recall holds no case content: it follows what it is about, and names it by nothing but that.
+RECALL = (
+    "Please delete what we sent you",
+    "We take back the message that this one follows. Please delete it and everything made from it, do not use it, do"
+    " not pass it on, and ask everybody you gave it to for the same. Then answer here: deleted, cannot be deleted (and"
+    " why), or never received.",
+)
 CALL_OUR_DESK = (
     "Please call our duty desk",
     "Please call our duty desk on the number you have on file for us, and quote the reference. This message holds no"
@@ -76,6 +84,14 @@ CONTACT_CHANGE = (
     "Change of how we reach you",
     "Somebody asked us to change how we reach you, or the keys we use with you. If you know of this, nothing is to be"
     " done. If you do not, please call our duty desk at once on the number you have on file for us.",
+)
+
+#: To an originator: may what they told us go on? {about}: their own reference of it, {to} the party, {why} our reason.
+CONSENT_REQUEST = (
+    "Request for your consent",
+    "May we pass on to {to} what you told us{about}? They would have it for this purpose: {purpose}; your consent would"
+    " hold until {until}.\n\nWhy we ask: {why}\n\nPlease answer with granted or refused. If you do not answer, it stays"
+    " with us. You can withdraw a consent at any time, by the same way.",
 )
 
 #: Notices to our own people: title and body. No case content; {reference} is ours, "" for a restricted incident.
@@ -118,6 +134,14 @@ OWN_NOTICES = {
         "A clock of ours jumped or differs. Nothing goes to partners until it is right again or somebody confirms it.",
     ),
     "job-dead": ("A job was given up", "Something failed again and again and waits for a person to send it again."),
+    "consent-granted": (
+        "An originator's consent waits for a second person",
+        "An originator answered a request for consent{reference}. It holds once somebody has confirmed it.",
+    ),
+    "consent-answered": (
+        "An originator answered a request for consent",
+        "There is an answer to what you asked an originator{reference}.",
+    ),
     "change-waits": (
         "A change waits for a second person",
         "Somebody asked for a change that two persons make. Please look at it and answer.",

@@ -8,6 +8,7 @@ from coordinator.api import (
     agreements,
     alerts,
     changes,
+    consents,
     desk_calls,
     endpoints,
     exits,
@@ -34,7 +35,7 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints, operations, agreements, exits, releases, runs,
+        endpoints, operations, agreements, exits, releases, runs, consents,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

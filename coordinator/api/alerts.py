@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
+from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from coordinator.accounts.rules import Right
+from coordinator.alerts import recalls
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.api import shapes
@@ -15,7 +17,7 @@ from coordinator.api.described import describes
 from coordinator.errors import NotFound
 from coordinator.incidents import queries
 from coordinator.outside.faults import Shape, load
-from coordinator.outside.fields import Text
+from coordinator.outside.fields import Flag, Text
 from coordinator.status import outgoing
 
 routes = Blueprint("alerts", __name__)
@@ -27,6 +29,23 @@ class WithdrawalSchema(Shape):
     reason = Text(2000, lines=True, required=True)
 
 
+class RecallSchema(Shape):
+    """`POST …/alerts/{number}/recall`."""
+
+    reason = Text(2000, lines=True, required=True)
+    this_recipient_only = Flag(metadata={"description": "Left out: from everybody who had this text."})
+
+
+class ItemRecallSchema(Shape):
+    """`POST /items/{item}/recall`."""
+
+    reason = Text(2000, lines=True, required=True)
+
+
+class RecallDoneSchema(Schema):
+    recalls = fields.List(fields.Integer(), required=True)
+
+
 class BounceSchema(Shape):
     """`POST …/deliveries/{delivery}/bounced`: what the message that came back says, without content of the case."""
 
@@ -34,6 +53,7 @@ class BounceSchema(Shape):
 
 
 _WITHDRAWAL, _BOUNCE = WithdrawalSchema(), BounceSchema()
+_RECALL, _ITEM_RECALL = RecallSchema(), ItemRecallSchema()
 
 
 @routes.post("/incidents/<reference>/alerts/<int:number>/withdraw")
@@ -46,6 +66,31 @@ def withdraw(reference: str, number: int) -> Response:
         alert = _alert(tx, reference, number)
         alerts.withdraw(tx, alert.id, principal=principal(), reason=wanted["reason"])
         return _shown(tx, alert)
+
+
+@routes.post("/incidents/<reference>/alerts/<int:number>/recall")
+@needs(Right.REQUEST_RELEASE)
+@describes(body=RecallSchema, answer=shapes.AlertSchema)
+def recall(reference: str, number: int) -> Response:
+    """Ask it back: who had it is asked to delete it, and stays open until the answer."""
+    wanted = load(_RECALL, json_body())
+    with store().unit_of_work() as tx:
+        alert = _alert(tx, reference, number)
+        recalls.recall_alert(
+            tx, alert.id, principal=principal(), reason=wanted["reason"], only=bool(wanted.get("this_recipient_only"))
+        )
+        return _shown(tx, alert)
+
+
+@routes.post("/items/<item>/recall")
+@needs(Right.REQUEST_RELEASE)
+@describes(body=ItemRecallSchema, answer=RecallDoneSchema, status=201)
+def recall_item(item: str) -> Response:
+    """Ask every text back that a version of this item went into."""
+    wanted = load(_ITEM_RECALL, json_body())
+    with store().unit_of_work() as tx:
+        made = recalls.recall_item(tx, item[:40], principal=principal(), reason=wanted["reason"])
+        return answer({"recalls": [row.id for row in made]}, status=201)
 
 
 @routes.post("/incidents/<reference>/alerts/<int:number>/deliveries/<int:delivery>/again")

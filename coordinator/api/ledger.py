@@ -25,6 +25,9 @@ class LedgerLineSchema(Schema):
     sure = shapes.text(description="answered, delivered, handed-over, perhaps")
     tlp = shapes.text()
     agreement = shapes.text(none=True)
+    clauses = fields.List(fields.String(), required=True)
+    keep_until = shapes.at(none=True)
+    recall = fields.Dict(required=True, allow_none=True, metadata={"description": "How far it is asked back."})
     obligations = fields.List(fields.String(), required=True)
 
 

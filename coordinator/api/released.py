@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 
 from coordinator.accounts.rules import Right
 from coordinator.alerts import released
-from coordinator.alerts.acknowledge import ANSWERS
+from coordinator.alerts.answers import EVERY
 from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body, page_limit, text_argument
@@ -48,7 +48,7 @@ class ReleasedSchema(Schema):
 class PartnerAnswerSchema(Shape):
     """`POST /released/{public_id}/answer`."""
 
-    answer = Choice(ANSWERS, required=True)
+    answer = Choice(EVERY, required=True)
     note = Text(4000, lines=True)
 
 

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from coordinator.accounts.rules import Right
 from coordinator.alerts import service as alerts
-from coordinator.alerts.acknowledge import ANSWERS, KINDS
+from coordinator.alerts.acknowledge import KINDS
+from coordinator.alerts.answers import EVERY
 from coordinator.api import shapes
 from coordinator.api.access import needs, open_to, principal, signed_in, store
 from coordinator.api.bodies import answer, json_body, page_limit, text_argument
@@ -53,7 +54,7 @@ class AcknowledgementSchema(Shape):
 
     kind = Choice(KINDS, required=True)
     by = Text(200, required=True)
-    answer = Choice(ANSWERS, required=True)
+    answer = Choice(EVERY, required=True)
     note = Text(4000, lines=True)
 
 

@@ -37,6 +37,7 @@ class Inputs:
     content_digest: str
     way: str = ""  # digest of the address itself
     label_raised: bool = False  # what it was made from is bound more strictly by now
+    recalled: bool = False  # this recipient was asked to delete it
     fixed_text: bool = False  # a text that two persons clear beforehand, whatever its label
 
     def to_json(self) -> dict[str, Any]:
@@ -53,6 +54,7 @@ class Inputs:
             "content_digest": self.content_digest,
             "way": self.way,
             "label_raised": self.label_raised,
+            "recalled": self.recalled,
             "fixed_text": self.fixed_text,
             "policy_version": POLICY_VERSION,
         }
@@ -84,7 +86,7 @@ def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decisio
 
 
 #: Reasons that no single part gives.
-WHOLE_REASONS = ("D-LABEL-RAISED", "R-TWO-PERSON")
+WHOLE_REASONS = ("D-LABEL-RAISED", "D-RECALLED", "R-TWO-PERSON")
 
 
 def _of_the_whole(inputs: Inputs) -> dict[str, Result]:
@@ -92,6 +94,8 @@ def _of_the_whole(inputs: Inputs) -> dict[str, Result]:
     found = {}
     if inputs.label_raised:
         found["D-LABEL-RAISED"] = Result.DENY
+    if inputs.recalled:
+        found["D-RECALLED"] = Result.DENY
     if inputs.fixed_text and not any(each != inputs.requested_by for each in inputs.approvals):
         found["R-TWO-PERSON"] = Result.REFER
     return found

@@ -20,6 +20,7 @@ from coordinator.errors import NotFound
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import originator_claimed
+from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking, combine, parse_tlp
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
 from coordinator.partners.queries import organisation_by_code, own_organisation
@@ -29,7 +30,7 @@ from coordinator.sharing.composed import Inputs, content_digest
 from coordinator.sharing.fitting import Book
 from coordinator.sharing.inputs import OWN, Agreement, Consent, Item, Recipient
 from coordinator.sharing.inputs import Channel as ChannelInput
-from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision, StandingClearance
+from coordinator.sharing.models import Approval, Recalled, Release, ReleaseItem, ShareDecision, StandingClearance
 
 #: Among the facts of a release: it tells what the incident is, and is bound as the incident.
 OF_INCIDENT = "of_incident"
@@ -38,10 +39,10 @@ _NO_END = datetime(9999, 12, 31, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Whose:
-    """Whose a part is: `item` its key for consents, `originator_id` None = ours, `info_category` its own. `claimed`:
-    somebody else said that it is theirs, and nobody of ours has confirmed it."""
+    """Whose a part is: `items` what a consent to it may name, `originator_id` None = ours, `info_category` its own.
+    `claimed`: somebody else said that it is theirs, and nobody of ours has confirmed it."""
 
-    item: str
+    items: tuple[str, ...]
     originator_id: int | None
     info_category: str
     claimed: bool = False
@@ -62,6 +63,7 @@ class Basis:
     approvals: Mapping[str, Sequence[tuple[Approval, str]]]
     cleared: StandingClearance | None
     label_raised: bool
+    recalled: frozenset[str] = frozenset()  # the recipients who were asked to delete it
 
 
 def basis_of(tx: Session, release: Release, parties: Iterable[str], *, now: datetime) -> Basis:
@@ -75,6 +77,9 @@ def basis_of(tx: Session, release: Release, parties: Iterable[str], *, now: date
         approvals=_approvals(tx, release, now=now),
         cleared=_cleared_beforehand(tx, release, now=now),
         label_raised=label_raised(tx, release),
+        recalled=frozenset(
+            tx.execute(select(Recalled.recipient).where(Recalled.release_id == release.id)).scalars()
+        ),
     )
 
 
@@ -100,6 +105,7 @@ def gather(
         content_digest=release.content_digest,
         way=way_of(tx, addressee),
         label_raised=basis.label_raised,
+        recalled=addressee.recipient in basis.recalled,
         fixed_text=release.kind == standing.KIND,
     )
 
@@ -233,12 +239,25 @@ def items_of(tx: Session, release: Release) -> list[ItemVersion]:
 
 
 def _parts(tx: Session, release: Release) -> list[Whose]:
-    """The text itself, then what it was composed from; a part that somebody told us as another's counts as both's."""
-    title = tx.get_one(ItemVersion, release.title_version_id)
-    parts = _claim(Whose(title.item, release.originator_id, release.info_category), title.source_id)
-    for version in items_of(tx, release):
-        parts += _claim(Whose(version.item, version.originator_id, version.info_category), version.source_id)
+    """The text itself, then what it was composed from; a part that somebody told us as another's counts as both's.
+
+    A consent to a part is one to the text made from it: any other part of the same originator is asked about itself.
+    """
+    title, made_from = tx.get_one(ItemVersion, release.title_version_id), items_of(tx, release)
+    named = [title.item, *(part.item for part in made_from if part.originator_id == release.originator_id)]
+    if release.facts.get(OF_INCIDENT):
+        named = [title.item]  # it says more than its parts
+    where = _incident_reference(tx, release.incident_id)
+    parts = _claim(Whose((*named, *where), release.originator_id, release.info_category), title.source_id)
+    for version in made_from:
+        where = _incident_reference(tx, version.incident_id)
+        parts += _claim(Whose((version.item, *where), version.originator_id, version.info_category), version.source_id)
     return parts
+
+
+def _incident_reference(tx: Session, incident_id: int | None) -> tuple[str, ...]:
+    """What a consent to all that an originator told in one incident names."""
+    return (reference_of(tx.get_one(Incident, incident_id)),) if incident_id is not None else ()
 
 
 def _claim(whose: Whose, source_id: int | None) -> list[Whose]:
@@ -253,7 +272,7 @@ def _item(tx: Session, whose: Whose, marking: Marking, exercise: str, *, own: Or
         originator = tx.get_one(Organisation, whose.originator_id).code
         given = [
             Consent(to=each["to"], purpose=each["purpose"], valid_until=each["valid_until"] or _NO_END)
-            for each in consents(tx, originator_id=whose.originator_id, item=whose.item)
+            for each in consents(tx, originator_id=whose.originator_id, items=whose.items)
         ]
         if whose.claimed:  # sending it to whom it is said to come from is no way back until that is confirmed
             originator = f"claimed:{originator}"

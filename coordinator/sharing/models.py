@@ -15,7 +15,7 @@ from coordinator.incidents import models as _incidents  # noqa: F401  the tables
 class Release(Exercised, Base):
     """One text that is to leave, for one purpose: the unit that is decided for each recipient.
 
-    `kind`: receipt initial update correction closure recall check call-our-desk notice.
+    `kind`: receipt initial update correction closure recall request check call-our-desk notice.
     `state`: evaluated awaiting-approval released refused withdrawn. `ack`: person, system or "" (none asked).
     `ladder`: the chain of reminders and next steps, as playbooks write it. `content_digest` covers what is sent.
     `facts` go along in the envelope: noticed_at, states_affected, and for a receipt the report it answers.
@@ -158,3 +158,36 @@ class Approval(Exercised, Base):
     __table_args__ = (within("decision_id", "share_decisions"), UniqueConstraint("decision_id", "user_id"))
 
 
+class Recall(Exercised, Base):
+    """Something that left is asked back, by a person and with a reason. `cause`: asked, consent-withdrawn,
+    label-raised, wrong-release."""
+
+    __tablename__ = "recalls"
+    id: Mapped[Id]
+    incident_id: Mapped[int]
+    cause: Mapped[Code]
+    reason: Mapped[str] = mapped_column(Text)
+    asked_by: Mapped[Code]
+    asked_at: Mapped[datetime]
+    __table_args__ = (whole(), within("incident_id", "incidents"), Index("ix_recalls_incident", "incident_id"))
+
+
+class Recalled(Exercised, Base):
+    """One text that one recipient is asked to delete: from then on the rules let it out to that one no more, by any
+    way. `asks_id`: the release that asks for it; None where it never left. How it was answered, the alerts of that
+    release say. Append-only."""
+
+    __tablename__ = "recalled"
+    id: Mapped[Id]
+    recall_id: Mapped[int]
+    release_id: Mapped[int]
+    recipient: Mapped[Code]
+    asks_id: Mapped[int | None]
+    at: Mapped[datetime]
+    __table_args__ = (
+        within("recall_id", "recalls"),
+        within("release_id", "releases"),
+        within("asks_id", "releases"),
+        UniqueConstraint("release_id", "recipient"),
+        Index("ix_recalled_asks", "asks_id"),
+    )

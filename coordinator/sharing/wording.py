@@ -71,6 +71,9 @@ REASONS = {
         "The label or a caveat of what the text was made from was raised after it was written. Write it anew: it is"
         " bound by the new label then."
     ),
+    "D-RECALLED": (
+        "This recipient was asked to delete it. What is to be known instead is a new text, decided as such."
+    ),
     "D-CHANNEL-CLEAR-TEXT": "TLP:AMBER and stricter do not go in clear text. Choose an encrypted channel, or voice.",
     "R-UNMARKED": "It has no label and is treated as TLP:AMBER+STRICT. A person has to find out how it is meant.",
     "R-IEP-DATES": (

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from coordinator import timeline
 from coordinator.accounts.principal import Principal
+from coordinator.agreements.models import Agreement
+from coordinator.alerts.left import has_left, recalled
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
-from coordinator.alerts.released import has_left
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import get_visible, visible
@@ -127,6 +128,8 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
     known, forms = _known(tx, ids), _taken_as(tx, ids)
     codes = _codes(tx, {row.Release.originator_id for row in rows if row.Release.originator_id})
     titles: dict[int, str] = {}
+    back = recalled(tx, {row.Release.id for row in rows})
+    clauses = _clauses(tx, rows)
     found = []
     for row in rows:
         alert, release, decision = row.Alert, row.Release, row.ShareDecision
@@ -142,9 +145,25 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
             "agreement": decision.agreement, "agreement_version": decision.agreement_version,
             "obligations": decision.obligations, "decision": decision.id, "keep_until": _keep_until(since, decision),
             "taken_as": forms.get(alert.id, []), "acknowledged_at": alert.acknowledged_at,
-            "withdrawn_at": alert.withdrawn_at, "exercise": alert.exercise or None,
+            "withdrawn_at": alert.withdrawn_at,
+            "clauses": clauses.get((decision.agreement, decision.agreement_version), []),
+            "recall": back.get((release.id, alert.recipient)), "exercise": alert.exercise or None,
         })  # fmt: skip
     return found
+
+
+#: The terms of an agreement that a release rests on; each may name its clause.
+_RESTS_ON = ("info_categories_allowed", "tlp_ceiling", "permitted_purposes", "onward_sharing", "retention_max")
+
+
+def _clauses(tx: Session, rows: list[Any]) -> dict[tuple[str | None, int | None], list[str]]:
+    """The clauses a release rests on, by agreement and version, each once, in the order of the terms."""
+    wanted = {row.ShareDecision.agreement for row in rows if row.ShareDecision.agreement}
+    query = select(Agreement.key, Agreement.version, Agreement.terms).where(Agreement.key.in_(wanted))
+    named = {(key, version): terms.get("clause_refs") or {} for key, version, terms in tx.execute(query)}
+    return {
+        key: list(dict.fromkeys(refs[name] for name in _RESTS_ON if refs.get(name))) for key, refs in named.items()
+    }
 
 
 def _keep_until(since: datetime, decision: ShareDecision) -> datetime | None:
@@ -206,11 +225,15 @@ def _earliest(facts: list[tuple[int, datetime, str]]) -> tuple[datetime, str, st
 
 COLUMNS = (
     "since", "sure", "recipient", "incident", "kind", "title", "tlp", "purpose", "info_category", "originator",
-    "agreement", "agreement_version", "obligations", "keep_until", "channel", "taken_as", "acknowledged_at",
-    "withdrawn_at", "public_id", "reference", "exercise",
+    "agreement", "agreement_version", "clauses", "obligations", "keep_until", "channel", "taken_as", "acknowledged_at",
+    "withdrawn_at", "recalled_at", "recall_state", "recall_answered_at", "recall_note", "public_id", "reference",
+    "exercise",
 )  # fmt: skip
 
 
 def as_row(line: dict[str, Any]) -> list[Any]:
     """A line as the cells of a table, in the order of COLUMNS."""
-    return [line[name] for name in COLUMNS]
+    back = line["recall"] or {}
+    flat = line | {"recalled_at": back.get("at"), "recall_state": back.get("state"),
+                   "recall_answered_at": back.get("answered_at"), "recall_note": back.get("note")}  # fmt: skip
+    return [flat[name] for name in COLUMNS]

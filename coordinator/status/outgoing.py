@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from coordinator.alerts.left import recalled
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import ItemVersion
@@ -41,6 +42,7 @@ def described_alerts(tx: Session, rows: list[Alert]) -> list[dict[str, Any]]:
     releases = {row.id: row for row in tx.execute(
         select(Release).where(Release.id.in_({row.release_id for row in rows}))).scalars()}  # fmt: skip
     titles = {key: title_of(tx, release) for key, release in releases.items()}
+    back = recalled(tx, releases)
     found = []
     for row in rows:
         sent = deliveries[row.id]
@@ -55,6 +57,7 @@ def described_alerts(tx: Session, rows: list[Alert]) -> list[dict[str, Any]]:
             "created_at": row.created_at, "release": row.release_id, "title": titles.get(row.release_id, ""),
             "tlp": _label(releases.get(row.release_id)), "reference": row.partner_reference or None,
             "withdrawn_at": row.withdrawn_at, "ladder": row.plan or [], "exercise": row.exercise or None,
+            "recall": back.get((row.release_id, row.recipient)),
         })  # fmt: skip
     return found
 

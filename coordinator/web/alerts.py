@@ -14,7 +14,9 @@ from werkzeug.datastructures import MultiDict
 
 from coordinator import vocabulary
 from coordinator.accounts.rules import Right
+from coordinator.alerts import recalls
 from coordinator.alerts import service as alerts
+from coordinator.alerts.answers import offered
 from coordinator.alerts.desk_calls import waiting_plans
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarkingFound
@@ -83,6 +85,22 @@ def withdraw(reference: str, alert_id: int) -> Any:
     except Invalid as error:
         return _page(reference, alert_id, given, page.errors_by_field(error), code=422)
     return page.after("alerts.one", _("The alert is withdrawn."), reference=reference, alert_id=alert_id)
+
+
+@pages.post("/<int:alert_id>/recall")
+@needs(Right.REQUEST_RELEASE, fresh=True)
+def recall(reference: str, alert_id: int) -> Any:
+    """Ask it back: from everybody who had this text, or from this recipient."""
+    given = {"recall_reason": request.form.get("recall_reason", ""), "whom": request.form.get("whom", "all")}
+    try:
+        with access.store().unit_of_work() as tx:
+            _find(tx, reference, alert_id)
+            recalls.recall_alert(tx, alert_id, principal=access.required(), reason=given["recall_reason"],
+                                 only=given["whom"] == "only")  # fmt: skip
+    except Invalid as error:
+        errors = page.errors_by_field(error, field=lambda pointer: f"recall_{pointer.strip('/')}")
+        return _page(reference, alert_id, given, errors, code=422)
+    return page.after("alerts.one", _("It is being asked back."), reference=reference, alert_id=alert_id)
 
 
 @pages.post("/<int:alert_id>/deliveries/<int:delivery_id>/again")
@@ -272,4 +290,5 @@ def _page(
     return page.show(
         "alerts/one.html", here="board", one=one, alert=alert, text=text, decision=decision, values=values,
         errors=errors, code=code, exercise=one["exercise"],
+        offered=offered(alert["kind"], [each["answer"] for each in alert["answers"]]),
     )  # fmt: skip

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, request
+from flask_babel import gettext as _
 
 from coordinator.accounts.rules import Right
+from coordinator.alerts import recalls
 from coordinator.errors import Invalid, NotFound
 from coordinator.partners.queries import organisations
 from coordinator.status import board, ledger
@@ -22,21 +24,7 @@ pages = Blueprint("ledger", __name__, url_prefix="/ledger")
 @pages.get("")
 @needs(Right.READ_INCIDENTS)
 def listed() -> Response:
-    asked, principal = _asked(request.args), access.required()
-    cursor, missing = request.args.get("cursor", ""), False
-    with access.store().read() as tx:
-        try:
-            shown = ledger.lines(tx, principal=principal, asked=asked, cursor=cursor)
-        except NotFound:
-            shown, missing = {"items": [], "next": None}, True
-        except Invalid:  # a cursor from another time: begin again
-            shown = ledger.lines(tx, principal=principal, asked=asked)
-        codes = [row.code for row in organisations(tx)]
-        exercises = board.exercises(tx)
-    return page.show(
-        "ledger/ledger.html", here="ledger", shown=shown, asked=asked, missing=missing, codes=codes,
-        exercises=exercises, exercise=asked.exercise, first=not cursor, most=ledger.MOST_LINES, args=_kept(asked),
-    )  # fmt: skip
+    return _page(_asked(request.args), request.args.get("cursor", ""))
 
 
 @pages.post("/file")
@@ -52,8 +40,42 @@ def file() -> Response:
     return csv_file("ledger.csv", ledger.COLUMNS, rows, any_script=True)
 
 
+@pages.post("/recall")
+@needs(Right.REQUEST_RELEASE, fresh=True)
+def recall() -> Any:
+    """One part of what was said is asked back from everybody who had it."""
+    item, reason = request.form.get("item", "")[:40], request.form.get("reason", "").replace("\r\n", "\n")
+    try:
+        with access.store().unit_of_work() as tx:
+            recalls.recall_item(tx, item, principal=access.required(), reason=reason)
+    except Invalid as error:
+        return _page(Asked(item=item), "", values={"reason": reason}, errors=page.errors_by_field(error), code=422)
+    return page.after("ledger.listed", _("It is being asked back: here is how each recipient answers."), item=item)
+
+
 def _asked(given: Any) -> Asked:
     return Asked(**{name: given.get(name, "").strip()[:200] for name in ("incident", "partner", "item", "exercise")})
+
+
+def _page(
+    asked: Asked, cursor: str, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None,
+    code: int = 200,
+) -> Response:  # fmt: skip
+    principal, missing = access.required(), False
+    with access.store().read() as tx:
+        try:
+            shown = ledger.lines(tx, principal=principal, asked=asked, cursor=cursor)
+        except NotFound:
+            shown, missing = {"items": [], "next": None}, True
+        except Invalid:  # a cursor from another time: begin again
+            shown = ledger.lines(tx, principal=principal, asked=asked)
+        codes = [row.code for row in organisations(tx)]
+        exercises = board.exercises(tx)
+    return page.show(
+        "ledger/ledger.html", here="ledger", shown=shown, asked=asked, missing=missing, codes=codes,
+        exercises=exercises, exercise=asked.exercise, first=not cursor, most=ledger.MOST_LINES, args=_kept(asked),
+        values=values or {}, errors=errors or {}, code=code,
+    )  # fmt: skip
 
 
 def _kept(asked: Asked) -> dict[str, str]:

@@ -20,6 +20,7 @@ from coordinator.web import (
     catalogue,
     changes,
     clearances,
+    consents,
     desk_calls,
     dry_run,
     endpoints,
@@ -53,6 +54,7 @@ from coordinator.web.pulse import EVERY, Pulse
 BLUEPRINTS = (
     sending.pages, operations.pages,
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
+    consents.pages,
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
@@ -128,7 +130,8 @@ def _templates(app: Flask) -> None:
         alert_kind_choice=lambda code: (code, words.name("alert-kind", code)),
         organisation_choice=lambda row: (row.code, f"{row.name} ({row.code})"),
         organisation_option=lambda row: (row.code, f"{row.name} ({row.code})", ""),
-        item_choice=_item_choice,
+        answer_choice=lambda code: (code, words.state("answer", code)[0]),
+        item_choice=_item_choice, consent_item=_consent_item,
         same=lambda code: (code, code),
         tri_choices=lambda table: [(code, name, "") for code, name in table.items()],
     )
@@ -146,6 +149,11 @@ def _item_choice(item: dict[str, Any]) -> tuple[str, str]:
     begins = item["content"] if isinstance(item["content"], str) else ""
     whose = item["originator"] or gettext("ours")
     return str(item["id"]), f"{words.name('item-kind', item['kind'])}, TLP:{item['tlp']}, {whose}: {begins[:80]}"
+
+
+def _consent_item(item: dict[str, Any]) -> tuple[str, str]:
+    kind = words.name("item-kind", item["kind"])
+    return item["item"], f"{kind}, TLP:{item['tlp']}, {item['originator']} ({item['item']})"
 
 
 def _explain(code: str) -> str:

@@ -9,6 +9,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from coordinator import vocabulary
+from coordinator.web.words_sharing import ANSWER, ANSWER_BUTTON, CAUSE, CONSENT, CONSENT_REQUEST, RECALL, THANKS
 
 STATUS = {
     "reported": (_("Reported"), "new"),
@@ -62,6 +63,7 @@ ALERT_KIND = {
     "correction": _("Correction"),
     "closure": _("Closure"),
     "recall": _("Recall"),
+    "request": _("Request"),
     "check": _("Communication check"),
     "call-our-desk": _("Please call our desk"),
     "contact-change": _("Change of how we reach you"),
@@ -82,11 +84,6 @@ SURENESS = {
     "delivered": _("Delivered"),
     "handed-over": _("Handed over"),
     "perhaps": _("Perhaps: no try was confirmed"),
-}
-ANSWER = {
-    "acknowledged": (_("Acknowledged"), "good"),
-    "not-for-me": (_("Not for me"), "warn"),
-    "question": (_("Question"), "warn"),
 }
 ASSURANCE = {
     "link": _("holder of the link"),
@@ -247,13 +244,6 @@ CHANGE_STATE = {
     "overtaken": (_("Overtaken"), "plain"),
     "expired": (_("Expired"), "plain"),
 }
-#: What became of a consent.
-CONSENT = {
-    "standing": (_("Granted"), "good"),
-    "over": (_("Over"), "plain"),
-    "withdrawn": (_("Withdrawn"), "bad"),
-    "refused": (_("Refused"), "bad"),
-}
 
 #: Why a report waits in quarantine.
 QUARANTINE = {
@@ -307,6 +297,8 @@ _TABLES: dict[str, dict[str, tuple[object, str]]] = {
     "quarantine": QUARANTINE_STATE,
     "exercise": EXERCISE_STATE,
     "consent": CONSENT,
+    "consent-request": CONSENT_REQUEST,
+    "recall": RECALL,
 }
 _NAMES: dict[str, dict[str, object]] = {
     "outlook": OUTLOOK,
@@ -324,6 +316,9 @@ _NAMES: dict[str, dict[str, object]] = {
     "scope": SCOPE,
     "instant": INSTANTS,
     "change": CHANGE,
+    "answer-button": ANSWER_BUTTON,
+    "thanks": THANKS,
+    "cause": CAUSE,
     "quarantine-reason": QUARANTINE,
     "disposition": DISPOSITION,
 }

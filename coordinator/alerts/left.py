@@ -1,0 +1,83 @@
+"""What has left, and what became of it where it was asked back: the same for ledger, partner view and recalls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy.orm import Session
+
+from coordinator.alerts.answers import GONE
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
+from coordinator.incidents.items import read_item
+from coordinator.incidents.models import ItemVersion
+from coordinator.sharing.models import Recall, Recalled
+from coordinator.timeline.keys import Erased
+from coordinator.timeline.queries import ERASED
+
+
+def has_left() -> ColumnElement[bool]:
+    """The criterion over Alert of what may have left: it was sent, handed out as a file, or somebody answered it.
+
+    A call is a task that somebody may still have before them: it counts when its answer is noted.
+    """
+    sent = (
+        select(DeliveryAttempt.id)
+        .join(Delivery, Delivery.id == DeliveryAttempt.delivery_id)
+        .where(Delivery.alert_id == Alert.id, Delivery.kind != "voice", DeliveryAttempt.outcome != "withheld")
+    )
+    return or_(
+        exists(sent), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)),
+        exists(select(Handout.id).where(Handout.alert_id == Alert.id)),
+    )  # fmt: skip
+
+
+def recalled(tx: Session, release_ids: Collection[int]) -> dict[tuple[int, str], dict[str, Any]]:
+    """What was asked back of these releases, by (release, recipient): {recall, cause, reason, asked_by, at, state,
+    answered_at, by, note, alert}. `state`: open, deleted, cannot-delete, not-received; not-sent (the message that asks
+    is not on its way), withdrawn (it had not left yet). `alert`: the id of the message that asks."""
+    query = (
+        select(Recalled, Recall, Alert)
+        .join(Recall, Recall.id == Recalled.recall_id)
+        .outerjoin(Alert, (Alert.release_id == Recalled.asks_id) & (Alert.recipient == Recalled.recipient))
+        .where(Recalled.release_id.in_(list(release_ids)))
+    )
+    rows = list(tx.execute(query))
+    answers = _answers(tx, [row.Alert.id for row in rows if row.Alert is not None])
+    return {
+        (row.Recalled.release_id, row.Recalled.recipient): {
+            "recall": row.Recall.id, "cause": row.Recall.cause, "reason": row.Recall.reason, "at": row.Recalled.at,
+            "asked_by": row.Recall.asked_by, "alert": row.Alert.id if row.Alert is not None else None,
+            **_state(tx, row, answers),
+        }
+        for row in rows
+    }  # fmt: skip
+
+
+def _state(tx: Session, row: Any, answers: dict[int, Acknowledgement]) -> dict[str, Any]:
+    answer = answers.get(row.Alert.id) if row.Alert is not None else None
+    if answer is not None:
+        return {"state": answer.answer, "answered_at": answer.at, "by": answer.by, "note": _note(tx, answer)}
+    nothing: dict[str, datetime | str | None] = {"answered_at": None, "by": "", "note": ""}
+    if row.Recalled.asks_id is None:
+        return {"state": "withdrawn", **nothing}
+    under_way = row.Alert is not None and row.Alert.state not in ("withheld", "failed", "withdrawn")
+    return {"state": "open" if under_way else "not-sent", **nothing}
+
+
+def _answers(tx: Session, alert_ids: list[int]) -> dict[int, Acknowledgement]:
+    """The newest answer of each that says what became of it."""
+    query = select(Acknowledgement).where(
+        Acknowledgement.alert_id.in_(alert_ids), Acknowledgement.answer.in_(GONE)
+    )
+    return {row.alert_id: row for row in tx.execute(query.order_by(Acknowledgement.id)).scalars()}
+
+
+def _note(tx: Session, answer: Acknowledgement) -> str:
+    version = tx.get(ItemVersion, answer.note_version_id) if answer.note_version_id else None
+    try:
+        return str(read_item(tx, version)) if version is not None else ""
+    except Erased:
+        return ERASED

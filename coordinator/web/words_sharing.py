@@ -1,0 +1,73 @@
+"""What answers, consents and recalls are called on pages (see words)."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _
+
+ANSWER = {
+    "acknowledged": (_("Acknowledged"), "good"),
+    "not-for-me": (_("Not for me"), "warn"),
+    "question": (_("Question"), "warn"),
+    "deleted": (_("Deleted there"), "good"),
+    "cannot-delete": (_("Cannot be deleted there"), "warn"),
+    "not-received": (_("Was not received there"), "plain"),
+    "granted": (_("Granted"), "good"),
+    "refused": (_("Refused"), "bad"),
+    "withdrawn": (_("Withdrawn"), "bad"),
+}
+#: On the buttons of whoever answers.
+ANSWER_BUTTON = {
+    "acknowledged": _("Acknowledge"),
+    "not-for-me": _("Not for me"),
+    "question": _("I have a question"),
+    "deleted": _("We have deleted it"),
+    "cannot-delete": _("We cannot delete it"),
+    "not-received": _("We never received it"),
+    "granted": _("We consent"),
+    "refused": _("We do not consent"),
+    "withdrawn": _("We withdraw our consent"),
+}
+THANKS = {
+    "acknowledged": _("Thank you. Your acknowledgement is recorded."),
+    "not-for-me": _("Thank you. We look for the right person."),
+    "question": _("Thank you. Your question is with our duty desk."),
+    "deleted": _("Thank you. It is recorded that you deleted it."),
+    "cannot-delete": _("Thank you. Your reason is with our duty desk."),
+    "not-received": _("Thank you. It is recorded that you never received it."),
+    "granted": _("Thank you. Your consent is recorded; it holds once one of us has confirmed it."),
+    "refused": _("Thank you. Your refusal is recorded: it stays with us."),
+    "withdrawn": _("Your withdrawal is recorded. Nothing further goes out under this consent."),
+}
+#: What became of a consent.
+CONSENT = {
+    "standing": (_("Granted"), "good"),
+    "over": (_("Over"), "plain"),
+    "withdrawn": (_("Withdrawn"), "bad"),
+    "refused": (_("Refused"), "bad"),
+}
+#: How far a request for a consent is.
+CONSENT_REQUEST = {
+    "asked": (_("Asked, no answer yet"), "busy"),
+    "overdue": (_("No answer in time: no consent"), "warn"),
+    "not-sent": (_("Not on its way"), "warn"),
+    "granted": (_("Granted, to be confirmed"), "warn"),
+    "effective": (_("Granted"), "good"),
+    "refused": (_("Refused"), "bad"),
+    "withdrawn": (_("Withdrawn"), "bad"),
+    "declined": (_("Not confirmed"), "bad"),
+}
+#: How far one recipient's answer to a recall is.
+RECALL = {
+    "open": (_("Recalled, no answer yet"), "warn"),
+    "not-sent": (_("Recalled, not told yet"), "bad"),
+    "deleted": (_("Recalled: deleted there"), "good"),
+    "cannot-delete": (_("Recalled: cannot be deleted there"), "bad"),
+    "not-received": (_("Recalled: was not received there"), "plain"),
+    "withdrawn": (_("Withdrawn before it left"), "plain"),
+}
+CAUSE = {
+    "asked": _("Asked back by a person"),
+    "consent-withdrawn": _("The originator withdrew its consent"),
+    "label-raised": _("Its label or a caveat was raised"),
+    "wrong-release": _("It should not have gone there"),
+}
