@@ -132,10 +132,12 @@ def _migrate(arguments: argparse.Namespace) -> int:
     migrations.upgrade(settings)
     store = Store(settings)
     try:
+        from coordinator.obligations.register import ship_rules
         from coordinator.runs.catalogue import ship_library
 
         with store.unit_of_work() as tx:
             ship_library(tx)
+            ship_rules(tx)
     finally:
         store.close()
     print("The database is up to date.")

@@ -17,6 +17,13 @@ class WorkFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedToPerson:
+    """What the run could have done by itself waits for a person: a status that is refused, a duty to be submitted."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """An alert has its recipients: told or to be told once cleared, and refused by a sharing decision."""
 
@@ -105,6 +112,6 @@ class Skip:
 
 
 Event = (
-    WorkFinished | Told | Answered | Voted | Happened | TimerFired | FactsChanged | Cancel | Pause | Resume | Retry
-    | Skip
+    WorkFinished | HandedToPerson | Told | Answered | Voted | Happened | TimerFired | FactsChanged | Cancel | Pause
+    | Resume | Retry | Skip
 )

@@ -47,6 +47,7 @@ Events (events.py)
                      "refused_count"} for a share (result permit, refer or deny; a step that does not map `result` waits
                      on "refer" for a further WorkFinished and fails on "deny"), the event's fields for a wait, names of
                      `out` for alert, obligation and assess
+    HandedToPerson   automatic work waits for a person; the run is waiting, not running, until they have done it
     Told, Answered   an alert's recipients and their answers; the acknowledgements are counted in here
     Voted            an approval's votes, counted in here
     Happened         something outside; finishes every wait step that it fits
@@ -73,6 +74,7 @@ from playbooks.events import (
     Cancel,
     Event,
     FactsChanged,
+    HandedToPerson,
     Happened,
     Pause,
     Resume,
@@ -97,6 +99,7 @@ from playbooks.work import (
     judge_told,
     judge_voted,
     kind_at,
+    waits_visibly,
 )
 
 __all__ = ["StartRefused", "apply", "start"]
@@ -186,6 +189,16 @@ def _on_work(machine: Machine, event: WorkFinished | Told | Answered | Voted) ->
     return ""
 
 
+def _on_handed(machine: Machine, event: HandedToPerson) -> str:
+    token = _live(machine, event.key)
+    if token is None or token.status != "waiting" or token.data.get("handed"):
+        return "this work is not awaited (any more)"
+    token.data["handed"] = True
+    if not waits_visibly(machine.step_of(token), token):
+        machine.record(token, "waiting")
+    return ""
+
+
 def _on_happened(machine: Machine, event: Happened) -> str:
     anchor = f"event:{event.event}"
     if anchor in machine.playbook.anchors:
@@ -272,6 +285,6 @@ def _on_skip(machine: Machine, event: Skip) -> str:
 
 
 _HANDLERS: dict[type, Any] = {
-    **dict.fromkeys(_KEYED, _on_work), Happened: _on_happened, TimerFired: on_timer, FactsChanged: _on_facts,
-    Cancel: _on_cancel, Pause: _on_pause, Resume: _on_resume, Retry: _on_retry, Skip: _on_skip,
+    **dict.fromkeys(_KEYED, _on_work), HandedToPerson: _on_handed, Happened: _on_happened, TimerFired: on_timer,
+    FactsChanged: _on_facts, Cancel: _on_cancel, Pause: _on_pause, Resume: _on_resume, Retry: _on_retry, Skip: _on_skip,
 }

@@ -70,7 +70,7 @@ def is_automatic(step: Step, token: Token) -> bool:
     kind = kind_at(step, token)
     if kind == "alert":
         return not (isinstance(step.work, Alert) and step.work.ack) or "recipients" not in token.data
-    return kind in AUTOMATIC_KINDS and not token.data.get("referred")
+    return kind in AUTOMATIC_KINDS and not (token.data.get("referred") or token.data.get("handed"))
 
 
 def waits_visibly(step: Step, token: Token) -> bool:

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.accounts.principal import SYSTEM
 from coordinator.alerts.models import Acknowledgement, Alert
+from coordinator.assessments import service as assessments
 from coordinator.incidents import queries as incidents
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident, Report
+from coordinator.obligations.models import Obligation
 from coordinator.runs import duplicates, matching
 from coordinator.runs import service as runs
 from coordinator.runs.models import Run, StepAttempt, Timer
@@ -24,7 +26,7 @@ from coordinator.tasks.models import Task
 from coordinator.timeline.models import Entry, Pending
 from playbooks.events import Answered, Event, FactsChanged, Happened, TimerFired, Voted, WorkFinished
 from playbooks.state import ENDED
-from workers import sharing_step
+from workers import duty_step, sharing_step
 from workers.jobs import Later
 from workers.steps import ARMS
 
@@ -112,14 +114,28 @@ def task_finished(tx: Session, task_id: int) -> None:
     """A task is done or called off: the step it stands for goes on, or the playbook it chose is started."""
     task = tx.get_one(Task, task_id)
     attempt = tx.execute(select(StepAttempt).where(StepAttempt.task_id == task_id)).scalar_one_or_none()
+    assessments.conclude(tx, task)
     if attempt is not None:
         if task.state == "done" or attempt.state == "begun":
-            runs.advance(tx, attempt.run_id, [_result(attempt, task)], arms=ARMS, actor=task.done_by or SYSTEM)
+            runs.advance(tx, attempt.run_id, [_result(tx, attempt, task)], arms=ARMS, actor=task.done_by or SYSTEM)
     elif task.created_by == matching.CHOOSER and task.state == "done" and task.incident_id is not None:
         matching.start_chosen(tx, task, lock_incident(tx, task.incident_id), arms=ARMS)
 
 
-def _result(attempt: StepAttempt, task: Task) -> Event:
+def obligation_settled(tx: Session, obligation_id: int) -> None:
+    """A duty was met or set aside on its own page: steps that wait for its submission go on."""
+    duty = tx.get_one(Obligation, obligation_id)
+    query = (
+        select(StepAttempt)
+        .join(Run, Run.id == StepAttempt.run_id)
+        .where(Run.incident_id == duty.incident_id, StepAttempt.kind == "obligation", StepAttempt.state == "begun")
+    )
+    for attempt in tx.execute(query.order_by(StepAttempt.id)).scalars().all():
+        if attempt.values.get("obligation") == duty.id:
+            runs.advance(tx, attempt.run_id, [duty_step.finished(attempt.key, duty)], arms=ARMS, actor=duty.settled_by)
+
+
+def _result(tx: Session, attempt: StepAttempt, task: Task) -> Event:
     values = task.values or {}
     if task.state != "done":
         return WorkFinished(_whole(attempt.key), "failed", reason="The task was called off.", by=task.done_by)
@@ -127,6 +143,8 @@ def _result(attempt: StepAttempt, task: Task) -> Event:
         approve = values.get(task_rules.ANSWER) == task_rules.APPROVE
         return Voted(_whole(attempt.key), str(attempt.values["role"]), task.done_by, approve,
                      values.get(task_rules.REASON, ""))  # fmt: skip
+    if attempt.kind == "obligation" and "obligation" in attempt.values and task.outcome == "successful":
+        return duty_step.meeting(tx, attempt, task)
     kept: dict[str, Any] = {name: value for name, value in values.items() if name not in _PLAIN}
     if attempt.kind == "decision":
         kept = {"option": values.get(attempt.spec["variable"])}

@@ -26,6 +26,7 @@ from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
 from coordinator.incidents import intake
 from coordinator.incidents.models import Draft, Flood, Report, ReportBody
+from coordinator.obligations import service as obligations
 from coordinator.partners.models import Endpoint
 from coordinator.partners.queries import duty_role
 from coordinator.runs.models import Timer
@@ -91,6 +92,16 @@ def agreement_due(tx: Session, agreement_id: int) -> None:
 
 
 _COMES = {"end": "ends on", "review": "is to be reviewed by", "objection": "the last day to object to its renewal is"}
+
+
+def facts_reckoned(tx: Session, incident_id: int) -> None:
+    """Facts of an incident changed: its duties are reckoned anew."""
+    obligations.reckon_again(tx, incident_id)
+
+
+def obligation_due(tx: Session, obligation_id: int) -> None:
+    """A warning of a duty came due."""
+    obligations.look(tx, obligation_id)
 
 
 def read_report_again(tx: Session, report_id: int) -> None:

@@ -50,6 +50,7 @@ def _prepare(settings: config.Settings, base_url: str) -> list[str]:
     """Database, shipped playbooks, and the link for the first administrator; returns lines to print."""
     from sqlalchemy import delete
 
+    from coordinator.obligations.register import ship_rules
     from coordinator.runs.catalogue import ship_library
     from coordinator.timeline.models import Heartbeat
 
@@ -59,6 +60,7 @@ def _prepare(settings: config.Settings, base_url: str) -> list[str]:
             migrations.upgrade(settings)
         with store.unit_of_work() as tx:
             ship_library(tx)
+            ship_rules(tx)
             if store.one_machine:  # the lock is ours: whoever wrote these is gone
                 tx.execute(delete(Heartbeat).where(Heartbeat.kind.in_(("web", "worker", "relay"))))
         return _first_administrator(store, base_url)

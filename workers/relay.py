@@ -80,6 +80,9 @@ AGREEMENT_DUE = _job("agreement-due", "workers.due:agreement_due")
 CONSENT_DUE = _job("consent-due", "workers.due:consent_due")
 CHANGE_EXPIRES = _job("change-expires", "workers.due:change_expires")
 TELL_CLOCK = _job("tell-clock", "workers.tell:clock_doubted", queue=ALERTS)
+OBLIGATIONS_RECKON = _job("obligations-reckon", "workers.due:facts_reckoned")
+OBLIGATION_DUE = _job("obligation-due", "workers.due:obligation_due", queue=ALERTS)
+OBLIGATION_SETTLED = _job("runs-obligation-settled", "workers.advance:obligation_settled")
 TELL_RUN = _job("tell-run-attention", "workers.tell:run_needs_attention", queue=ALERTS)
 
 #: What follows from what: the one place to look. A kind that is not here is a mistake and said so loudly.
@@ -106,7 +109,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "incident.rejected": (INCIDENT_OVER,),
     "incident.duplicate": (DUPLICATE,),
     "incident.reinstated": (DUPLICATE, STATUS_CHANGED),
-    "incident.changed": (FACTS_CHANGED,),
+    "incident.changed": (FACTS_CHANGED, OBLIGATIONS_RECKON),
     "note.added": (),  # nobody is told: open pages ask by themselves
     "task.opened": (TELL_TASK,),
     "task.completed": (TASK_FINISHED, FINISH_CALL),
@@ -123,6 +126,8 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "alert.rung": (ALERT_RUNG,),
     "alert.acknowledged": (ALERT_ANSWERED,),
     "alert.failed": (ALERT_FAILED, TELL_ALERT_FAILED),
+    "obligation.due": (OBLIGATION_DUE,),
+    "obligation.settled": (OBLIGATION_SETTLED,),
     "run.advance": (RUN_ADVANCE,),
     "run.ended": (RUN_ENDED,),
     "run.needs-attention": (TELL_RUN,),

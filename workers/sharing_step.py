@@ -68,7 +68,7 @@ def newest_of(tx: Session, incident_id: int, category: str) -> list[ItemVersion]
     newest = (
         select(func.max(ItemVersion.id))
         .where(ItemVersion.incident_id == incident_id, ItemVersion.info_category == category,
-               ItemVersion.kind.not_in(("alert-title", "alert-body", "task-result", "attachment")))
+               ItemVersion.kind.not_in(("alert-title", "alert-body", "task-result", "attachment", "obligation-note")))
         .group_by(ItemVersion.item)
     )  # fmt: skip
     return list(tx.execute(select(ItemVersion).where(ItemVersion.id.in_(newest)).order_by(ItemVersion.id)).scalars())

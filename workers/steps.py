@@ -30,8 +30,8 @@ from coordinator.tasks import reminders
 from coordinator.tasks import service as tasks
 from coordinator.tasks.models import Task
 from coordinator.tasks.rules import COORDINATOR
-from playbooks.events import Cancel, Event, Told, WorkFinished
-from workers import sharing_step
+from playbooks.events import Cancel, Event, HandedToPerson, Told, WorkFinished
+from workers import duty_step, sharing_step
 from workers.audiences import audience_of, silent_alerts
 from workers.texts import instructions, message
 
@@ -46,18 +46,13 @@ def task(tx: Session, work: Begun) -> Sequence[Event]:
 
 
 def assess(tx: Session, work: Begun) -> Sequence[Event]:
-    """An assessment is a person's: a task that asks for each value the step puts out."""
-    out = (work.spec.get("extension") or {}).get("out") or {}
-    fields = {name: {"label": name.replace("_", " ").capitalize(), "type": "text"} for name in out}
-    _give(tx, work, role=work.spec["role"], fields=fields, more=f"Method: {work.spec.get('method') or 'free'}.")
-    return ()
+    """An assessment is a person's."""
+    return duty_step.assess(tx, work, _give)
 
 
 def obligation(tx: Session, work: Begun) -> Sequence[Event]:
-    """A duty with a clock is followed by a person."""
-    _give(tx, work, role="legal-adviser", fallback_role="coordinator",
-          more=f"Duty: {work.spec.get('do')} {work.spec.get('rule') or ''}.")  # fmt: skip
-    return ()
+    """A duty with a clock."""
+    return duty_step.obligation(tx, work, _give)
 
 
 def decision(tx: Session, work: Begun) -> Sequence[Event]:
@@ -138,7 +133,7 @@ def status(tx: Session, work: Begun) -> Sequence[Event]:
     except CoordinatorError as refused:
         asked = f"Set the incident's status to {wanted}. The run could not: {refused.detail or refused.title}"
         _give(tx, work, role="coordinator", fallback_role="duty-officer", more=asked)
-        return ()
+        return [HandedToPerson(work.key)]
     return [WorkFinished(work.key, "successful", by=SYSTEM)]
 
 
@@ -262,14 +257,15 @@ def part_of(
 
 def _give(
     tx: Session, work: Begun, *, role: str, kind: str = "task", more: str = "", fallback_role: str = "",
-    attempt: StepAttempt | None = None, fields: dict[str, Any] | None = None, **rest: Any,
+    attempt: StepAttempt | None = None, fields: dict[str, Any] | None = None, due_at: datetime | None = None,
+    **rest: Any,
 ) -> int:  # fmt: skip
     """Open the task of a piece of work and point to it; returns its id."""
     spec = work.spec
     text = "\n\n".join(part for part in (instructions(spec), more) if part)
     made = tasks.open_task(
         tx, title=spec["title"], role=role, incident=work.incident, instructions=text, kind=kind, fields=fields,
-        fallback_role=fallback_role or spec.get("fallback_role") or "", due_at=work.due_at,
+        fallback_role=fallback_role or spec.get("fallback_role") or "", due_at=due_at or work.due_at,
         blocks="close" if spec.get("required") and work.incident is not None else "",
         checklist=spec.get("checklist") or (), created_by=SYSTEM, exercise=work.run.exercise, **rest,
     )  # fmt: skip

@@ -38,6 +38,9 @@ class Right(StrEnum):
     CHANGE_STATUS = "change-status"  # POST …/status; accepting triage; reopening
     COMPLETE_TASK = "complete-task"  # my tasks · POST /tasks/{id}/complete
     MANAGE_RUNS = "manage-runs"  # start, pause, cancel a playbook run
+    MEET_OBLIGATION = "meet-obligation"  # begin a duty, give its instant, record its submission
+    SET_OBLIGATION_ASIDE = "set-obligation-aside"  # waive it, or say that it does not apply; a later deadline
+    SIGN_RULES = "sign-rules"  # stand for a version of a clock rule, which makes it binding
     REQUEST_RELEASE = "request-release"  # POST …/alerts; withdraw, redeliver, note an answer given by voice
     DECIDE = "decide"  # POST /decisions/{id}/approve and /refuse: see `may_approve`
     HANDLE_QUARANTINE = "handle-quarantine"  # the queue of quarantined reports; "this is real"
@@ -67,14 +70,14 @@ class Right(StrEnum):
 _DESK = {Right.READ_INCIDENTS, Right.ADD_NOTE, Right.COMPLETE_TASK, Right.READ_PARTNERS, Right.READ_PLAYBOOKS}
 _LEAD = _DESK | {
     Right.FILE_REPORT, Right.CHANGE_INCIDENT, Right.CHANGE_STATUS, Right.MANAGE_RUNS, Right.REQUEST_RELEASE,
-    Right.HANDLE_QUARANTINE, Right.REVOKE_KEY, Right.READ_AGREEMENTS, Right.STOP_SENDING,
+    Right.HANDLE_QUARANTINE, Right.REVOKE_KEY, Right.READ_AGREEMENTS, Right.STOP_SENDING, Right.MEET_OBLIGATION,
 }  # fmt: skip
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.LIAISON_OFFICER: frozenset(_DESK | {Right.FILE_REPORT}),
     Role.COORDINATOR: frozenset(
         _LEAD | {Right.DECIDE, Right.MANAGE_PARTNERS, Right.MANAGE_PLAYBOOKS, Right.EXPORT, Right.READ_USERS,
-                 Right.CONFIRM_CHANGE, Right.HAND_OVER,
+                 Right.CONFIRM_CHANGE, Right.HAND_OVER, Right.SET_OBLIGATION_ASIDE,
                  Right.RESUME_SENDING}
     ),
     Role.DUTY_OFFICER: frozenset(_LEAD | {Right.SEE_RESTRICTED, Right.SUSPEND_USER, Right.READ_USERS}),
@@ -82,7 +85,10 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
         _DESK | {Right.DECIDE, Right.READ_AGREEMENTS, Right.EXPORT, Right.READ_USERS, Right.CONFIRM_CHANGE,
                  Right.STOP_SENDING, Right.RESUME_SENDING}
     ),
-    Role.LEGAL_ADVISER: frozenset(_DESK | {Right.DECIDE, Right.READ_AGREEMENTS, Right.CONFIRM_CHANGE}),
+    Role.LEGAL_ADVISER: frozenset(
+        _DESK | {Right.DECIDE, Right.READ_AGREEMENTS, Right.CONFIRM_CHANGE, Right.MEET_OBLIGATION,
+                 Right.SET_OBLIGATION_ASIDE, Right.SIGN_RULES}
+    ),
     Role.AGREEMENT_MANAGER: frozenset(
         {Right.COMPLETE_TASK, Right.READ_PARTNERS, Right.READ_AGREEMENTS, Right.MANAGE_AGREEMENTS,
          Right.CONFIRM_CHANGE}
@@ -111,7 +117,7 @@ ADMINISTERING = frozenset(
 CASE_CONTENT = frozenset(
     {Right.FILE_REPORT, Right.READ_INCIDENTS, Right.SEE_RESTRICTED, Right.ADD_NOTE, Right.CHANGE_INCIDENT,
      Right.CHANGE_STATUS, Right.COMPLETE_TASK, Right.MANAGE_RUNS, Right.REQUEST_RELEASE, Right.HANDLE_QUARANTINE,
-     Right.EXPORT, Right.READ_RECORD}
+     Right.MEET_OBLIGATION, Right.SET_OBLIGATION_ASIDE, Right.EXPORT, Right.READ_RECORD}
 )  # fmt: skip
 READING = frozenset(right for right in Right if right.value.startswith(("read-", "see-")))
 
@@ -146,12 +152,12 @@ class Scope(StrEnum):
 SCOPES: Mapping[Scope, frozenset[Right]] = {
     Scope.REPORT: frozenset({Right.FILE_REPORT}),
     Scope.READ: READING,
-    Scope.TASKS: frozenset({Right.COMPLETE_TASK}),
+    Scope.TASKS: frozenset({Right.COMPLETE_TASK, Right.MEET_OBLIGATION}),
     Scope.COORDINATE: frozenset(
         {Right.CHANGE_INCIDENT, Right.CHANGE_STATUS, Right.ADD_NOTE, Right.REQUEST_RELEASE, Right.MANAGE_RUNS,
-         Right.HANDLE_QUARANTINE, Right.REVOKE_KEY, Right.STOP_SENDING, Right.MANAGE_PLAYBOOKS}
+         Right.HANDLE_QUARANTINE, Right.REVOKE_KEY, Right.STOP_SENDING, Right.MANAGE_PLAYBOOKS, Right.MEET_OBLIGATION}
     ),
-    Scope.DECIDE: frozenset({Right.DECIDE, Right.CONFIRM_CHANGE}),
+    Scope.DECIDE: frozenset({Right.DECIDE, Right.CONFIRM_CHANGE, Right.SET_OBLIGATION_ASIDE, Right.SIGN_RULES}),
     Scope.ADMIN: ADMINISTERING | {Right.RETRY_JOBS, Right.SUSPEND_USER, Right.REVOKE_KEY},
 }  # fmt: skip
 

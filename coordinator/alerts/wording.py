@@ -103,6 +103,8 @@ OWN_NOTICES = {
     ),
     "task": ("A task waits for you", "There is an open task for your role{reference}."),
     "overdue": ("Something is overdue", "Work that was due is still open{reference}."),
+    "duty-due": ("A deadline comes near", "A duty with a clock is still to be met{reference}."),
+    "duty-overdue": ("A deadline has passed", "A duty with a clock was not met in time{reference}."),
     "reminder": ("Something still waits for you", "This is a reminder of open work{reference}."),
     "clearance": ("A clearance is wanted", "A release waits for a second person's answer{reference}."),
     "standing": ("A fixed text waits to be cleared", "A text was proposed for clearance beforehand."),

@@ -16,6 +16,7 @@ from coordinator.api import (
     incidents,
     intake,
     ledger,
+    obligations,
     openapi,
     operations,
     playbooks,
@@ -23,7 +24,6 @@ from coordinator.api import (
     released,
     releases,
     runs,
-    taxii,
     waiting_changes,
     work,
 )
@@ -35,10 +35,9 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints, operations, agreements, exits, releases, runs, consents,
+        endpoints, operations, agreements, exits, releases, runs, consents, obligations,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)
     app.register_blueprint(openapi.docs)
-    app.register_blueprint(taxii.routes)
     app.register_blueprint(health.routes)

@@ -41,6 +41,7 @@ LATER_FIXED_COLUMNS = {
                             "added_by"),
     "playbook_signatures": ("version_id", "signature", "digest", "added_at", "added_by"),
     "handouts": ("alert_id", "decision_id", "user_id", "way", "format", "at", "exercise"),
+    "obligation_rules": ("rule", "version", "digest", "terms", "recorded_at", "recorded_by"),
 }  # fmt: skip
 
 

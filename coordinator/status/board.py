@@ -24,6 +24,7 @@ from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import visible
 from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import OPEN_STATUSES, Status
+from coordinator.obligations import queries as duties
 from coordinator.sharing.models import Release
 from coordinator.status.paging import bounded, from_cursor, to_cursor
 from coordinator.tasks.models import Task
@@ -103,6 +104,7 @@ def described(tx: Session, rows: Sequence[Incident]) -> list[dict[str, Any]]:
     """Incidents as the contract names their fields, with what is open on each: one query a kind, however many."""
     ids = [row.id for row in rows]
     tasks, unanswered, waiting = _tasks(tx, ids), _unanswered(tx, ids), _waiting(tx, ids)
+    clocks = duties.next_due(tx, ids)
     names = _names(tx, {row.owner_id for row in rows if row.owner_id})
     titles = titles_of(tx, rows)
     return [
@@ -113,11 +115,16 @@ def described(tx: Session, rows: Sequence[Incident]) -> list[dict[str, Any]]:
             "created_at": row.created_at, "updated_at": row.updated_at, "restricted": row.restricted,
             "exercise": row.exercise or None, "states_affected": row.states_affected, "sectors": row.sectors,
             "humanitarian_flags": row.humanitarian_flags, "version": row.version,
-            "open_tasks": tasks.get(row.id, (0, None))[0], "next_due": tasks.get(row.id, (0, None))[1],
+            "open_tasks": tasks.get(row.id, (0, None))[0],
+            "next_due": _sooner(tasks.get(row.id, (0, None))[1], clocks.get(row.id)),
             "unacknowledged": unanswered.get(row.id, 0), "clearances": waiting.get(row.id, 0),
         }
         for row in rows
     ]  # fmt: skip
+
+
+def _sooner(*instants: datetime | None) -> datetime | None:
+    return min((each for each in instants if each is not None), default=None)
 
 
 def titles_of(tx: Session, rows: Iterable[Incident]) -> dict[int, str]:
@@ -206,7 +213,7 @@ def _with_incident(table: Any, seen: list[Any]) -> Select[Any]:
 
 
 def due_next(tx: Session, *, principal: Principal, exercise: str = "", limit: int = 8) -> list[dict[str, Any]]:
-    """The tasks that are due soonest on any incident this person may know of, late ones first.
+    """The tasks and duties that are due soonest on any incident this person may know of, late ones first.
 
     One short range of the (state, role, due_at) index for each role.
     """
@@ -230,11 +237,14 @@ def due_next(tx: Session, *, principal: Principal, exercise: str = "", limit: in
         .order_by(Task.due_at, Task.id)
         .limit(limit)
     )
-    return [
+    tasks = [
         {"id": task.id, "title": task.title, "kind": task.kind, "role": task.role, "assignee_name": name,
-         "due_at": task.due_at, "incident": reference_of(incident), "restricted": incident.restricted}
+         "due_at": task.due_at, "incident": reference_of(incident), "restricted": incident.restricted,
+         "href": f"/tasks/{task.id}"}
         for task, incident, name in tx.execute(query)
     ]  # fmt: skip
+    clocks = duties.due_next(tx, principal=principal, exercise=exercise, limit=limit)
+    return sorted([*tasks, *clocks], key=lambda each: each["due_at"])[:limit]
 
 
 def exercises(tx: Session, *, most: int = 20) -> list[str]:

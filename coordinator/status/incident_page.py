@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from coordinator.accounts.principal import Principal
+from coordinator.assessments import queries as assessments
 from coordinator.errors import NotFound
 from coordinator.incidents import queries as incidents
 from coordinator.incidents.items import read_item
@@ -25,6 +26,7 @@ from coordinator.incidents.models import (
     Report,
 )
 from coordinator.incidents.references import reference_of
+from coordinator.obligations import queries as duties
 from coordinator.partners.models import Endpoint, Organisation
 from coordinator.status import people, run_view
 from coordinator.status.board import READINGS
@@ -49,6 +51,8 @@ def incident_page(tx: Session, incident: Incident, *, principal: Principal) -> d
         "alerts": alerts(tx, incident.id),
         "decisions": decisions(tx, incident.id),
         "runs": run_view.runs(tx, incident.id),
+        "duties": duties.of_incident(tx, incident.id),
+        "assessments": assessments.of_incident(tx, incident.id),
         "items": items(tx, incident.id),
         "attachments": attachments(tx, incident.id),
         "reports": reports(tx, incident.id),

@@ -169,6 +169,9 @@ def _read_field(field: Mapping[str, Any], given: Any) -> tuple[str, str]:
         return (flag, "") if flag else ("", "Answer yes or no.")
     if kind in ("integer", "long", "number"):
         return (given.strip(), "") if _WHOLE.fullmatch(given.strip()) else ("", "Write a whole number.")
+    if kind == "instant":
+        return (given.strip(), "") if read_instant(given.strip()) else ("", "Write date, time and offset from UTC, "
+                                                                        "like 2026-11-22T17:53:00Z.")
     return given, ""
 
 

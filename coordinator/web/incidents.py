@@ -19,6 +19,7 @@ from coordinator.incidents.queries import described_in_full, get_visible, note_r
 from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import Status
 from coordinator.markings import Marking, Tlp
+from coordinator.obligations import queries as duties
 from coordinator.outside import filenames
 from coordinator.status import history, incident_page
 from coordinator.web import access, formats, live
@@ -44,13 +45,14 @@ def show_incident(
         row = get_visible(tx, reference, principal=principal)
         shown = incident_page.incident_page(tx, row, principal=principal)
         stated = sources.stated(tx, row, principal=principal)
+        duty_rules = [(each["rule"], f"{each['rule']} – {each['instrument']}") for each in duties.rules_of(tx)]
     differing = [fact["name"] for fact in stated if fact["conflict"] and not fact["chosen"]]
     given = dict(shown)
     one = given.pop("incident")
     return page.show(
         "incidents/incident.html", here="board", one=one, **given, tag=tag, exercise=one["exercise"],
-        moves=one["next_statuses"], differing=differing, errors=errors or {}, values=values or {}, code=code,
-        **_choices(),
+        moves=one["next_statuses"], differing=differing, duty_rules=duty_rules, errors=errors or {},
+        values=values or {}, code=code, **_choices(),
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from coordinator.web import (
     keys,
     ledger,
     live,
+    obligations,
     operations,
     pages,
     partners,
@@ -58,7 +59,7 @@ BLUEPRINTS = (
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
-    catalogue.pages, dry_run.pages, releases.pages,
+    catalogue.pages, dry_run.pages, releases.pages, obligations.pages,
 )  # fmt: skip
 SESSION_SECONDS = 12 * 3600
 

@@ -12,6 +12,7 @@ from coordinator.accounts.models import User
 from coordinator.accounts.rules import Right
 from coordinator.errors import Invalid
 from coordinator.incidents import quarantine_queries as quarantine
+from coordinator.obligations import queries as duties
 from coordinator.status import outgoing, task_lists
 from coordinator.tasks import queries, rules, service
 from coordinator.web import access
@@ -28,7 +29,8 @@ def mine() -> Response:
         shown = task_lists.my_tasks(
             tx, principal=access.required(), cursor=request.args.get("cursor", ""), limit=30
         )
-    return page.show("tasks/mine.html", here="tasks", shown=shown, first=not request.args.get("cursor"))
+        clocks = duties.mine(tx, principal=access.required())
+    return page.show("tasks/mine.html", here="tasks", shown=shown, first=not request.args.get("cursor"), clocks=clocks)
 
 
 @pages.get("/<int:task_id>")

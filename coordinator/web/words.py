@@ -179,6 +179,13 @@ INSTANTS = {
     "aware_at": _("We became aware"),
     "ended_at": _("Ended"),
 }
+#: What the clocks of duties count from, beside the instants of an incident.
+BASIS = INSTANTS | {
+    "received_at": _("Received"), "classified_at": _("Classified"), "material_at": _("Found to be material"),
+    "believed_at": _("Believed to have happened"), "assessed_at": _("Assessed"), "paid_at": _("Paid"),
+    "cross_border_at": _("Known to cross a border"), "high_risk_at": _("High risk known"),
+    "fix_available_at": _("Fix available"), "requested_until": _("Time that the request names"),
+}  # fmt: skip
 #: The facts on which sources may differ, as a person calls them, and the table of names for their codes.
 FACTS = {
     "occurred_at": INSTANTS["occurred_at"], "detected_at": INSTANTS["detected_at"],
@@ -275,6 +282,23 @@ DISPOSITION = {
     "invalid": _("Refused: not valid"),
     "refused": _("Refused: above unclassified"),
 }
+DUTY = {
+    "armed": (_("Not running yet"), "new"),
+    "running": (_("Running"), "busy"),
+    "due-soon": (_("Due soon"), "warn"),
+    "overdue": (_("Overdue"), "bad"),
+    "met": (_("Met"), "good"),
+    "met-late": (_("Met late"), "warn"),
+    "waived": (_("Waived"), "plain"),
+    "not-applicable": (_("Does not apply"), "plain"),
+    "superseded": (_("Another took its place"), "plain"),
+}
+ASSESSMENT = {
+    "asked": (_("Asked for"), "busy"),
+    "proposed": (_("Proposed"), "warn"),
+    "accepted": (_("Accepted"), "good"),
+    "given-up": (_("Given up"), "plain"),
+}
 EXERCISE_STATE = {
     "planned": (_("Planned"), "plain"),
     "running": (_("Running"), "busy"),
@@ -296,6 +320,8 @@ _TABLES: dict[str, dict[str, tuple[object, str]]] = {
     "change-state": CHANGE_STATE,
     "quarantine": QUARANTINE_STATE,
     "exercise": EXERCISE_STATE,
+    "duty": DUTY,
+    "assessment": ASSESSMENT,
     "consent": CONSENT,
     "consent-request": CONSENT_REQUEST,
     "recall": RECALL,
@@ -315,6 +341,7 @@ _NAMES: dict[str, dict[str, object]] = {
     "hold-kind": HOLD_KIND,
     "scope": SCOPE,
     "instant": INSTANTS,
+    "basis": BASIS,
     "change": CHANGE,
     "answer-button": ANSWER_BUTTON,
     "thanks": THANKS,

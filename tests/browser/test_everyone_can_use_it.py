@@ -19,6 +19,8 @@ from coordinator.changes.rules import Kind
 from coordinator.incidents import intake, quarantine_queries, service
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import reference_of
+from coordinator.obligations import register
+from coordinator.obligations import service as obligations
 from coordinator.partners.queries import intake_endpoint
 from coordinator.runs import service as runs
 from coordinator.runs.catalogue import ship_library
@@ -67,6 +69,12 @@ def busy(site: Site) -> Site:
         standing.propose(tx, title="Call us", body="Please call our duty desk.", language="en", principal=officer)
     set_aside(site)
     run_with_a_newer_version(site)
+    with site.store.unit_of_work() as tx:
+        register.ship_rules(tx)
+        incident = lock_incident(tx, 1)
+        incident.owner_id = coordinator.user_id
+        obligations.start(tx, incident, "EU-NIS2-EW", actor="system", basis_at=clock.now() - timedelta(hours=20))
+        obligations.start(tx, incident, "EU-NIS2-FR", actor="system")
     with site.store.unit_of_work() as tx:
         agreement(tx, expires_on=clock.now() + timedelta(days=100))
         drafts.draft(
@@ -125,7 +133,7 @@ PAGES = {
         "/playbooks", "/playbooks/3", "/playbooks/3/try", "/runs/1", f"/runs/1?step={sid('a')}", "/runs/1/move",
         "/playbooks/3/changes/3", "/playbooks/import", "/playbooks/signers", "/users", "/account",
         "/account/tokens", "/help",
-        "/help/labels", "/nowhere", "/incidents/INC-{year}-000001/at?date={day}&time=23:59",
+        "/help/labels", "/nowhere", "/duties/1", "/duties/rules", "/incidents/INC-{year}-000001/at?date={day}&time=23:59",
     ],
     "administrator": ["/users", "/users/new", "/operations", "/partners/FI-CSIRT", "/partners/FI-CSIRT/endpoints/new",
                       "/keys/1/revoke", "/changes/1", "/users/1"],

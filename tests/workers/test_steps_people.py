@@ -116,7 +116,7 @@ def test_two_votes_of_one_role_are_two_people(store: Store, people: dict[str, Pr
         (None, [{"type": "bash", "command": "rm -rf /tmp/x"}]),
         (None, [{"type": "http-api", "command": "POST /block HTTP/1.1"}]),
         ({"kind": "assess", "role": "analyst", "method": "nciss"}, None),
-        ({"kind": "obligation", "do": "start", "rule": "NIS2-23"}, None),
+        ({"kind": "obligation", "do": "start", "rule": "NO-SUCH-RULE"}, None),
     ],
 )
 def test_what_a_machine_may_not_do_here_is_a_task_that_shows_what_is_asked(

@@ -1,0 +1,48 @@
+"""A duty on its pages: begun, shown where people look, met with evidence, set aside, its rule signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from coordinator import clock
+from coordinator.obligations import register
+from tests.coordinator.web.conftest import Desk, visible_text
+
+
+def test_a_duty_from_its_beginning_to_its_end(desk: Desk, file_report: Callable[..., str]) -> None:
+    with desk.store.unit_of_work() as tx:
+        register.ship_rules(tx)
+    reference, coordinator = file_report(desk.sit("liaison-officer")), desk.sit("coordinator")
+    assert "No duty was begun here." in coordinator.text(f"/incidents/{reference}")
+    answer = coordinator.post(f"/incidents/{reference}/duties", {"rule": "CH-ISG"})
+    assert answer.status_code == 303, visible_text(answer.text)
+    page = coordinator.text(answer.location)
+    assert "Not running yet" in page and "Advisory." in page and "waits for: Detected" in page
+    basis = clock.now() - timedelta(hours=1)
+    given = {"basis_at_date": f"{basis:%Y-%m-%d}", "basis_at_time": f"{basis:%H:%M}"}
+    assert coordinator.post("/duties/1/basis", given).status_code == 422  # no reason
+    assert coordinator.post("/duties/1/basis", given | {"why": "The log says so."}).status_code == 303
+    with desk.store.unit_of_work() as tx:
+        from coordinator.incidents.models import Incident
+
+        tx.get_one(Incident, 1).owner_id = desk.who("coordinator").user_id
+    for path in (f"/incidents/{reference}", "/board", "/tasks"):
+        assert "Information Security Act" in coordinator.text(path)
+    assert coordinator.post("/duties/1/meet", {"evidence": "Receipt 17"}).status_code == 422  # no instant
+    now = clock.now()
+    met = {"submitted_at_date": f"{now:%Y-%m-%d}", "submitted_at_time": f"{now:%H:%M}", "evidence": "Receipt 17"}
+    assert coordinator.post("/duties/1/meet", met).status_code == 303
+    assert "Met" in coordinator.text("/duties/1") and "Receipt 17" in coordinator.text("/duties/1")
+    assert coordinator.post("/duties/1/set-aside", {"state": "waived", "reason": "x"}).status_code == 409
+
+
+def test_a_legal_adviser_signs_a_rule_and_a_coordinator_does_not(desk: Desk) -> None:
+    with desk.store.unit_of_work() as tx:
+        register.ship_rules(tx)
+    lawyer, coordinator = desk.sit("legal-adviser"), desk.sit("coordinator")
+    assert "Sign this version" not in coordinator.text("/duties/rules")
+    assert coordinator.post("/duties/rules/1/sign", {"note": "x"}).status_code == 403
+    lawyer.get("/duties/rules")
+    assert lawyer.post("/duties/rules/1/sign", {"note": "Read against the Official Journal."}).status_code == 303
+    assert "Read against the Official Journal." in lawyer.text("/duties/rules")
