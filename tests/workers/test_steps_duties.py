@@ -34,8 +34,8 @@ def people(store: Store, world: World) -> dict[str, Principal]:
 def duties(store: Store, *steps: dict[str, Any]) -> Running:
     names = [f"s{number}" for number in range(len(steps))]
     body = {
-        name: action(name, work={"kind": "obligation", "rule": RULE} | work, out_args=list(work.get("out", {}).values()),
-                     on_completion=then)
+        name: action(name, work={"kind": "obligation", "rule": RULE} | work, on_completion=then,
+                     out_args=list(work.get("out", {}).values()))
         for name, work, then in zip(names, steps, [*names[1:], "end"], strict=True)
     }  # fmt: skip
     whole = document({**body, "end": end()}, "s0", variables=VARIABLES)
