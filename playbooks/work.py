@@ -3,6 +3,7 @@
 Nothing here moves a token. `begin` and `judge_*` answer with an Outcome, or None while the work goes on.
 """
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -149,7 +150,18 @@ def _spec(machine: Machine, token: Token, commands: tuple[Mapping[str, Any], ...
 def _command(command: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: command[name] for name in ("type", "description", "headers", "content") if name in command}
     encoded = {name: command[name] for name in ("command_b64", "content_b64") if name in command}
-    return shown | encoded | {"text": command.get("command", "")}
+    return shown | encoded | {"text": command.get("command") or _decoded(command.get("command_b64"))}
+
+
+def _decoded(text: Any) -> str:
+    """What base64 hides, so that a person sees what they are asked to do; as it stands where it is no text."""
+    if not isinstance(text, str):
+        return ""
+    try:
+        found = base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return text
+    return found if all(each.isprintable() or each.isspace() for each in found) else text
 
 
 def _own_part(machine: Machine, token: Token, step: Step, commands: tuple[Mapping[str, Any], ...]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.incidents import holds, queries
 from coordinator.incidents.models import Incident
 from coordinator.incidents.rules import Blocks
-from coordinator.runs import activation, mending
+from coordinator.runs import activation, mending, needs
 from coordinator.runs.arms import Arms
 from coordinator.runs.catalogue import document_of, pins_of
 from coordinator.runs.engine import Engine
@@ -59,6 +59,7 @@ def start_run(
             return known
     playbook = document_of(tx, playbook_version_id)
     _check_in_use(tx, playbook_version_id, called=bool(callers))
+    lacking = needs.check(tx, playbook)
     facts = queries.facts(tx, incident) if incident is not None else {}
     try:
         state, effects = start(
@@ -83,6 +84,11 @@ def start_run(
         exercise=run.exercise, about=("run", run.id),
         values={"playbook": playbook.id, "version": playbook.version, "because": list(explanation)},
     )  # fmt: skip
+    if lacking:
+        timeline.append(tx, "run.notice", "Nobody has a role that this playbook needs; others get its tasks.",
+                        actor="system", incident=incident, values={"roles": lacking}, about=("run", run.id),
+                        exercise=run.exercise)  # fmt: skip
+        timeline.pending(tx, "run.notice", run.id, exercise=run.exercise)
     if arms is None:
         run.asked = [{"do": "start", "variables": _plain(variables or {}), "callers": list(callers)}]
         timeline.pending(tx, "run.advance", run.id, exercise=run.exercise)

@@ -39,7 +39,9 @@ def whole() -> dict[str, Any]:
         "end": end(),
     }, "a", variables=copy.deepcopy(VARIABLES))
     raw["playbook_types"] = ["notification"]
-    raw["playbook_activities"] = ["deliver-content"]
+    raw["playbook_activities"] = ["compose-content", "deliver-content"]
+    for each in raw["workflow"][sid("a")]["commands"]:
+        each["playbook_activity"] = "compose-content"
     return raw
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DatabaseError
 
+from coordinator import clock
 from coordinator.errors import Invalid, NotFound, Refused
 from coordinator.runs import activation, catalogue, service
 from coordinator.runs.models import PlaybookVersion, Run
 from coordinator.store import Store
+from coordinator.timeline.models import Pending
+from coordinator.timeline.queries import entries
+from playbooks.coordination import EXTENSION_ID
 from playbooks.document import load
 from playbooks.library import shipped
+from tests.alerting import COMMUNITY, agreement, put_organisation
+from tests.factories import PARTNER, person, small_world
 from tests.playbooks.documents import line
 
 
@@ -121,3 +128,41 @@ def test_a_run_that_may_not_start_is_refused_and_says_why(store: Store, world: o
     with pytest.raises(Invalid) as invalid, store.unit_of_work() as tx:
         service.start_run(tx, rows(store)[1].id, started_by="user:1", variables={"__nobody__": "x"})
     assert invalid.value.errors[0].pointer == "/variables/__nobody__"
+
+
+def needing(*names: str) -> dict[str, Any]:
+    """A playbook that needs these to start."""
+    return line(playbook_extensions={EXTENSION_ID: {"kind": "playbook", "needs": list(names)}})
+
+
+@pytest.mark.parametrize(("name", "refused"), [("MOU", False), ("MOU", True), (COMMUNITY, False), ("nothing", True)])
+def test_what_a_playbook_needs_is_there_or_it_does_not_start(
+    sqlite_store: Store, name: str, refused: bool
+) -> None:
+    small_world(sqlite_store)
+    with sqlite_store.unit_of_work() as tx:
+        put_organisation(tx, PARTNER)
+        agreement(tx, expires_on=clock.now() - timedelta(days=1) if name == "MOU" and refused else None)
+    take(sqlite_store, needing(name))
+    use(sqlite_store, 0)
+    if not refused:
+        with sqlite_store.unit_of_work() as tx:
+            service.start_run(tx, 1, started_by="system")
+        return
+    with pytest.raises(Refused) as refusal, sqlite_store.unit_of_work() as tx:
+        service.start_run(tx, 1, started_by="system")
+    assert name in refusal.value.detail
+
+
+def test_a_role_that_nobody_has_keeps_nothing_from_starting_and_is_told(sqlite_store: Store) -> None:
+    small_world(sqlite_store)
+    person(sqlite_store, "coordinator")
+    take(sqlite_store, needing("coordinator", "legal-adviser"))
+    use(sqlite_store, 0)
+    with sqlite_store.unit_of_work() as tx:
+        run_id = service.start_run(tx, 1, started_by="system").id
+    with sqlite_store.read() as tx:
+        said = [each["values"] for each in entries(tx, incident_id=None, limit=50) if each["kind"] == "run.notice"]
+        assert said == [{"roles": ["legal-adviser"]}]
+        told = select(Pending.object_id).where(Pending.kind == "run.notice")
+        assert tx.execute(told).scalar_one() == run_id
