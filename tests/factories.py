@@ -85,10 +85,13 @@ def person(store: Store, role: str = "coordinator", name: str = "", organisation
         return Principal(user.id, name, role, organisation_id, second_factor_at=clock.now())
 
 
-def token_for(store: Store, role: str = "coordinator", scopes: list[str] | None = None, name: str = "") -> str:
+def token_for(
+    store: Store, role: str = "coordinator", scopes: list[str] | None = None, name: str = "",
+    organisation_id: int | None = None,
+) -> str:  # fmt: skip
     """An API token of a new user with every scope the role may have, or these."""
     wanted = sorted(scopes_allowed(Role(role))) if scopes is None else scopes
-    user_id = person(store, role, name or f"{role} {time.monotonic_ns()}").user_id
+    user_id = person(store, role, name or f"{role} {time.monotonic_ns()}", organisation_id).user_id
     with store.unit_of_work() as tx:
         return create_token(tx, user_id, name="test", scopes=[str(one) for one in wanted], actor="cli:test")
 

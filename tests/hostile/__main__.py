@@ -2,7 +2,9 @@
 
 Without a FOLDER the tables of this repository are sent. FOLDER holds larger collections, which belong to others and are
 not in this repository: bad_json_testsuite.jsonl.gz (`id`, `b64`), naughty_strings.jsonl.gz and
-payload_strings.jsonl.gz (`id`, `s`).
+payload_strings.jsonl.gz (`id`, `s`), stix21_bundles, stix21_validator_cases, misp_json and csaf20 (`raw` or `input`).
+Each text goes through the doors that take reports, imports, files and searches, and by turns through a quarter of the
+calls, forms, addresses, headers and lists; with --all through all of them.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--most", type=int, default=10**9, help="of each collection")
     parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--all", action="store_true", help="each text through each door: hours for large collections")
     parser.add_argument("--postgresql", action="store_true")
     said = parser.parse_args()
     bodies = corpus.given_bodies(said.folder, said.most) if said.folder else corpus.BODIES
@@ -69,11 +72,22 @@ def main() -> int:
         found = f"{len(doors.writes)} writes of the API, {len(doors.forms)} forms, {len(doors.paths)} addresses"
         print(found, flush=True)
         began = time.monotonic()
+
+        def sent(each: tuple[int, tuple[str, str]]) -> None:
+            if each[0] % 100 == 0:
+                print(f"  text {each[0]} after {time.monotonic() - began:.0f} s", flush=True)
+            doors.text(*each[1], turn=None if said.all or not said.folder else each[0])
+
+        documents = corpus.given_documents(said.folder, said.most) if said.folder else {}
+        began = time.monotonic()
         with ThreadPoolExecutor(said.threads) as pool:
             list(pool.map(lambda each: doors.body(*each), bodies.items()))
             print(f"{len(bodies)} bodies in {time.monotonic() - began:.0f} s", flush=True)
             began = time.monotonic()
-            list(pool.map(lambda each: doors.text(*each), texts.items()))
+            list(pool.map(lambda each: doors.document(each[0], *each[1]), documents.items()))
+            print(f"{len(documents)} documents in {time.monotonic() - began:.0f} s", flush=True)
+            began = time.monotonic()
+            list(pool.map(sent, enumerate(texts.items())))
         print(f"{len(texts)} texts in {time.monotonic() - began:.0f} s", flush=True)
         doors.shown()
         doors.tally.faults += leaks(machine, doors.site, broker)

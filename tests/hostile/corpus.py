@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Any
 
 GIVEN_BODIES, GIVEN_TEXTS = ("bad_json_testsuite",), ("naughty_strings", "payload_strings")
+#: Whole documents of other standards, good and bad, and the media type they come as.
+GIVEN_DOCUMENTS = {
+    "stix21_bundles": "application/stix+json;version=2.1",
+    "stix21_validator_cases": "application/stix+json;version=2.1",
+    "misp_json": "application/vnd.misp+json", "csaf20": "application/json",
+}  # fmt: skip
 
 
 def rows(file: Path, most: int) -> Iterator[dict[str, Any]]:
@@ -24,6 +30,19 @@ def given_bodies(folder: Path, most: int = 10**9) -> dict[str, bytes]:
     """Bodies of the collections in a folder (`id`, `b64`)."""
     found = (row for name in GIVEN_BODIES for row in rows(folder / f"{name}.jsonl.gz", most))
     return {row["id"]: base64.b64decode(row["b64"]) for row in found}
+
+
+def given_documents(folder: Path, most: int = 10**9) -> dict[str, tuple[str, bytes]]:
+    """Documents of the collections in a folder, with the media type each is sent as (`raw`, or `input` as data)."""
+    found = {}
+    for name, media_type in GIVEN_DOCUMENTS.items():
+        for number, row in enumerate(rows(folder / f"{name}.jsonl.gz", most)):
+            raw = row.get("raw") or json.dumps({"type": "bundle", "id": _BUNDLE, "objects": [row["input"]]})
+            found[f"{name} {number}"] = (media_type, raw.encode("utf-8", "surrogatepass"))
+    return found
+
+
+_BUNDLE = "bundle--8b6a3d1e-58f5-4a60-8f0b-4b6a3d1e58f5"
 
 
 def given_texts(folder: Path, most: int = 10**9) -> dict[str, str]:

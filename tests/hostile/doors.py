@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import select
-from werkzeug.routing import Map
 
 import playbooks
 from coordinator.errors import CoordinatorError
@@ -20,47 +19,50 @@ from coordinator.incidents.models import Attachment, ItemVersion, Report, Report
 from coordinator.interchange.world import load_world
 from coordinator.runs.catalogue import import_playbook
 from coordinator.timeline.keys import unseal
-from tests.hostile.forms import Form, Forms
-from tests.hostile.looking import MARK, Tally, look
-from tests.hostile.site import ROLES, VISITOR, Site
+from tests.hostile.finding import Found, pieces
+from tests.hostile.looking import MARK, look
+from tests.hostile.site import ROLES, VISITOR
+
+T = TypeVar("T")
+#: So many texts go by turns through the doors that are many.
+SHARES = 4
 
 OBSERVED = {"tlp": "GREEN", "noticed_at": "2026-11-22T03:10:00Z"}
 READERS = ("application/json", "application/cloudevents+json", "application/stix+json;version=2.1", "text/plain")
 _A_PLAYBOOK = Path(playbooks.__file__).parent / "library" / "communication-check.json"
+_NO_LISTS = ("/", "/metrics", "/healthz", "/readyz", "/api/docs", "/api/docs/", "/api/v1/openapi.json", "/help")
+_OFFICE = ("/users", "/users/new", "/operations", "/changes", "/endpoints")
 _ARGUMENTS = ("q", "status", "severity", "cursor", "limit", "updated_since", "exercise")
-#: Forms and calls that end what the attack stands on.
-_LEFT_OUT = ("/sign-out", "/suspend", "/end", "/revoke", "/disable", "/rotate", "/role", "/reset", "/link", "/drop",
-             "/leave", "/stop")
+_OF_AN_ACCOUNT = re.compile(r"/users/[0-9]+/")
+#: Pages and lists by themselves, with everything any of them is asked for.
+_QUERY = ("q", "after", "cursor", "partner", "incident", "item", "exercise", "state", "status", "at", "until", "to",
+          "since", "kind", "organisation", "sector", "severity", "owner", "tab", "of")
 
 
-class Doors:
-    """All doors of one site. `pages`: the addresses of its pages as patterns."""
-
-    def __init__(self, site: Site, addresses: Map) -> None:
-        self.site, self.tally = site, Tally()
-        self.paths = [rule.rule for rule in addresses.iter_rules() if rule.methods and "GET" in rule.methods]
-        document = site.request("GET", "/api/v1/openapi.json").json()
-        self._shapes = document["components"]["schemas"]
-        self.writes = list(self._write_routes(document))
-        self._matched = {
-            path.removeprefix("/api/v1") for path, item in document["paths"].items() for said in item.values()
-            if any(one["name"] == "If-Match" for one in said.get("parameters", ()))
-        }  # fmt: skip
-        self.forms = self._find_forms()
+class Doors(Found):
+    """All doors of one site, to be tried."""
 
     # ------------------------------------------------------------ a text
 
-    def text(self, name: str, text: str, *, everywhere: bool = True) -> None:
-        """One text through every door that takes text."""
+    def text(self, name: str, text: str, *, everywhere: bool = True, turn: int | None = None) -> None:
+        """One text through every door that takes text.
+
+        `turn` (the number of the text): it goes through the doors that take reports, imports, files and searches, and
+        through one in SHARES of the calls, forms, addresses, headers and lists; a call gets it in all its fields or in
+        those of free text only, in turn. Without: through all, both ways.
+        """
         marked = f"{text}{MARK}"
         self._reports(name, marked)
+        self._imported(name, marked)
         self._filed_as(name, marked)
-        self._asked_for(name, marked, ("q",) if not everywhere else _ARGUMENTS)
+        few = not everywhere or turn is not None
+        self._asked_for(name, marked, ("q",) if few else _ARGUMENTS)
         if everywhere:
-            self._written_by_api(name, marked)
-            self._written_by_forms(name, marked)
-            self._addressed(name, marked)
-            self._in_headers(name, marked)
+            self._written_by_api(name, marked, turn)
+            self._written_by_forms(name, marked, turn)
+            self._addressed(name, marked, turn)
+            self._in_headers(name, marked, turn)
+            self._listed(name, marked, turn)
             self._loaded(name, marked)
 
     def _reports(self, name: str, marked: str) -> None:
@@ -76,6 +78,32 @@ class Doors:
                 if answer.status_code == 202:
                     self._kept_to_the_byte(door, name, answer, raw)
                     self._read_to_the_letter(door, name, answer.json()["report"], report)
+
+    def _imported(self, name: str, marked: str) -> None:
+        """The text in a STIX bundle and in a MISP event: taken, set aside or refused."""
+        at, base = "2026-11-22T03:10:00.000Z", f"{self.site.next():012d}"
+        common = {"spec_version": "2.1", "created": at, "modified": at}
+        author = {"type": "identity", "id": f"identity--8b6a3d1e-58f5-4a60-8f0b-{base}", "name": marked,
+                  "identity_class": "organization", **common}  # fmt: skip
+        incident = {"type": "incident", "id": f"incident--8b6a3d1e-58f5-4a60-8f0b-{base}", "name": marked,
+                    "description": marked, "created_by_ref": author["id"], "labels": [marked], **common}  # fmt: skip
+        bundle = {"type": "bundle", "id": f"bundle--8b6a3d1e-58f5-4a60-8f0b-{base}", "objects": [author, incident]}
+        event = {"Event": {
+            "uuid": f"8b6a3d1e-58f5-4a60-8f0b-{base}", "info": marked, "date": "2026-11-22", "timestamp": "1795317000",
+            "threat_level_id": "2", "analysis": "0",
+            "Orgc": {"name": marked, "uuid": f"8b6a3d1e-58f5-4a60-8f0b-{base}"},
+            "Tag": [{"name": "tlp:green"}], "Attribute": [{"type": "comment", "category": "Other", "value": marked,
+                                                           "comment": marked}],
+        }}  # fmt: skip
+        for media_type, document in ((READERS[2], bundle), ("application/vnd.misp+json", event)):
+            raw = json.dumps(document).encode()
+            look(self.tally, f"webhook {media_type[:16]}", name, self.site.webhook(raw, media_type), marked)
+
+    def document(self, name: str, media_type: str, raw: bytes) -> None:
+        """A document of another standard by the signed door: taken, set aside or refused."""
+        look(self.tally, f"webhook {media_type}", name, answer := self.site.webhook(raw, media_type))
+        if answer.status_code == 202:
+            self._kept_to_the_byte("webhook document", name, answer, raw)
 
     def _filed_as(self, name: str, marked: str) -> None:
         """The text as the name of an announced file, and as what is in it; taken out again by both doors."""
@@ -122,43 +150,61 @@ class Doors:
             path = f"/incidents/{self.site.known['reference']}/{part}"
             look(self.tally, part, name, self.site.as_role("coordinator", "GET", path, params=said), marked)
 
-    def _written_by_api(self, name: str, marked: str) -> None:
-        for method, path, shape in self.writes:
-            for all_of_it in (False, True):
+    def _written_by_api(self, name: str, marked: str, turn: int | None) -> None:
+        for method, path, shape in _share(self.writes, turn):
+            for all_of_it in (False, True) if turn is None else (turn // SHARES % 2 == 0,):
                 body = json.dumps(self._filled(shape, marked, all_of_it)).encode()
                 look(self.tally, f"{method} {path}", name, self._write(method, path, body), marked)
 
-    def _written_by_forms(self, name: str, marked: str) -> None:
+    def _written_by_forms(self, name: str, marked: str, turn: int | None) -> None:
         if not _utf8(marked):
             return
         self.site.confirm()
-        for form in self.forms:
+        for form in _share(self.forms, turn):
+            action = _OF_AN_ACCOUNT.sub(f"/users/{self.site.spare}/", form.action)
             fields = form.fixed | {each: marked for each in form.written}
             files = {each: (_latin(marked)[:100], b"<script>1</script>", "text/html") for each in form.files}
-            answer = self.site.as_role(form.role, "POST", form.action, data=fields, files=files or None)
+            answer = self.site.as_role(form.role, "POST", action, data=fields, files=files or None)
             look(self.tally, f"form {form.action}", name, answer, marked)
 
-    def _addressed(self, name: str, marked: str) -> None:
+    def _addressed(self, name: str, marked: str, turn: int | None) -> None:
         """The text as a part of every address that has one, for a visitor and for somebody signed in."""
         if not _utf8(marked):
             return
         part = quote(marked[:300], safe="")
-        for path in self.paths:
+        for path in _share(self.paths, turn):
             if "<" in path:
-                address = "".join(part if "<" in piece else piece for piece in _pieces(path))
+                address = "".join(part if "<" in piece else piece for piece in pieces(path))
                 look(self.tally, f"GET {path}", name, self.site.as_role("coordinator", "GET", address), marked)
-        for method, path, _shape in self.writes:
+        for method, path, _shape in _share(self.writes, turn):
             if "{" in path:
                 look(self.tally, f"{method} {path} (address)", name,
                      self._write(method, path, b"{}", addressed=part), marked)  # fmt: skip
 
-    def _in_headers(self, name: str, marked: str) -> None:
+    def _listed(self, name: str, marked: str, turn: int | None) -> None:
+        """The text as everything that pages and lists are asked for: ledger, changes, operations, what was released."""
+        if not _utf8(marked):
+            return
+        query = dict.fromkeys(_QUERY, marked)
+        for path in _share([path for path in self.paths if "<" not in path and path not in _NO_LISTS], turn):
+            if path.startswith("/api/"):
+                answer = self.site.api("GET", path.removeprefix("/api/v1"), role=self._reader(path), params=query)
+            else:
+                role = "partner-user" if path.startswith("/released") else "administrator" if path in _OFFICE else (
+                    "coordinator")  # fmt: skip
+                answer = self.site.as_role(role, "GET", path, params=query)
+            look(self.tally, f"GET {path}?", name, answer, marked)
+
+    def _reader(self, path: str) -> str:
+        return self.roles.get(("get", path), "coordinator")
+
+    def _in_headers(self, name: str, marked: str, turn: int | None) -> None:
         text = _latin(marked)
         names = ("User-Agent", "Referer", "Accept-Language", "X-Forwarded-For", "X-Forwarded-Proto", "If-None-Match",
                  "Range", "Origin", "Accept", "Forwarded", "Idempotency-Key", "X-Request-Id")  # fmt: skip
         for headers in ({each: text for each in names}, {"Cookie": f"coordinator={text}; x={text}"},
                         {"Authorization": f"Bearer {text}"}, {"Host": text[:200] or "x"}):  # fmt: skip
-            for path in ("/board", "/api/v1/incidents", f"/a/{self.site.known['token']}"):
+            for path in _share(["/board", "/api/v1/incidents", f"/a/{self.site.known['token']}"], turn):
                 look(self.tally, "headers", name, self.site.request("GET", path, headers=headers), marked)
         raw = json.dumps(OBSERVED | {"title": "x"}).encode()
         for header in ("webhook-id", "webhook-timestamp", "webhook-signature", "Content-Type"):
@@ -202,63 +248,8 @@ class Doors:
     def shown(self) -> None:
         """Every page that can be reached from the board and the menus, with all that was sent on it."""
         for role in (VISITOR, *ROLES):
-            for path in self._reachable(role, most=300):
+            for path in self.reachable(role, most=300):
                 look(self.tally, "page", path, self.site.as_role(role, "GET", path))
-
-    # ------------------------------------------------------------ finding doors
-
-    def _write_routes(self, document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        for path, item in document["paths"].items():
-            for method, said in item.items():
-                if method != "get" and "/intake/" not in path and not path.endswith(("/reports", *_LEFT_OUT)):
-                    content = said.get("requestBody", {}).get("content", {})
-                    shape = next(iter(content.values()), {}).get("schema", {})
-                    yield method.upper(), path.removeprefix("/api/v1"), shape
-
-    def _find_forms(self) -> list[Form]:
-        found: dict[str, Form] = {}
-        for role in (VISITOR, *ROLES):
-            for path in self._reachable(role, most=300):
-                page = Forms(role, path)
-                page.feed(self.site.as_role(role, "GET", path).text)
-                for form in page.found:
-                    form.fixed.pop("", None)
-                    if (form.written or form.files) and not form.action.endswith(_LEFT_OUT):
-                        found.setdefault(_pattern(form.action), form)
-        for form in found.values():
-            if "csrf_token" in form.fixed:
-                self.site.secrets.add(form.fixed["csrf_token"])
-        return list(found.values())
-
-    def _reachable(self, role: str, *, most: int) -> list[str]:
-        """Paths of pages, beginning at the board; one of a kind."""
-        found, waiting, seen = list[str](), ["/board", *self._known_pages()], set[str]()
-        often: dict[str, int] = {}
-        while waiting and len(found) < most:
-            path = waiting.pop(0)
-            pattern = _pattern(path)
-            if path in seen or path.startswith(("/api/", "/static/")) or often.get(pattern, 0) >= 1:
-                continue
-            seen.add(path)
-            answer = self.site.as_role(role, "GET", path)
-            if answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/html"):
-                often[pattern] = often.get(pattern, 0) + 1
-                found.append(path)
-                page = Forms(role, path)
-                page.feed(answer.text)
-                waiting += sorted(page.links)
-        return found
-
-    def _known_pages(self) -> list[str]:
-        spare = self.site.known["spare"]
-        made = [f"/incidents/{spare}/status/{to}" for to in ("rejected", "duplicate", "triage")]
-        for path in self.paths:
-            if not path.startswith(("/api/", "/static/")) and "<path:" not in path:
-                names = [piece.strip("<>").rpartition(":")[2] for piece in _pieces(path) if "<" in piece]
-                if all(name in self.site.known for name in names):
-                    made.append("".join(str(self.site.known[piece.strip("<>").rpartition(":")[2]])
-                                        if "<" in piece else piece for piece in _pieces(path)))  # fmt: skip
-        return made
 
     # ------------------------------------------------------------ sending
 
@@ -269,18 +260,19 @@ class Doors:
         known = self.site.known | ({"reference": self.site.known["spare"]} if path.endswith("/status") else {})
         address = "".join(
             (addressed or str(known.get(piece.strip("{}"), 1))) if "{" in piece else piece
-            for piece in _pieces(path.replace("{", "<{").replace("}", "}>"))
+            for piece in pieces(path.replace("{", "<{").replace("}", "}>"))
         ).replace("<", "").replace(">", "")  # fmt: skip
         match = {"If-Match": '"v1"', "Content-Type": "application/json"}
-        if not addressed and path in self._matched:
+        if not addressed and path in self.matched:
             one = self.site.api("GET", f"/incidents/{known['reference']}")
             match["If-Match"] = one.headers.get("ETag", '"v1"').removeprefix("W/")
-        return self.site.api(method, address, data=raw, headers=match)
+        role = self.roles.get((method.lower(), f"/api/v1{path}"), "coordinator")
+        return self.site.api(method, address, data=raw, headers=match, role=role)
 
     def _filled(self, shape: Any, text: str, everything: bool, depth: int = 0) -> Any:
         """A value for a schema: free text is ours, the rest as lawful as it can be, or ours too (`everything`)."""
         if "$ref" in shape:
-            return self._filled(self._shapes[shape["$ref"].rpartition("/")[2]], text, everything, depth)
+            return self._filled(self.shapes[shape["$ref"].rpartition("/")[2]], text, everything, depth)
         kinds = shape.get("type", "")
         kind = kinds if isinstance(kinds, str) else next((each for each in kinds if each != "null"), "")
         if depth > 4:
@@ -339,9 +331,9 @@ class Doors:
                 self.tally.faults.append(f"{door} {name}: {name_of_field} is read as something else")
 
 
-def _pattern(path: str) -> str:
-    """The same for pages of the same kind."""
-    return re.sub(r"INC-[0-9-]+|[0-9]+", "#", path)
+def _share(doors: Sequence[T], turn: int | None) -> Sequence[T]:
+    """All of them, or the share whose turn it is."""
+    return doors if turn is None else doors[turn % SHARES :: SHARES]
 
 
 def _utf8(text: str) -> bool:
@@ -355,16 +347,3 @@ def _latin(text: str) -> str:
     return kept.encode("utf-8", "ignore").decode("latin-1").strip()
 
 
-def _pieces(path: str) -> list[str]:
-    """`/a/<b>/c` as ["/a/", "<b>", "/c"]."""
-    found, now = [""], False
-    for one in path:
-        if one == "<":
-            found.append("<")
-            now = True
-            continue
-        found[-1] += one
-        if one == ">" and now:
-            found.append("")
-            now = False
-    return [piece for piece in found if piece]

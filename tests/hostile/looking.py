@@ -87,7 +87,7 @@ def look(tally: Tally, door: str, name: str, answer: Any, text: str = "") -> Non
     if len({"Set-Cookie", "a"} & {name.strip() for name in answer.headers}) > 1 or answer.headers.get("a"):
         tally.faults.append(f"{where}: a header of the sender's")
     kind = answer.headers.get("Content-Type", "").partition(";")[0]
-    if kind == "text/html":
+    if kind == "text/html" and MARK in answer.text:  # without it nothing of what was sent is on the page
         tally.faults += [f"{where}: the page has {each}" for each in what_runs(answer.text)]
         if text and set(text) & set("<>\"'") and text in answer.text:
             tally.faults.append(f"{where}: written into the page as it is")

@@ -17,18 +17,19 @@ from coordinator.accounts import service as accounts
 from coordinator.accounts.models import UserSession
 from coordinator.alerts import rungs
 from coordinator.alerts import service as alerts
-from coordinator.alerts.models import Delivery
+from coordinator.alerts.models import Alert, Delivery
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking, Tlp
+from coordinator.partners.models import Organisation
 from coordinator.runs.catalogue import ship_library
 from coordinator.store import Store
 from coordinator.tasks.service import open_task
 from tests.alerting import put_contact, put_organisation, put_system, webhook
 from tests.factories import World, native, person, signed, token_for
 
-ROLES = ("coordinator", "duty-officer", "administrator")
+ROLES = ("coordinator", "duty-officer", "administrator", "partner-user", "agreement-manager", "exercise-controller")
 CLEARING = "release-authority"
 VISITOR = "visitor"  # nobody signed in; the address of an alert's page is known
 FILE = b"%PDF-1.7 <html><script>alert(1)</script></html>"
@@ -53,7 +54,15 @@ class Site:
         self.closed: list[str] = []
         self._local, self._number, self._lock = threading.local(), 0, threading.Lock()
         self.api_tokens = {role: token_for(store, role) for role in (*ROLES, CLEARING)}
-        self.people = {role: person(store, role, name=f"Pat {role.title()}") for role in ROLES}
+        with store.unit_of_work() as tx:
+            put_organisation(tx, "XX-CSIRT")
+            theirs = tx.execute(select(Organisation.id).where(Organisation.code == "XX-CSIRT")).scalar_one()
+        self.api_tokens["partner-user"] = token_for(store, "partner-user", organisation_id=theirs)
+        self.people = {
+            role: person(store, role, name=f"Pat {role.title()}",
+                         organisation_id=theirs if role == "partner-user" else None) for role in ROLES
+        }  # fmt: skip
+        self.spare = person(store, "analyst", name="Pat Spare").user_id
         self.secrets = {world.secret, *self.api_tokens.values()}
         self.cookies = {role: self._sign_in(role) for role in ROLES}
         self.known = self._furnish()
@@ -128,7 +137,6 @@ class Site:
         """Incidents, a task, an alert with its link, a file; by the names that addresses use."""
         with self.store.unit_of_work() as tx:
             ship_library(tx)
-            put_organisation(tx, "XX-CSIRT")
             put_system(tx, "https://partner.invalid/hook", code="XX-CSIRT", slug="xx-out")
             put_contact(tx, webhook("xx-out"), code="xx-duty", organisation="XX-CSIRT")
         digest = hashlib.sha256(FILE).hexdigest()
@@ -150,14 +158,15 @@ class Site:
             alert = told.permitted[0].id if told.permitted else 0
             delivery = tx.execute(select(Delivery).where(Delivery.alert_id == alert)).scalars().first()
             link = rungs.ack_token(tx, delivery) if delivery is not None else "none"
+            public = tx.execute(select(Alert.public_id).where(Alert.id == alert)).scalar_one()
             references = [reference_of(lock_incident(tx, each)) for each in ids]
             task_id = task.id
         self.secrets.add(link)
         return {
             "reference": references[0], "spare": references[1], "other": references[2], "task_id": task_id,
-            "token": link, "alert_id": alert, "version_id": 1, "code": "XX-CSIRT", "contact": "xx-duty",
+            "token": link, "alert_id": alert, "version_id": 1, "contact": "xx-duty",
             "endpoint_id": self.world.endpoint_id, "endpoint": self.world.endpoint, "sha256": digest, "number": task_id,
-            "attachment_id": 1, "user_id": self.people["coordinator"].user_id, "key": "none", "name": "app.css",
+            "attachment_id": 1, "user_id": self.spare, "key": "none", "name": "app.css",
             "to": "rejected", "do": "pause", "run_id": 1, "decision_id": 1, "change_id": 1, "delivery_id": 1,
-            "draft": "none", "report": "none",
+            "draft": "none", "report": "none", "public_id": public, "pending_id": 1, "code": "XX-CSIRT",
         }  # fmt: skip
