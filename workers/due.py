@@ -30,6 +30,7 @@ from coordinator.obligations import service as obligations
 from coordinator.partners.models import Endpoint
 from coordinator.partners.queries import duty_role
 from coordinator.runs.models import Timer
+from coordinator.sharing import standing
 from coordinator.store import Store
 from coordinator.tasks import reminders
 from coordinator.tasks.models import Task
@@ -45,6 +46,11 @@ FLOOD_WORDS = (
     "More new incidents than usual come from the endpoint {endpoint}. What came over the limit is kept and was "
     "answered; nothing follows from it by itself. Open the flood: open single reports as incidents, or refuse the "
     "rest. If the partner's system is compromised, revoke its key now."
+)
+SIGNER_WORDS = (
+    "“{title}”: whoever cleared it has left, is suspended or has another role. Until two persons have cleared the "
+    "same text again, a request to call our desk waits for a release authority. You find it under Clearances, Texts "
+    "cleared beforehand."
 )
 ROWS = "rows"
 STUCK = timedelta(minutes=5)
@@ -132,6 +138,16 @@ def flood_over(tx: Session, flood_id: int) -> None:
     flood = tx.get_one(Flood, flood_id)
     if flood.task_id is not None:
         cancel_task(tx, flood.task_id, reason="Every report of the flood was handled.", actor="system")
+
+
+def signer_changed(tx: Session, user_id: int) -> None:
+    """What somebody cleared beforehand, and may not clear any more, rests: a task asks for it to be cleared anew."""
+    for row in standing.resting(tx, user_id, now=clock.now()):
+        open_task(
+            tx, title="A text cleared beforehand rests: one of those who cleared it may not any more",
+            role="release-authority", fallback_role="coordinator", created_by="system", priority=70,
+            instructions=SIGNER_WORDS.format(title=row.title),
+        )  # fmt: skip
 
 
 # ---------------------------------------------------------------- periodic work

@@ -76,6 +76,7 @@ FINISH_CALL = _job("finish-call", "workers.deliver:finish_call", queue=ALERTS)
 TELL_DEAD = _job("tell-dead-job", "workers.tell:job_dead", queue=ALERTS)
 TELL_RESET = _job("tell-factor-reset", "workers.tell:factor_reset", queue=ALERTS)
 TELL_LINK = _job("tell-link-made", "workers.tell:link_made", queue=ALERTS)
+SIGNER_CHANGED = _job("signer-changed", "workers.due:signer_changed")
 AGREEMENT_DUE = _job("agreement-due", "workers.due:agreement_due")
 CONSENT_DUE = _job("consent-due", "workers.due:consent_due")
 CHANGE_EXPIRES = _job("change-expires", "workers.due:change_expires")
@@ -119,6 +120,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "task.escalated": (TELL_ESCALATED,),
     "task.due": (TASK_DUE,),
     "standing.proposed": (TELL_STANDING,),
+    "signer.changed": (SIGNER_CHANGED,),
     "decision.referred": (TELL_CLEARANCE,),
     "decision.approved": (RAISE_APPROVED, CLEARANCE_ANSWERED),
     "decision.refused": (CLEARANCE_ANSWERED,),

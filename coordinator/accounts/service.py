@@ -78,10 +78,17 @@ def suspend_user(tx: Session, user_id: int, *, actor: str, reason: str) -> None:
         raise NotFound()
     user.state = "suspended"
     end_ways_in(tx, user_id)
+    note_signer(tx, user_id, user.role)
     timeline.append(
         tx, "user.suspended", "An account was suspended; its sessions, links and tokens ended.", actor=actor,
         values={"reason": reason}, about=("user", user_id),
     )  # fmt: skip
+
+
+def note_signer(tx: Session, user_id: int, role: str) -> None:
+    """Somebody who could clear may not any more: what they cleared beforehand needs a second look."""
+    if rules.may(rules.Role(role), rules.Right.DECIDE):
+        timeline.pending(tx, "signer.changed", user_id)
 
 
 def end_ways_in(tx: Session, user_id: int) -> None:
@@ -201,15 +208,18 @@ LINK_LIFE = timedelta(minutes=15)
 
 
 def create_link(
-    tx: Session, user_id: int, *, actor: str, purpose: str = "sign-in", life: timedelta = LINK_LIFE
+    tx: Session, user_id: int, *, actor: str, purpose: str = "sign-in", life: timedelta = LINK_LIFE, token: str = ""
 ) -> str:
-    """A one-time sign-in link's token, returned once. Raises Refused for an account that is not active."""
+    """A one-time sign-in link's token, returned once: this one, or a random one.
+
+    Raises Refused for an account that is not active.
+    """
     user = tx.get(User, user_id)
     if user is None:
         raise NotFound()
     if user.state != "active":
         raise Refused("The account is not active.")
-    token, now = secrets.token_urlsafe(24), clock.now()
+    token, now = token or secrets.token_urlsafe(24), clock.now()
     row = SignInLink(
         user_id=user_id, token_hash=token_hash(token), purpose=purpose, created_at=now, expires_at=now + life
     )

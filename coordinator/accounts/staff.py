@@ -38,6 +38,8 @@ def put_user(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
         return ""
     old = {"name": user.name, "role": user.role}
     user.name, user.role = fields["name"], fields["role"]
+    if old["role"] != user.role:
+        service.note_signer(tx, user.id, old["role"])
     timeline.append(
         tx, "user.changed", "An account was changed.", actor=actor, about=("user", user.id),
         values={"old": old, "new": {"name": user.name, "role": user.role}},
@@ -51,9 +53,8 @@ def check_address_free(tx: Session, email: str) -> None:
         raise Refused("There is an account with this address already.")
 
 
-def make_link(tx: Session, user_id: int, *, actor: str) -> str:
-    """A one-time link's token for an account without factors: it is how such an account enrols. Whoever used the
-    account before is told. Raises NotFound, Refused."""
+def check_may_enrol(tx: Session, user_id: int) -> User:
+    """The account, if a one-time link may open it. Raises NotFound, Refused."""
     user = tx.get(User, user_id)
     if user is None:
         raise NotFound()
@@ -61,6 +62,13 @@ def make_link(tx: Session, user_id: int, *, actor: str) -> str:
         raise Refused(
             "This account has a second factor: links are for accounts without. Where the factor is lost, have it reset."
         )
+    return user
+
+
+def make_link(tx: Session, user_id: int, *, actor: str) -> str:
+    """A one-time link's token for an account without factors: it is how such an account enrols. Whoever used the
+    account before is told. Raises NotFound, Refused."""
+    user = check_may_enrol(tx, user_id)
     token = service.create_link(tx, user_id, actor=actor)
     if user.last_sign_in_at is not None:
         timeline.pending(tx, "link.made", user_id)
@@ -107,6 +115,7 @@ def deactivate(tx: Session, user_id: int, *, actor: str, note: str) -> None:
         raise Refused("This is the last administrator who can sign in: add another one first.")
     user.state = "deactivated"
     service.end_ways_in(tx, user_id)
+    service.note_signer(tx, user_id, user.role)
     timeline.append(
         tx, "user.deactivated", "An account was closed; its sessions, links and tokens ended.", actor=actor,
         values={"note": note}, about=("user", user_id),

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.alerts.ladder import Way
 from coordinator.alerts.models import Alert, Delivery
-from coordinator.alerts.rungs import ack_token, deliveries_of
-from coordinator.alerts.wording import Letter, Said, call_script, letter
+from coordinator.alerts.rungs import ack_token, deliveries_of, sign_in_token
+from coordinator.alerts.wording import INVITED, NOTICE, Letter, Said, call_script, letter
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking
@@ -112,6 +112,8 @@ def _link(tx: Session, alert: Alert, delivery: Delivery) -> str:
     base_url = store_of(tx).settings.base_url
     if alert.user_id is None:
         return f"{base_url}/a/{ack_token(tx, delivery)}"
+    if tx.get_one(Release, alert.release_id).facts.get(NOTICE) == INVITED:
+        return f"{base_url}/sign-in/{sign_in_token(tx, delivery)}"
     incident = tx.get_one(Incident, alert.incident_id) if alert.incident_id is not None else None
     if incident is None or incident.restricted:
         return base_url

@@ -16,7 +16,7 @@ from coordinator.accounts.principal import SYSTEM
 from coordinator.accounts.service import users_with_role
 from coordinator.alerts.models import Alert
 from coordinator.alerts.telling import tell
-from coordinator.alerts.wording import own_notice
+from coordinator.alerts.wording import NOTICE, own_notice
 from coordinator.incidents.holds import lock_incident_row
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
@@ -27,8 +27,6 @@ from coordinator.sharing.addressees import to_user
 from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.store import store_of
 
-#: Among the facts of a notice's release: which of the fixed notices it is.
-NOTICE = "notice"
 PURPOSE, CATEGORY = "incident-response", "situational-report"
 
 

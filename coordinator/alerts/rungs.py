@@ -69,6 +69,11 @@ def ack_token(tx: Session, delivery: Delivery) -> str:
     return store_of(tx).vault.token("acknowledge", f"delivery:{delivery.webhook_id}")
 
 
+def sign_in_token(tx: Session, delivery: Delivery) -> str:
+    """The token of the one-time link in a letter that invites somebody: as above, for another purpose."""
+    return store_of(tx).vault.token("sign-in", f"delivery:{delivery.webhook_id}")
+
+
 def requeue(tx: Session, alert: Alert, delivery: Delivery) -> None:
     """Send this delivery again, now, under the same message id."""
     delivery.state, delivery.next_attempt_at = "queued", clock.now()

@@ -5,11 +5,12 @@ from coordinator.alerts.bounces import record_bounce
 from coordinator.alerts.calls import finish_call
 from coordinator.alerts.changes import call_off, redeliver, withdraw
 from coordinator.alerts.desk_calls import ask_to_call, text_for
-from coordinator.alerts.own import NOTICE, still_waits, tell_approvers, tell_own
+from coordinator.alerts.own import still_waits, tell_approvers, tell_own
 from coordinator.alerts.recalls import recall_alert, recall_item
 from coordinator.alerts.receipts import send_closure, send_receipt
 from coordinator.alerts.rungs import climb, next_rung, remind
 from coordinator.alerts.telling import Told, raise_alert, raise_approved, tell
+from coordinator.alerts.wording import NOTICE
 
 __all__ = [
     "NOTICE", "still_waits",

@@ -95,7 +95,15 @@ CONSENT_REQUEST = (
 )
 
 #: Notices to our own people: title and body. No case content; {reference} is ours, "" for a restricted incident.
+#: Among the facts of a notice's release: which of the fixed notices it is. One of them brings a one-time link.
+NOTICE, INVITED = "notice", "invited"
+
 OWN_NOTICES = {
+    INVITED: (
+        "Your account: set your second factor",
+        "An account was made for you, or its second factor was taken away. The link below opens it once, within 24"
+        " hours: set your second factor then. Nobody else has it. If you did not expect this, tell your duty officer.",
+    ),
     "new-incident": ("A new incident waits for triage", "A report opened an incident{reference}."),
     "life-at-risk": (
         "Life may be at risk: look now",
@@ -179,6 +187,8 @@ def own_notice(key: str, reference: str, *, silent: bool = False) -> tuple[str, 
     """Title and body of a notice to our own people; `silent`: not even what it is about. Raises KeyError for a key
     that is not known."""
     title, body = OWN_NOTICES[key]
+    if key == INVITED:
+        return title, body
     if silent:
         title, body = _SILENT_URGENT if key in _URGENT else _SILENT
     return title, body.format(reference=f" ({reference})" if reference else "") + " Sign in to see it."

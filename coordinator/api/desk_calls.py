@@ -29,7 +29,7 @@ routes = Blueprint("desk-calls", __name__)
 
 class StandingClearanceSchema(Schema):
     id = shapes.number()
-    state = fields.String(required=True, metadata={"enum": ["waiting", "in-force", "expired", "revoked"]})
+    state = fields.String(required=True, metadata={"enum": ["waiting", "in-force", "resting", "expired", "revoked"]})
     title = shapes.text()
     body = shapes.text()
     language = shapes.text()

@@ -1,20 +1,23 @@
 """Texts cleared beforehand: two persons clear a fixed text without case facts, and one signature releases it later.
 
 The clearance never permits by itself. Its two persons count as approvers of a release of exactly this text, and the
-rules are asked as for any other; without one such a release waits for a second person.
+rules are asked as for any other; without one such a release waits for a second person. It holds only while both are
+people who may still clear: when one leaves, is suspended or gets another role it rests, and a task asks for it anew.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
+from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
-from coordinator.accounts.rules import Role
+from coordinator.accounts.rules import Right, Role, may
 from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused, SecrecyMarkingFound
 from coordinator.markings import Marking, Tlp, find_secrecy
 from coordinator.sharing.composed import content_digest
@@ -64,6 +67,8 @@ def confirm(tx: Session, clearance_id: int, *, principal: Principal) -> Standing
         raise Refused("You proposed this text yourself: another person has to clear it.")
     if row.confirmed_at is not None or row.revoked_at is not None or clock.now() >= row.until:
         raise Refused("This proposal is over: look at the list, or propose the text anew.")
+    if row.proposed_by not in _clearing(tx, [row]):
+        raise Refused("Whoever proposed this text may not clear any more: propose it anew.")
     if Role.RELEASE_AUTHORITY not in (row.proposed_role, principal.role):
         raise NoRight("One of the two persons has to be a release authority.")
     row.confirmed_by, row.confirmed_role, row.confirmed_at = principal.user_id, principal.role, clock.now()
@@ -96,7 +101,38 @@ def in_force(tx: Session, *, now: datetime) -> list[StandingClearance]:
         StandingClearance.until > now,
     )  # fmt: skip
     rows = tx.execute(query.order_by(StandingClearance.confirmed_at.desc(), StandingClearance.id.desc()))
-    return list(rows.scalars())
+    found = list(rows.scalars())
+    held = still_signed(tx, found)
+    return [row for row in found if row.id in held]
+
+
+def still_signed(tx: Session, rows: Sequence[StandingClearance]) -> set[int]:
+    """Ids of the confirmed ones whose two persons may both still clear, one of them as a release authority."""
+    able = _clearing(tx, rows)
+    return {
+        row.id for row in rows
+        if row.proposed_by in able and row.confirmed_by in able
+        and Role.RELEASE_AUTHORITY in (able[row.proposed_by], able[row.confirmed_by])
+    }  # fmt: skip
+
+
+def resting(tx: Session, user_id: int, *, now: datetime) -> list[StandingClearance]:
+    """What this person signed and what would hold, if both of its persons might still clear."""
+    query = select(StandingClearance).where(
+        StandingClearance.confirmed_at.is_not(None), StandingClearance.revoked_at.is_(None),
+        StandingClearance.until > now,
+        or_(StandingClearance.proposed_by == user_id, StandingClearance.confirmed_by == user_id),
+    )  # fmt: skip
+    rows = list(tx.execute(query.order_by(StandingClearance.id)).scalars())
+    held = still_signed(tx, rows)
+    return [row for row in rows if row.id not in held]
+
+
+def _clearing(tx: Session, rows: Sequence[StandingClearance]) -> dict[int, str]:
+    """The roles, as they are now, of those among the signers who may clear."""
+    ids = {one for row in rows for one in (row.proposed_by, row.confirmed_by) if one is not None}
+    found = tx.execute(select(User.id, User.role).where(User.id.in_(ids), User.state == "active"))
+    return {row.id: row.role for row in found if may(Role(row.role), Right.DECIDE)}
 
 
 def covering(tx: Session, release: Release, *, title: str, body: str, now: datetime) -> StandingClearance | None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Role
+from coordinator.sharing import standing
 from coordinator.sharing.models import StandingClearance
 from coordinator.status import people
 
@@ -18,19 +19,20 @@ MOST = 200
 
 
 def standing_clearances(tx: Session, *, principal: Principal) -> list[dict[str, Any]]:
-    """Newest first. `state`: waiting, in-force, expired, revoked; `may_confirm`: whether this person may."""
+    """Newest first. `state`: waiting, in-force, resting, expired, revoked; `may_confirm`: whether this person may."""
     query = select(StandingClearance).order_by(StandingClearance.id.desc()).limit(MOST)
     return described(tx, list(tx.execute(query).scalars()), principal=principal)
 
 
 def described(tx: Session, rows: list[StandingClearance], *, principal: Principal) -> list[dict[str, Any]]:
     now = clock.now()
+    held = standing.still_signed(tx, rows)
     ids = {one for row in rows for one in (row.proposed_by, row.confirmed_by, row.revoked_by) if one is not None}
     names = people.names(tx, {f"user:{one}" for one in ids})
     return [
         {
-            "id": row.id, "state": state_of(row, now), "title": row.title, "body": row.body, "language": row.language,
-            "digest": row.content_digest, "until": row.until,
+            "id": row.id, "state": state_of(row, now, signed=row.id in held), "title": row.title, "body": row.body,
+            "language": row.language, "digest": row.content_digest, "until": row.until,
             "proposed": _act(names, row.proposed_by, row.proposed_at, row.proposed_role),
             "confirmed": _act(names, row.confirmed_by, row.confirmed_at, row.confirmed_role),
             "revoked": _act(names, row.revoked_by, row.revoked_at) | {"reason": row.revoke_reason}
@@ -41,12 +43,15 @@ def described(tx: Session, rows: list[StandingClearance], *, principal: Principa
     ]  # fmt: skip
 
 
-def state_of(row: StandingClearance, now: datetime) -> str:
+def state_of(row: StandingClearance, now: datetime, *, signed: bool = True) -> str:
+    """`signed`: both of its persons may still clear; else it rests until it is cleared anew."""
     if row.revoked_at is not None:
         return "revoked"
     if now >= row.until:
         return "expired"
-    return "in-force" if row.confirmed_at is not None else "waiting"
+    if row.confirmed_at is None:
+        return "waiting"
+    return "in-force" if signed else "resting"
 
 
 def _may_confirm(row: StandingClearance, principal: Principal, now: datetime) -> bool:

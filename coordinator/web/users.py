@@ -13,6 +13,7 @@ from coordinator.accounts import service, staff
 from coordinator.accounts.models import User
 from coordinator.accounts.rules import Right, Role, needs_second_factor
 from coordinator.accounts.schema import load_user
+from coordinator.alerts import invitations
 from coordinator.changes import service as changes
 from coordinator.changes.rules import Kind
 from coordinator.errors import Invalid, NotFound, Refused
@@ -68,7 +69,7 @@ def add(code: int = 200) -> Any:
             if asked.change is not None:
                 return page.after("changes.one", page.waits(), change_id=asked.change.id)
             user = service.user_by_email(tx, wanted["email"])
-            token = staff.make_link(tx, user.id, actor=actor)
+            token = invitations.invite(tx, user.id, actor=actor)
             name = user.name
     except Invalid as error:
         return _form(given, page.errors_by_field(error), code=422)
@@ -82,7 +83,7 @@ def add(code: int = 200) -> Any:
 def link(user_id: int) -> Response:
     """A one-time link for an account that has no second factor yet; others sign in with what they have."""
     with access.store().unit_of_work() as tx:
-        token = staff.make_link(tx, user_id, actor=access.required().actor)
+        token = invitations.invite(tx, user_id, actor=access.required().actor)
         name = tx.get_one(User, user_id).name
     return _link_page(name, token)
 
@@ -183,7 +184,9 @@ def _reason() -> str:
 
 
 def _link_page(name: str, token: str) -> Response:
-    """The link is shown in this one answer and kept nowhere."""
+    """Where the link went by mail, that; else it is shown in this one answer and kept nowhere."""
+    if not token:
+        return page.after("users.listed", _("A link that opens the account once went to its own mail address."))
     base = access.store().settings.base_url
     return page.show("users/link.html", here="users", name=name, link=f"{base}/sign-in/{token}")
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from coordinator import clock
+from coordinator.accounts import service as accounts
+from coordinator.accounts import staff
+from coordinator.accounts.models import User
+from coordinator.accounts.principal import Principal
 from coordinator.errors import Invalid, NoRight, Refused
 from coordinator.sharing import standing
 from coordinator.sharing.models import Release, ShareDecision, StandingClearance
 from coordinator.sharing.service import decide_share, prepare_release, redecide
+from coordinator.status.standing import standing_clearances
 from coordinator.store import Store
+from coordinator.tasks.models import Task
 from coordinator.timeline import queries as timeline
 from tests.alerting import put_incident
 from tests.factories import World
 from tests.releasing import clearing, partner
+from workers import due
 
 TITLE, BODY = "Please call our duty desk", "Call us on the number you have."
 
@@ -68,6 +75,45 @@ def test_it_holds_until_its_end_and_not_when_it_was_revoked(tx: Session, world: 
     assert redecide(tx, decision.id, now=row.until).reasons == ["R-TWO-PERSON"]
     standing.revoke(tx, row.id, principal=clearing(tx), reason="The number changed.")
     assert redecide(tx, decision.id, now=clock.now()).reasons == ["R-TWO-PERSON"]
+
+
+@pytest.mark.parametrize("which", ["proposed_by", "confirmed_by"])
+@pytest.mark.parametrize("what", ["leaves", "is suspended", "gets another role"])
+def test_it_rests_while_one_who_cleared_it_may_not_any_more(tx: Session, world: World, which: str, what: str) -> None:
+    row = cleared(tx)
+    watcher = Principal(99, "Watcher", "auditor", None)
+    decision, signer = decided(tx), tx.get_one(User, getattr(row, which))
+    if what == "leaves":
+        staff.deactivate(tx, signer.id, actor="user:1", note="Leaves.")
+    elif what == "is suspended":
+        accounts.suspend_user(tx, signer.id, actor="user:1", reason="Stolen.")
+    else:
+        staff.put_user(tx, {"email": signer.email, "name": signer.name, "role": "analyst"}, actor="user:1")
+    tx.flush()
+    assert redecide(tx, decision.id, now=clock.now()).reasons == ["R-TWO-PERSON"]
+    shown = standing_clearances(tx, principal=watcher)
+    assert [each["state"] for each in shown] == ["resting"]
+    due.signer_changed(tx, signer.id)
+    [task] = tx.execute(select(Task)).scalars()
+    assert task.role in ("release-authority", "coordinator") and task.state == "open"  # whichever somebody has
+    if what == "is suspended":
+        accounts.restore_user(tx, signer.id, actor="user:1", reason="Found.")
+        tx.flush()
+        assert redecide(tx, decision.id, now=clock.now()).result == "permit"
+
+
+def test_a_person_who_leaves_with_nothing_cleared_leaves_no_task(tx: Session, world: World) -> None:
+    cleared(tx)
+    due.signer_changed(tx, clearing(tx, "legal-adviser").user_id)
+    assert list(tx.execute(select(Task)).scalars()) == []
+
+
+def test_a_proposal_of_one_who_left_is_not_confirmed(tx: Session, world: World) -> None:
+    first = clearing(tx, "coordinator")
+    row = standing.propose(tx, title=TITLE, body=BODY, language="en", principal=first)
+    staff.deactivate(tx, first.user_id, actor="user:1", note="Leaves.")
+    with pytest.raises(Refused):
+        standing.confirm(tx, row.id, principal=clearing(tx))
 
 
 def test_two_persons_are_two_and_one_of_them_a_release_authority(tx: Session, world: World) -> None:

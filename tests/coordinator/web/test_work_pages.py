@@ -6,9 +6,15 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 
+from sqlalchemy import select
+
 from coordinator import clock
+from coordinator.alerts.letters import letter_for
+from coordinator.alerts.models import Alert, Delivery
 from coordinator.tasks.models import Task
+from coordinator.timeline import queries as record
 from coordinator.timeline.verify import checkpoint
+from tests.alerting import settings_of
 from tests.coordinator.web.conftest import Desk, visible_text
 from tests.coordinator.web.test_incident_page import task_on
 
@@ -158,6 +164,36 @@ def test_the_administrator_invites_and_suspends(desk: Desk) -> None:
     assert newcomer.get("/board").status_code == 302
     again = administrator.post("/users/new", {"email": "new@ee.example", "name": "Twin", "role": "liaison-officer"})
     assert again.status_code == 409
+
+
+def test_the_link_goes_to_the_new_accounts_own_mail_and_the_administrator_does_not_see_it(desk: Desk) -> None:
+    administrator = desk.sit("administrator")
+    administrator.get("/users/new")
+    with settings_of(desk.store, smtp_url="smtp://127.0.0.1:9"):
+        made = administrator.post("/users/new", {"email": "new@ee.example", "name": "New", "role": "liaison-officer"})
+        assert made.status_code == 303 and "/sign-in/" not in made.text
+        page = administrator.get("/users")
+        assert "/sign-in/" not in page.text and "its own mail address" in page.text
+        with desk.store.read() as tx:
+            delivery = tx.execute(select(Delivery)).scalar_one()
+            letter, _ = letter_for(tx, tx.get_one(Alert, delivery.alert_id), delivery)
+            again, _ = letter_for(tx, tx.get_one(Alert, delivery.alert_id), delivery)
+    link = re.search(r"/sign-in/([\w-]+)", letter.body)
+    assert link is not None and letter == again and link[1] not in letter.subject
+    newcomer = desk.visitor()
+    newcomer.get(link[0])
+    assert newcomer.post(link[0]).status_code == 303 and newcomer.get("/board").status_code == 200
+    assert desk.visitor().get(link[0]).status_code in (404, 410)
+
+
+def test_without_a_mail_server_the_link_is_shown_and_that_is_on_record(desk: Desk) -> None:
+    administrator = desk.sit("administrator")
+    administrator.get("/users/new")
+    made = administrator.post("/users/new", {"email": "new@ee.example", "name": "New", "role": "liaison-officer"})
+    assert "/sign-in/" in made.text
+    with desk.store.read() as tx:
+        kinds = [each["kind"] for each in record.entries(tx, incident_id=None, limit=200)]
+    assert kinds.count("link.shown") == 1
 
 
 def test_the_record_is_proven_on_the_page(desk: Desk, file_report: Callable[..., str]) -> None:
