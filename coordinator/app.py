@@ -119,7 +119,7 @@ def _refused(app: Application) -> ErrorPage:
 
 
 def _is_api() -> bool:
-    return request.path.startswith(("/api/", "/healthz", "/readyz", "/metrics"))
+    return request.path.startswith(("/api/", "/taxii2/", "/healthz", "/readyz", "/metrics"))
 
 
 def _begin() -> None:

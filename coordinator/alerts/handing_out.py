@@ -21,7 +21,7 @@ from coordinator.markings import Marking, Tlp
 from coordinator.partners.models import Organisation
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.models import Release, ShareDecision
-from coordinator.sharing.rules import Result
+from coordinator.sharing.rules import Decision, Result
 from coordinator.sharing.service import TextChanged, decide_share, forecast, permits_now, redecide
 from coordinator.store import store_of
 
@@ -35,21 +35,27 @@ def permit(tx: Session, alert: Alert, *, person: str = "") -> ShareDecision | No
     `person`: the address of the very person who takes it, "" for a system of theirs or an officer of ours: then nothing
     RED is given. A refusal is not recorded: nothing left, and whoever releases asks for a clearance, not a reader.
     """
-    if alert.state in ("withdrawn", "withheld") or alert.organisation_id is None:
+    if foreseen(tx, alert, person=person) is None:
         return None
-    now = clock.now()
-    newest = newest_delivery(tx, alert)
-    if not permits_now(tx, newest.decision_id if newest is not None else alert.decision_id, now=now):
-        return None
-    release = tx.get_one(Release, alert.release_id)
+    now, release = clock.now(), tx.get_one(Release, alert.release_id)
     addressee = _by_portal(tx, alert, release, person)
-    if forecast(tx, release, addressee).result is not Result.PERMIT:
-        return None
     try:
         last = _last(tx, alert, addressee)
         return redecide(tx, last.id, now=now, addressee=addressee) if last else decide_share(tx, release, addressee)
     except (TextChanged, NotFound):
         return None
+
+
+def foreseen(tx: Session, alert: Alert, *, person: str = "") -> Decision | None:
+    """What `permit` would be made from, not recorded: for telling that there is something, not for giving it."""
+    if alert.state in ("withdrawn", "withheld") or alert.organisation_id is None:
+        return None
+    newest = newest_delivery(tx, alert)
+    if not permits_now(tx, newest.decision_id if newest is not None else alert.decision_id, now=clock.now()):
+        return None
+    release = tx.get_one(Release, alert.release_id)
+    said = forecast(tx, release, _by_portal(tx, alert, release, person))
+    return said if said.result is Result.PERMIT else None
 
 
 def note(tx: Session, alert: Alert, decision: ShareDecision, *, principal: Principal, way: str, format: str) -> None:

@@ -24,6 +24,7 @@ from coordinator.api import (
     released,
     releases,
     runs,
+    taxii,
     waiting_changes,
     work,
 )
@@ -40,4 +41,5 @@ def install(app: Flask) -> None:
         door.register_blueprint(part.routes)
     app.register_blueprint(door)
     app.register_blueprint(openapi.docs)
+    app.register_blueprint(taxii.routes)
     app.register_blueprint(health.routes)

@@ -36,13 +36,14 @@ def store() -> Store:
     return cast(Store, current_app.extensions["coordinator"])
 
 
-def needs(right: Right) -> Callable[[View], View]:
-    """The view is for those with this right; it finds who asks in `principal()`."""
+def needs(right: Right, *, basic: bool = False) -> Callable[[View], View]:
+    """The view is for those with this right; it finds who asks in `principal()`. `basic`: a token may also come as the
+    password of HTTP Basic, for clients that know nothing else; the user name is not looked at."""
 
     def declare(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            g.principal = _with_right(right)
+            g.principal = _with_right(right, basic=basic)
             return view(*args, **kwargs)
 
         guarded.access = ("needs", right)  # type: ignore[attr-defined]
@@ -147,8 +148,8 @@ def principal() -> Principal:
     return cast(Principal, g.principal)
 
 
-def _with_right(right: Right) -> Principal:
-    found = _bearer()
+def _with_right(right: Right, *, basic: bool) -> Principal:
+    found = _of_token(_basic_password()) if basic and _basic_password() else _bearer()
     scopes = None if found.scopes is None else [Scope(scope) for scope in found.scopes]
     if right not in rights_of(Role(found.role), scopes):
         raise NoRight("Your role or this token's scopes do not reach this.")
@@ -160,8 +161,17 @@ def _bearer() -> Principal:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise NotSignedIn("Send Authorization: Bearer and an API token.")
+    return _of_token(token.strip())
+
+
+def _basic_password() -> str:
+    given = request.authorization
+    return (given.password or "") if given is not None and given.type == "basic" else ""
+
+
+def _of_token(token: str) -> Principal:
     with store().read() as tx:
-        found = token_principal(tx, token.strip())
+        found = token_principal(tx, token)
     if found is None:
         raise NotSignedIn("The token is not known, or no longer valid.")
     return found

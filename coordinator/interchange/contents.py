@@ -26,6 +26,7 @@ from coordinator.partners.queries import own_organisation
 from coordinator.sharing.composed import handling
 from coordinator.sharing.inputs_from_world import text_of
 from coordinator.sharing.models import Release, ReleaseItem, ShareDecision
+from coordinator.sharing.rules import Decision
 from coordinator.sharing.wording import explain
 from coordinator.timeline.keys import unseal
 from coordinator.vocabulary import PURPOSES
@@ -86,7 +87,7 @@ class Contents:
         return self.kind in CASE_KINDS and bool(self.reference)
 
 
-def contents_of(tx: Session, alert: Alert, decision: ShareDecision) -> Contents:
+def contents_of(tx: Session, alert: Alert, decision: ShareDecision | Decision) -> Contents:
     """What this alert gives its recipient under this permit. Raises Erased where its text was erased."""
     release = tx.get_one(Release, alert.release_id)
     title, body = text_of(tx, release)

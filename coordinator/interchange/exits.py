@@ -1,6 +1,7 @@
-"""What was released, in the form its recipient asked for. Everything that goes out by these ways goes through `_given`:
-a recorded permit, the contents by inclusion, a line on record and in the ledger. Rendering comes after, from those
-contents alone.
+"""What was released, in the form its recipient asked for.
+
+Everything that goes out by these ways goes through `hand_out`: a recorded permit, the contents by inclusion, a line on
+record and in the ledger. Rendering comes after, from those contents alone.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def take(tx: Session, public_id: str, *, reader: Principal, form: str, way: str)
     check_form(form)
     alert = released_alert(tx, public_id, reader=reader)
     email = tx.get_one(User, reader.user_id).email
-    given = _given(tx, alert, reader=reader, form=form, way=way, person=email)
+    given = hand_out(tx, alert, reader=reader, form=form, way=way, person=email)
     if given is None:
         raise NotGiven("What it was released on has changed, or it was withdrawn: ask our duty desk.")
     return given
@@ -92,7 +93,7 @@ def render(form: str, *several: Contents) -> File:
     )  # fmt: skip
 
 
-def _given(
+def hand_out(
     tx: Session, alert: Alert, *, reader: Principal, form: str, way: str, person: str = ""
 ) -> Contents | None:
     """The contents under a permit of now, noted as handed out; None where nothing may be given."""
