@@ -22,7 +22,7 @@ def taken(public_id: str) -> Response:
     form = exits.check_form(text_argument("as") or "stix")
     with store().unit_of_work() as tx:
         given = exits.take(tx, public_id, reader=principal(), form=form, way="api")
-    return as_file(exits.render(form, given))
+    return as_file(exits.render(form, given, data_dir=store().settings.data_dir))
 
 
 def as_file(file: exits.File) -> Response:

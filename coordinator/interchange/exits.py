@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -20,7 +21,7 @@ from coordinator.alerts import handing_out
 from coordinator.alerts.models import Alert
 from coordinator.alerts.released import released_alert
 from coordinator.errors import Fault, Gone, Invalid
-from coordinator.interchange import stix_out
+from coordinator.interchange import misp_out, page_out, stix_out
 from coordinator.interchange.contents import Contents, contents_of
 from coordinator.timeline.keys import Erased
 
@@ -58,6 +59,8 @@ def _as_json(*several: Contents) -> bytes:
 
 FORMS: dict[str, Form] = {
     "stix": Form(ending="stix.json", media_type=stix_out.MEDIA_TYPE, write=stix_out.write),
+    "misp": Form(ending="misp.json", media_type=misp_out.MEDIA_TYPE, write=misp_out.write),
+    "pdf": Form(ending="pdf", media_type=page_out.MEDIA_TYPE, write=page_out.write),
     "json": Form(ending="json", media_type="application/json", write=_as_json),
 }
 
@@ -72,7 +75,7 @@ def check_form(name: str) -> str:
 def take(tx: Session, public_id: str, *, reader: Principal, form: str, way: str) -> Contents:
     """An alert released to the reader's organisation, to be written as a file. `way`: page, api.
 
-    Raises NotFound (the same for none and another's), NotGiven, Invalid.
+    Raises NotFound (the same for none and another's), NotGiven, Invalid, Refused (this form cannot bear the label).
     """
     check_form(form)
     alert = released_alert(tx, public_id, reader=reader)
@@ -83,23 +86,30 @@ def take(tx: Session, public_id: str, *, reader: Principal, form: str, way: str)
     return given
 
 
-def render(form: str, *several: Contents) -> File:
-    """The file for the recipient of these contents. Outside any transaction: it may take a while."""
+def render(form: str, *several: Contents, data_dir: Path) -> File:
+    """The file for the recipient of these contents. Outside any transaction: it may take a while.
+
+    `data_dir`: where the operator may have laid fonts.
+    """
     made = FORMS[check_form(form)]
+    more = {"fonts": page_out.fonts_in(data_dir)} if form == "pdf" else {}
     name = several[0].reference or several[0].key
     return File(
         name=f"{several[0].tlp.label.replace(':', '-')}_{name}.{made.ending}", media_type=made.media_type,
-        body=made.write(*several),
+        body=made.write(*several, **more),
     )  # fmt: skip
 
 
 def hand_out(
     tx: Session, alert: Alert, *, reader: Principal, form: str, way: str, person: str = ""
 ) -> Contents | None:
-    """The contents under a permit of now, noted as handed out; None where nothing may be given."""
+    """The contents under a permit of now, noted as handed out; None where nothing may be given. Raises Refused where
+    this form cannot bear the label."""
     decision = handing_out.permit(tx, alert, person=person)
     if decision is None:
         return None
+    if form == "misp":
+        misp_out.refuse_red(decision.effective_tlp)
     try:
         handing_out.note(tx, alert, decision, principal=reader, way=way, format=form)
         return contents_of(tx, alert, decision)

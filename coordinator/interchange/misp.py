@@ -14,6 +14,7 @@ from coordinator import vocabulary
 from coordinator.errors import Fault, Invalid, SecrecyMarkingFound
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.schema import MOST_OBSERVABLES, load_report
+from coordinator.interchange.misp_out import CLIENTS_GROUP, OWN_GROUP
 from coordinator.interchange.shortened import shortened
 from coordinator.markings import UNMARKED_AS, Pap, Tlp, UnknownLabel, find_secrecy, parse_pap, parse_tlp
 from coordinator.outside.strict_json import parse_json
@@ -105,10 +106,15 @@ def _marking(event: Mapping[str, Any], tags: list[str]) -> tuple[Tlp, dict[str, 
     if distribution == _OWN_ORGANISATION:
         labels.append(Tlp.AMBER_STRICT)
         flags.append("distribution-own-organisation")
-    elif distribution == _SHARING_GROUP:
+    elif distribution == _SHARING_GROUP and _group(event) not in (OWN_GROUP, CLIENTS_GROUP):
         caveats["orcon"] = True  # its members are known to the sender only
         flags.append("distribution-sharing-group")
     return max(labels), caveats, list(dict.fromkeys(flags))
+
+
+def _group(event: Mapping[str, Any]) -> str:
+    group = event.get("SharingGroup")
+    return str(group.get("uuid")) if isinstance(group, Mapping) else ""
 
 
 def _parsed(parse: Any, tag: str, prefix: str) -> Any:

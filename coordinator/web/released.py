@@ -10,6 +10,8 @@ from flask_babel import gettext as _
 from coordinator.accounts.rules import Right
 from coordinator.alerts import released
 from coordinator.errors import Invalid
+from coordinator.interchange import exits
+from coordinator.outside import filenames
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
@@ -32,6 +34,20 @@ def one(public_id: str) -> Response:
     return _page(public_id, {}, {})
 
 
+@pages.get("/<public_id>/file")
+@needs(Right.SEE_PARTNER_VIEW)
+def file(public_id: str) -> Response:
+    """It is saved, never shown; that it was taken goes on record."""
+    form = exits.check_form(request.args.get("as", ""))
+    with access.store().unit_of_work() as tx:
+        given = exits.take(tx, public_id, reader=access.required(), form=form, way="page")
+    made = exits.render(form, given, data_dir=access.store().settings.data_dir)
+    answer = Response(made.body, content_type=made.media_type)
+    answer.headers["Content-Disposition"] = filenames.attachment(made.name)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
 @pages.post("/<public_id>/answer")
 @needs(Right.SEE_PARTNER_VIEW)
 def answer(public_id: str) -> Any:
@@ -52,5 +68,11 @@ def _page(public_id: str, values: dict[str, str], errors: dict[str, str], *, cod
         shown = released.one_released(tx, public_id, reader=access.required())
     return page.show(
         "released/one.html", here="released", alert=shown, values=values, errors=errors, code=code,
-        exercise=shown["exercise"],
+        exercise=shown["exercise"], forms=_forms(shown),
     )  # fmt: skip
+
+
+def _forms(shown: dict[str, Any]) -> list[tuple[str, str]]:
+    """(form, its name) in which this one may be taken."""
+    names = {"pdf": "PDF", "stix": "STIX 2.1", "misp": "MISP", "json": "JSON"}
+    return [(form, name) for form, name in names.items() if form != "misp" or shown["tlp"] != "RED"]

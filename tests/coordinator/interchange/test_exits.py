@@ -14,7 +14,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.accounts.service import create_token
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Handout
-from coordinator.interchange import stix
+from coordinator.interchange import exits, misp, stix
 from coordinator.sharing.models import ShareDecision
 from coordinator.status import ledger
 from coordinator.status.ledger import Asked
@@ -143,3 +143,30 @@ def test_a_further_alert_is_a_newer_version_of_the_same_incident(desk, client, a
 
 def test_an_unknown_form_is_refused_by_name(desk, client, aino):
     assert file_of(client, "alr-none", aino, "docx").status_code == 422
+
+
+def test_as_misp_it_bears_the_label_as_a_tag_and_comes_in_again_with_it(desk, client, aino):
+    [alert] = told(desk, PARTNER)
+    answer = file_of(client, alert, aino, "misp")
+    event = answer.get_json(force=True)["Event"]
+    assert [tag["name"] for tag in event["Tag"]] == ["tlp:amber"]
+    assert (event["distribution"], event["SharingGroup"]["name"]) == ("4", "Recipient")
+    received = misp.read(answer.data, clock.now()).report
+    assert (received["title"], received["tlp"], received.get("caveats")) == ("Ransomware", "AMBER", None)
+
+
+def test_as_a_pdf_its_words_are_there_and_nothing_of_this_machine(desk, client, aino):
+    [alert] = told(desk, PARTNER)
+    answer = file_of(client, alert, aino, "pdf")
+    assert (answer.content_type, answer.data[:5]) == ("application/pdf", b"%PDF-")
+    assert str(desk.settings.data_dir).encode() not in answer.data
+    assert file_of(client, alert, aino, "pdf").data == answer.data
+
+
+@pytest.mark.parametrize("form", exits.FORMS)
+def test_in_every_form_the_answer_to_who_may_have_it_is_the_same(desk, client, aino, liga, form):
+    [alert] = told(desk, PARTNER)
+    assert [file_of(client, alert, who, form).status_code for who in (aino, liga)] == [200, 404]
+    with desk.unit_of_work() as tx:
+        agreement(tx, expires_on=clock.now())
+    assert [file_of(client, alert, who, form).status_code for who in (aino, liga)] == [410, 404]

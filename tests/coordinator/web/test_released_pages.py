@@ -38,6 +38,9 @@ def test_a_partners_person_reads_and_answers_and_opens_nothing_else(
     answer = reader.post(f"/released/{public_id}/answer", {"answer": "acknowledged"})
     assert answer.status_code == 303
     assert "Answered" in reader.text("/released")
+    taken = reader.get(f"/released/{public_id}/file?as=pdf")
+    assert (taken.status_code, taken.content_type, taken.data[:5]) == (200, "application/pdf", b"%PDF-")
+    assert reader.get(f"/released/{public_id}/file?as=docx").status_code == 422
     for path in ("/board", f"/incidents/{reference}", "/ledger", "/tasks", "/partners", "/agreements", "/record"):
         assert reader.get(path).status_code in (403, 404), path
     assert coordinator.get(f"/released/{public_id}").status_code == 403
