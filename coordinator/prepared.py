@@ -6,12 +6,14 @@ than the database takes for the row. Here that is done at the first execution. R
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ARRAY, JSON, ColumnElement, Connection, DateTime, any_, bindparam, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ClauseElement
 
@@ -36,6 +38,41 @@ class _Ready:
         return {name: row[name] if make is None else make(row[name]) for name, make in self.binds}
 
 
+class Touched(Protocol):
+    """`rowcount` is known at once; of what was sent `at_once`, when that ends."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+
+class _Nothing:
+    rowcount = 0
+
+
+_NOTHING = _Nothing()
+_AT_ONCE = "sent at once"
+
+
+@contextmanager
+def at_once(tx: Session) -> Iterator[None]:
+    """What `Prepared.each` writes within goes out without waiting for the answers: each way to a PostgreSQL server and
+    back is longer than its work. Nothing is read within. Raises at the end what went wrong with any of it."""
+    connection: Connection = tx.info["connection"]
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    raw: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi
+    tx.info[_AT_ONCE] = True
+    try:
+        with raw.pipeline():
+            yield
+    except errors.Error as error:
+        raise DBAPIError.instance("", (), error, errors.Error, dialect=connection.dialect) from error
+    finally:
+        del tx.info[_AT_ONCE]
+
+
 class Prepared:
     """One statement, or what makes it for a dialect by its name. Rows of the same call have the same names."""
 
@@ -43,14 +80,18 @@ class Prepared:
         self._statement = statement
         self._ready: dict[tuple[str, tuple[str, ...]], _Ready] = {}
 
-    def each(self, tx: Session, rows: Sequence[Mapping[str, Any]]) -> int:
+    def each(self, tx: Session, rows: Sequence[Mapping[str, Any]]) -> Touched:
         """Execute it for every row; how many rows of the table it touched."""
         if not rows:
-            return 0
+            return _NOTHING
         connection: Connection = tx.info["connection"]
         ready = self._for(connection, rows[0])
         given = [ready.parameters(row) for row in rows]
-        return connection.exec_driver_sql(ready.sql, given if len(given) > 1 else given[0]).rowcount
+        if tx.info.get(_AT_ONCE):
+            cursor = connection.connection.cursor()
+            cursor.executemany(ready.sql, given)
+            return cursor
+        return connection.exec_driver_sql(ready.sql, given if len(given) > 1 else given[0])
 
     def rows(self, tx: Session, **values: Any) -> Sequence[Any]:
         """The rows it finds, as the driver gives them: no instants and no JSON among the columns."""

@@ -35,7 +35,7 @@ from coordinator.incidents.facts import Inbound
 from coordinator.incidents.models import Incident, PartnerReference, Report, ReportBody
 from coordinator.incidents.references import new_public_id, numbered
 from coordinator.partners.queries import IntakeEndpoint, holds_still, own_organisation
-from coordinator.prepared import reserve
+from coordinator.prepared import at_once, reserve
 from coordinator.store import store_of
 from coordinator.timeline import Word
 from coordinator.timeline.keys import destroy, new_keys, remember, seal, unseal
@@ -135,12 +135,14 @@ def keep_all(tx: Session, arrivals: Sequence[Arrival]) -> list[Kept | None]:
     if used and not holds_still(tx, used):
         raise SenderChanged()
     keys, ids = reserve(tx, data_keys=len(arrivals), reports=len(arrivals))
-    new_keys(tx, keys)
     rows = [
         _row(tx, arrival, report_id, key, now) for arrival, report_id, key in zip(arrivals, ids, keys, strict=True)
     ]
-    # In one order everywhere, so that two processes with the same messages never wait for each other.
-    kept_now = statements.keep_reports(tx, sorted(rows, key=lambda row: row["message_id"]))
+    with at_once(tx):
+        new_keys(tx, keys)
+        # In one order everywhere, so that two processes with the same messages never wait for each other.
+        inserted = statements.KEEP_REPORTS.each(tx, sorted(rows, key=lambda row: row["message_id"]))
+    kept_now = set(ids) if inserted.rowcount == len(ids) else statements.kept_of(tx, ids)
     new = [(arrival, row) for arrival, row in zip(arrivals, rows, strict=True) if row["id"] in kept_now]
     if len(new) < len(rows):
         tx.execute(delete(DataKey).where(DataKey.id.in_(set(keys) - {row["data_key_id"] for _, row in new})))
@@ -308,7 +310,7 @@ def answer_all(tx: Session, filed: Sequence[tuple[Inbound, filing.Filed]]) -> li
          "new_flags": one.flags or None, "new_incident_id": one.incident_id}
         for inbound, one in filed
     ])  # fmt: skip
-    if settled != len(filed):
+    if settled.rowcount != len(filed):
         raise Stale()
     return [
         Answer(inbound.public_id, one.disposition, one.reference, status_token(tx, inbound.public_id))

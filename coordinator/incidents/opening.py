@@ -23,10 +23,11 @@ from coordinator.incidents.facts import Inbound, incident_values, items_of
 from coordinator.incidents.items import row_of
 from coordinator.incidents.models import Attachment, IncidentMember
 from coordinator.incidents.references import new_partner_reference, numbered
-from coordinator.prepared import reserve
+from coordinator.prepared import at_once, reserve
 from coordinator.timeline import Beginning, Event, Word
 
 LIFE_AT_RISK = "incident.life-at-risk"
+FIRST_ENTRIES = 2  # as `_first_entries` has them
 
 
 @dataclass(frozen=True)
@@ -68,26 +69,27 @@ class Opened:
 
 def open_all(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
     """Open an incident for each of these reports, in their order. `reference` is the one its sender may know."""
-    opened = _insert(tx, openings)
-    pairs = list(zip(openings, opened, strict=True))
+    ids, entries = reserve(tx, incidents=len(openings), entries=FIRST_ENTRIES * len(openings))
+    with at_once(tx):
+        opened = _insert(tx, openings, ids)
+        pairs = list(zip(openings, opened, strict=True))
+        statements.WRITE_ITEMS.each(tx, [
+            item | {"incident_id": incident.id} for one, incident in pairs for item in one.items
+        ])  # fmt: skip
+        _name(tx, pairs)
+        timeline.begin_all(tx, [
+            Beginning(incident, one.inbound.actor, _first_entries(one, incident.id)) for one, incident in pairs
+        ], entries)  # fmt: skip
+        timeline.pending_all(tx, [word for one, incident in pairs for word in _what_follows(one, incident.id)])
     for one, incident in pairs:
         if one.columns["restricted"]:
             add_members(tx, incident.id, one.inbound, one.received.report)
         announce(tx, one.inbound, one.received, incident_id=incident.id, data_key_id=incident.data_key_id)
-    statements.WRITE_ITEMS.each(tx, [
-        item | {"incident_id": incident.id} for one, incident in pairs for item in one.items
-    ])  # fmt: skip
-    _name(tx, pairs)
-    timeline.begin_all(tx, [
-        Beginning(incident, one.inbound.actor, _first_entries(one, incident.id)) for one, incident in pairs
-    ])  # fmt: skip
-    timeline.pending_all(tx, [word for one, incident in pairs for word in _what_follows(one, incident.id)])
     return opened
 
 
-def _insert(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
+def _insert(tx: Session, openings: Sequence[Opening], ids: Sequence[int]) -> list[Opened]:
     """The incidents' rows."""
-    (ids,) = reserve(tx, incidents=len(openings))
     statements.OPEN_INCIDENTS.each(tx, [
         {"id": incident_id, **one.columns} for incident_id, one in zip(ids, openings, strict=True)
     ])  # fmt: skip

@@ -6,7 +6,8 @@ and then only bound. Reports come in bursts, so this path pays for itself; elsew
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import cast
 
 from sqlalchemy import Table, bindparam, func, insert, literal_column, or_, select, text, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -123,9 +124,6 @@ SETTLE_REPORTS = Prepared(
 )  # fmt: skip
 
 
-def keep_reports(tx: Session, rows: list[dict[str, Any]]) -> set[int]:
-    """Insert reports; the ids of those that were. One whose message id is there already is left out."""
-    ids = [row["id"] for row in rows]
-    if KEEP_REPORTS.each(tx, rows) == len(rows):
-        return set(ids)
-    return set(tx.execute(select(_reports.c.id).where(_reports.c.id.in_(ids))).scalars())
+def kept_of(tx: Session, ids: Iterable[int]) -> set[int]:
+    """Which of these reports are there: of those that were to be kept, one whose message id is known already is not."""
+    return set(tx.execute(select(_reports.c.id).where(_reports.c.id.in_(list(ids)))).scalars())

@@ -93,7 +93,9 @@ def append_all(
     links = _Links(name, *_take_head(tx, name, incident.data_key_id if incident is not None else None))
     links.add(tx, events, actor=actor, incident_id=incident.id if incident is not None else None, exercise=exercise)
     tx.execute(_MOVE_HEAD, {"chain": name, "new_length": links.length, "new_head": links.head, "new_at": links.at})
-    return _write_links(tx, [links])
+    (ids,) = reserve(tx, entries=len(links.rows))
+    _write_links(tx, [links], ids)
+    return list(ids)
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,9 @@ class Beginning:
     events: Sequence[Event]
 
 
-def begin_all(tx: Session, beginnings: Sequence[Beginning]) -> None:
-    """Begin the chains of several new incidents. Of each incident id, exercise and data_key_id are read."""
+def begin_all(tx: Session, beginnings: Sequence[Beginning], ids: Sequence[int]) -> None:
+    """Begin the chains of several new incidents. Of each incident id, exercise and data_key_id are read. `ids` are
+    reserved for the entries, one for each event."""
     begun = []
     for each in beginnings:
         links = _Links(f"incident/{each.incident.id}", 0, FIRST, each.incident.data_key_id)
@@ -118,7 +121,7 @@ def begin_all(tx: Session, beginnings: Sequence[Beginning]) -> None:
         {"name": links.chain, "length": links.length, "head": links.head, "data_key_id": links.key, "at": links.at}
         for links in begun
     ])  # fmt: skip
-    _write_links(tx, begun)
+    _write_links(tx, begun, ids)
 
 
 class _Links:
@@ -151,10 +154,9 @@ class _Links:
             self.sealed.append(seal(tx, self.key, salt + value, about="entry"))
 
 
-def _write_links(tx: Session, chains: Sequence[_Links]) -> list[int]:
-    """Write the entries of these chains; returns their ids in order."""
+def _write_links(tx: Session, chains: Sequence[_Links], ids: Sequence[int]) -> None:
+    """Write the entries of these chains under the ids reserved for them, in order."""
     rows = [row for links in chains for row in links.rows]
-    (ids,) = reserve(tx, entries=len(rows))
     for row, entry_id in zip(rows, ids, strict=True):
         row["id"] = entry_id
     _ADD.each(tx, rows)
@@ -162,7 +164,6 @@ def _write_links(tx: Session, chains: Sequence[_Links]) -> list[int]:
         {"entry_id": row["id"], "data_key_id": links.key, "sealed": sealed}
         for links in chains for row, sealed in zip(links.rows, links.sealed, strict=True)
     ])  # fmt: skip
-    return list(ids)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
 from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
 
-from coordinator.prepared import Prepared, one_of, reserve
+from coordinator.prepared import Prepared, at_once, one_of, reserve
 from coordinator.timeline.models import DataKey, Heartbeat, Pending
 
 AT = datetime(2026, 11, 22, 17, 53, 24, 5, tzinfo=UTC)
@@ -20,9 +22,9 @@ def test_what_is_written_reads_back_as_it_was_and_the_rest_has_its_default(store
     beats = Prepared(insert(Heartbeat.__table__).inline())
     pending = Prepared(insert(Pending.__table__).inline())
     with store.unit_of_work() as tx:
-        assert beats.each(tx, rows) == 2
-        assert beats.each(tx, []) == 0
-        assert pending.each(tx, [{"kind": "k", "object_id": 1, "created_at": AT, "ready_at": AT}]) == 1
+        assert beats.each(tx, rows).rowcount == 2
+        assert beats.each(tx, []).rowcount == 0
+        assert pending.each(tx, [{"kind": "k", "object_id": 1, "created_at": AT, "ready_at": AT}]).rowcount == 1
     with store.read() as tx:
         query = select(Heartbeat).where(Heartbeat.name.in_(["a", "b"])).order_by(Heartbeat.name)
         assert [(row.kind, row.at, row.detail) for row in tx.execute(query).scalars()] == [
@@ -60,3 +62,18 @@ def test_reserved_ids_are_nobody_elses_and_fit_what_the_table_counts_on_with(sto
         assert len({before, *ids, after, *more}) == 7
         reports, chosen = reserve(tx, reports=2, data_keys=1)
         assert (len(reports), len(chosen)) == (2, 1)
+
+
+def test_what_is_sent_at_once_is_counted_and_its_fault_is_told_as_any_other(store):
+    beats = Prepared(insert(Heartbeat.__table__).inline())
+    rows = [{"name": name, "kind": "", "at": AT, "detail": {}} for name in ("a", "b")]
+    with store.unit_of_work() as tx:
+        with at_once(tx):
+            counts = [beats.each(tx, rows[:1]), beats.each(tx, rows[1:]), beats.each(tx, [])]
+        assert [each.rowcount for each in counts] == [1, 1, 0]
+    with pytest.raises(IntegrityError), store.unit_of_work() as tx, at_once(tx):
+        beats.each(tx, [{**rows[0], "name": "c"}])
+        beats.each(tx, rows)
+    with store.unit_of_work() as tx:
+        assert sorted(tx.execute(select(Heartbeat.name)).scalars()) == ["a", "b"]
+        assert beats.each(tx, [{**rows[0], "name": "c"}]).rowcount == 1
