@@ -47,19 +47,23 @@ def draft(
     reply_by: datetime | None = None,
     language: str = "en",
     ack: str | None = None,
+    enclosed: Sequence[int] = (),
 ) -> Release:
     """Write a draft of a release on this incident. `items`: the item versions it is made from; without a text of its
-    own (`body` empty) it is what they say, one after the other. `marking`, `of_incident`: as `prepare_release`.
+    own (`body` empty) it is what they say, one after the other. `enclosed`: those among `items` whose indicators go
+    along, in the forms that can carry them. `marking`, `of_incident`: as `prepare_release`.
 
     Raises Invalid, SecrecyMarkingFound, and NotFound where an item is none of this incident.
     """
     parts = [_part(tx, incident, each) for each in items]
+    if not set(enclosed) <= set(items):
+        raise Invalid([Fault("/enclosed", "Enclose items that the release is made from: name them under items too.")])
     asked = asked_of(kind, ack)
     release = prepare_release(
         tx, kind=kind, title=title.strip(), body=body.strip() or _said(tx, parts), purpose=purpose,
         info_category=info_category, requested_by=principal.actor, incident=incident, marking=marking, items=parts,
         reply_by=reply_by, language=language, in_reply_to=said_before(tx, incident, kind), ack=asked.ack,
-        ladder=asked.ladder, of_incident=of_incident,
+        ladder=asked.ladder, of_incident=of_incident, enclosed=enclosed,
     )  # fmt: skip
     release.state = DRAFT
     tx.flush()

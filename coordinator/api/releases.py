@@ -43,6 +43,7 @@ class DraftRequestSchema(Shape):
     title = Text(120, required=True)
     body = Text(10_000, lines=True)
     items = Listed(Whole(1, LARGEST_ID), most=100)
+    enclosed = Listed(Whole(1, LARGEST_ID), most=100, metadata={"description": "Items whose indicators go along."})
     purpose = Choice(vocabulary.PURPOSES.codes, required=True)
     info_category = Choice(vocabulary.INFO_CATEGORIES.codes)
     tlp = terms.tlp()
@@ -110,6 +111,7 @@ def draft(reference: str) -> Response:
         row = drafts.draft(
             tx, incident=incident, principal=principal(), kind=wanted["kind"], title=wanted["title"],
             body=wanted.get("body", ""), purpose=wanted["purpose"], items=wanted.get("items", ()),
+            enclosed=wanted.get("enclosed", ()),
             info_category=wanted.get("info_category", "incident-notification"),
             marking=Marking(tlp=parse_tlp(wanted["tlp"])) if "tlp" in wanted else None,
             reply_by=wanted.get("reply_by"), language=wanted.get("language", "en"), ack="" if ack == "none" else ack,

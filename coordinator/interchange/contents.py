@@ -19,6 +19,7 @@ from coordinator.alerts.models import Alert
 from coordinator.alerts.wording import KINDS
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import ItemVersion, Report, ReportBody
+from coordinator.interchange.stix_markings import marking_of
 from coordinator.markings import Marking, Tlp, parse_tlp
 from coordinator.outside.strict_json import parse_json
 from coordinator.partners.models import Organisation
@@ -93,11 +94,12 @@ def contents_of(tx: Session, alert: Alert, decision: ShareDecision | Decision) -
     title, body = text_of(tx, release)
     marking = Marking.from_json(release.marking)
     named = NO_ATTRIBUTION not in decision.obligations
-    observables, objects = _enclosed(tx, release, named=named)
+    tlp = max(marking.effective, parse_tlp(decision.effective_tlp))
+    observables, objects = _enclosed(tx, release, named=named, tlp=tlp)
     at = left_at(tx, alert) or clock.now()
     return Contents(
         key=alert.public_id, reference=alert.partner_reference, kind=alert.kind, title=title, body=body,
-        language=release.language, marking=marking, tlp=max(marking.effective, parse_tlp(decision.effective_tlp)),
+        language=release.language, marking=marking, tlp=tlp,
         recipient=_party(tx.get_one(Organisation, alert.organisation_id)),
         sender=_party(own_organisation(tx)) if named else None, originator=_originator(tx, release) if named else None,
         purpose=PURPOSES.label(release.purpose) if release.purpose in PURPOSES else release.purpose,
@@ -139,12 +141,13 @@ def _first(tx: Session, alert: Alert) -> datetime | None:
 
 
 def _enclosed(
-    tx: Session, release: Release, *, named: bool
+    tx: Session, release: Release, *, named: bool, tlp: Tlp
 ) -> tuple[tuple[tuple[str, str], ...], tuple[dict[str, Any], ...]]:
     """(observables, STIX objects as they came) of the parts that go along.
 
-    Objects of another's bundle bear their author in ids and references, so that none goes out where the source is
-    withheld; what can be looked for in them does.
+    Objects of another's bundle bear their author in ids and references, and their own labels. So none goes out where
+    the source is withheld, or where the release is under a stricter label than the bundle was; what can be looked for
+    in them does, under the label of the release.
     """
     query = (
         select(ItemVersion)
@@ -156,6 +159,7 @@ def _enclosed(
     objects: list[dict[str, Any]] = []
     for version in tx.execute(query).scalars():
         came = _as_it_came(tx, version) if named else []
+        came = came if came and marking_of(came).tlp >= tlp else []
         objects += came
         if not came:
             observables |= dict.fromkeys(_observables(read_item(tx, version)))

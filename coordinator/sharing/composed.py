@@ -129,6 +129,11 @@ def content_digest(
     return hashlib.sha256(canonical(said)).hexdigest()
 
 
+def part_name(item: str, version: int, *, enclosed: bool) -> str:
+    """A part as the content digest names it. That one goes along whole is part of what is approved."""
+    return f"{item}@{version}" + ("+enclosed" if enclosed else "")
+
+
 def handling(marking: Marking) -> list[str]:
     """The caveats that travel with the text, in words a person can read on any page."""
     said = []

@@ -26,7 +26,7 @@ from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
 from coordinator.partners.queries import organisation_by_code, own_organisation
 from coordinator.sharing import standing
 from coordinator.sharing.addressees import PUBLIC, Addressee, one_name, to_contact, to_user
-from coordinator.sharing.composed import Inputs, content_digest
+from coordinator.sharing.composed import Inputs, content_digest, part_name
 from coordinator.sharing.fitting import Book
 from coordinator.sharing.inputs import OWN, Agreement, Consent, Item, Recipient
 from coordinator.sharing.inputs import Channel as ChannelInput
@@ -228,8 +228,16 @@ def digest_of(tx: Session, release: Release, *, title: str, body: str) -> str:
     return content_digest(
         kind=release.kind, title=title, body=body, marking=Marking.from_json(release.marking), purpose=release.purpose,
         reply_by=clock.rfc3339(release.reply_by) if release.reply_by else None, language=release.language,
-        exercise=release.exercise, items=[f"{part.item}@{part.version}" for part in items_of(tx, release)],
+        exercise=release.exercise, items=_named_parts(tx, release),
     )  # fmt: skip
+
+
+def _named_parts(tx: Session, release: Release) -> list[str]:
+    query = select(ItemVersion.item, ItemVersion.version, ReleaseItem.enclosed).join(
+        ReleaseItem, ReleaseItem.item_version_id == ItemVersion.id
+    )
+    rows = tx.execute(query.where(ReleaseItem.release_id == release.id))
+    return [part_name(row.item, row.version, enclosed=row.enclosed) for row in rows]
 
 
 def items_of(tx: Session, release: Release) -> list[ItemVersion]:

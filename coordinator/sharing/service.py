@@ -5,7 +5,7 @@ Everything is recorded: the release with its digest, each decision with what it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from coordinator.incidents.sources import chosen_from_others
 from coordinator.markings import Marking, combine, find_secrecy, parse_tlp
 from coordinator.sharing import standing
 from coordinator.sharing.addressees import Addressee
-from coordinator.sharing.composed import Inputs, content_digest, judge, valid_until
+from coordinator.sharing.composed import Inputs, content_digest, judge, part_name, valid_until
 from coordinator.sharing.inputs_from_world import (
     OF_INCIDENT,
     Basis,
@@ -77,13 +77,15 @@ def prepare_release(
     exercise: str = "",
     facts: dict[str, Any] | None = None,
     of_incident: bool = False,
+    enclosed: Collection[int] = (),
 ) -> Release:
     """Write down a text that is to leave, with its marking and digest. Raises Invalid, SecrecyMarkingFound, NotFound.
 
     `items`: the item versions it was composed from. `marking` and `originator_id` are what the author declares; where
     neither marking nor items are given, the text is taken for whatever the incident is, and for its originator's. The
     marking is never looser than any part. `facts`: what else goes along in the envelope. `of_incident`: besides its
-    parts it tells what the incident is, and is bound as the incident.
+    parts it tells what the incident is, and is bound as the incident. `enclosed`: ids among `items` whose indicators go
+    along with the text.
     """
     _check(kind, title, body, info_category)
     exercise = incident.exercise if incident is not None else exercise
@@ -105,7 +107,8 @@ def prepare_release(
     }  # fmt: skip
     digest = content_digest(
         kind=kind, title=title, body=body, marking=whole, purpose=purpose, language=language, exercise=exercise,
-        reply_by=clock.rfc3339(reply_by) if reply_by else None, items=[f"{part.item}@{part.version}" for part in parts],
+        reply_by=clock.rfc3339(reply_by) if reply_by else None,
+        items=[part_name(part.item, part.version, enclosed=part.id in enclosed) for part in parts],
     )  # fmt: skip
     now, bound = clock.now(), {OF_INCIDENT: True} if of_incident else {}
     release = Release(
@@ -118,7 +121,10 @@ def prepare_release(
     )  # fmt: skip
     tx.add(release)
     tx.flush()
-    tx.add_all(ReleaseItem(release_id=release.id, item_version_id=part.id, exercise=exercise) for part in parts)
+    tx.add_all(
+        ReleaseItem(release_id=release.id, item_version_id=part.id, enclosed=part.id in enclosed, exercise=exercise)
+        for part in parts
+    )
     tx.flush()
     return release
 

@@ -12,17 +12,22 @@ from stix2validator import ValidationOptions, validate_parsed_json
 from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.service import create_token
+from coordinator.alerts import drafts
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Handout
+from coordinator.errors import Invalid
+from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.interchange import exits, misp, stix
+from coordinator.markings import Marking, Tlp
 from coordinator.sharing.models import ShareDecision
 from coordinator.status import ledger
 from coordinator.status.ledger import Asked
 from coordinator.store import Store
 from coordinator.timeline.models import Entry
-from tests.alerting import agreement
+from tests.alerting import agreement, due
 from tests.factories import OTHER, PARTNER, World, person
 from tests.handing import told, two_partners
+from workers import deliver as worker
 
 
 @pytest.fixture
@@ -170,3 +175,74 @@ def test_in_every_form_the_answer_to_who_may_have_it_is_the_same(desk, client, a
     with desk.unit_of_work() as tx:
         agreement(tx, expires_on=clock.now())
     assert [file_of(client, alert, who, form).status_code for who in (aino, liga)] == [410, 404]
+
+
+UNKNOWN = "extension-definition--11111111-1111-4111-8111-111111111111"
+TIMES = {"created": "2026-11-21T22:00:00.000Z", "modified": "2026-11-21T23:00:00.000Z"}
+CAME = [
+    {"type": "incident", "spec_version": "2.1", "id": "incident--00000000-0000-4000-8000-000000000001", **TIMES,
+     "name": "Wiper", "object_marking_refs": [Tlp.GREEN.stix_id],
+     "extensions": {UNKNOWN: {"extension_type": "property-extension", "mood": "grim"}}},
+    {"type": "x-odd-thing", "spec_version": "2.1", "id": "x-odd-thing--00000000-0000-4000-8000-000000000002", **TIMES,
+     "whatever": [1, {"deep": "ä"}], "object_marking_refs": [Tlp.CLEAR.stix_id],
+     "extensions": {UNKNOWN: {"extension_type": "new-sdo"}}},
+    {"type": "indicator", "spec_version": "2.1", "id": "indicator--00000000-0000-4000-8000-000000000003", **TIMES,
+     "pattern": "[ipv4-addr:value = '192.0.2.7']", "pattern_type": "stix", "valid_from": TIMES["created"],
+     "object_marking_refs": [Tlp.GREEN.stix_id],
+     "granular_markings": [{"marking_ref": Tlp.CLEAR.stix_id, "selectors": ["pattern"]}]},
+]  # fmt: skip
+
+
+@pytest.fixture
+def released_bundle(desk, partner):
+    """A bundle of FI-CSIRT comes in; what we release with it enclosed. The public id of the alert."""
+    bundle = {"type": "bundle", "id": "bundle--00000000-0000-4000-8000-000000000009", "objects": CAME}
+    assert partner.post(bundle, content_type="application/stix+json;version=2.1").status_code == 202
+    officer = person(desk, "coordinator")
+
+    def release(**more):
+        with desk.unit_of_work() as tx:
+            details = tx.execute(select(ItemVersion).where(ItemVersion.kind == "details")).scalar_one()
+            incident = tx.get_one(Incident, details.incident_id)
+            row = drafts.draft(
+                tx, incident=incident, principal=officer, kind="initial", title="Your wiper", body="Seen here too.",
+                purpose="network-defence", info_category="incident-notification", items=[details.id],
+                enclosed=[details.id], **more,
+            )  # fmt: skip
+            found = drafts.submit(tx, row.id, codes=[PARTNER], principal=officer)
+            alert = found.permitted[0].public_id
+        for delivery_id in due(desk, "delivery.due"):
+            worker.deliver(desk, delivery_id)
+        return alert
+
+    return release
+
+
+def test_what_we_know_nothing_of_goes_out_again_as_it_came(desk, client, aino, released_bundle):
+    bundle = file_of(client, released_bundle(), aino).get_json(force=True)
+    held = {one["id"]: one for one in bundle["objects"]}
+    assert [held[one["id"]] for one in CAME] == CAME
+    assert faults_of(bundle) == []
+    [report] = [one for one in bundle["objects"] if one["type"] == "report"]
+    assert {one["id"] for one in CAME} <= set(report["object_refs"])
+
+
+def test_objects_do_not_go_out_under_a_looser_label_than_the_release_or_where_their_source_is_withheld(
+    desk, client, aino, released_bundle
+):
+    for marking in (Marking(tlp="AMBER"), Marking(tlp="GREEN", no_attribution=True)):
+        bundle = file_of(client, released_bundle(marking=marking), aino).get_json(force=True)
+        assert not {one["id"] for one in CAME} & {one["id"] for one in bundle["objects"]}
+        assert [one["pattern"] for one in bundle["objects"] if one["type"] == "indicator"] == [CAME[2]["pattern"]]
+        if marking.no_attribution:
+            assert "identity" not in json.dumps([one for one in bundle["objects"] if one["type"] != "identity"])
+
+
+def test_only_an_item_the_release_is_made_from_can_be_enclosed(desk, released_bundle):
+    officer = person(desk, "duty-officer")
+    with pytest.raises(Invalid), desk.unit_of_work() as tx:
+        incident = tx.execute(select(Incident)).scalar_one()
+        drafts.draft(
+            tx, incident=incident, principal=officer, kind="initial", title="T", body="B", purpose="network-defence",
+            info_category="incident-notification", enclosed=[1],
+        )  # fmt: skip
