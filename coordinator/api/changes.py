@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response
@@ -17,7 +16,6 @@ from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, check_if_match, json_body
 from coordinator.api.described import describes
 from coordinator.api.desk_calls import told_json
-from coordinator.errors import Fault, Invalid
 from coordinator.incidents import queries, requests, service, sources
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
@@ -119,8 +117,8 @@ def note(reference: str) -> Response:
     with store().unit_of_work() as tx:
         incident = _locked(tx, reference)
         check_if_match(incident.version, needed=False)
-        marking = _raised(incident, wanted["tlp"]) if "tlp" in wanted else None
-        version = service.add_note(tx, incident.id, wanted["text"], principal=principal(), marking=marking)
+        label = parse_tlp(wanted["tlp"]) if "tlp" in wanted else None
+        version = service.add_note(tx, incident.id, wanted["text"], principal=principal(), tlp=label)
         data = {"id": version.id, "item": version.item, "version": version.version, "tlp": version.tlp,
                 "at": version.created_at, "author": version.author}  # fmt: skip
         return answer(data, status=201, version=incident.version)
@@ -184,14 +182,6 @@ def _told(tx: Session, reference: str, wanted: dict[str, Any]) -> alerts.Told:
         marking=Marking(tlp=parse_tlp(wanted["tlp"])) if "tlp" in wanted else None,
         language=wanted.get("language", "en"), ack="" if ack == "none" else ack,
     )  # fmt: skip
-
-
-def _raised(incident: Incident, tlp: str) -> Marking:
-    """The marking of a note: the incident's, under a label no looser than its own."""
-    label = parse_tlp(tlp)
-    if label < parse_tlp(incident.tlp):
-        raise Invalid([Fault("/tlp", f"A note here is TLP:{incident.tlp} or stricter: raise it or leave it out.")])
-    return replace(service.marking_of_incident(incident), tlp=label)
 
 
 def _locked(tx: Session, reference: str) -> Incident:

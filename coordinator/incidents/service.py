@@ -5,7 +5,7 @@ Every change takes the row's lock first, then compares the version the person ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -25,7 +25,7 @@ from coordinator.incidents.queries import get_visible, status_before
 from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import Change, Outlook, Situation, Status
 from coordinator.incidents.schema import refuse_secrecy
-from coordinator.markings import Marking
+from coordinator.markings import Marking, Tlp, parse_tlp
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,17 @@ def transition(
 
 
 def add_note(
-    tx: Session, incident_id: int, text: str, *, principal: Principal, marking: Marking | None = None
+    tx: Session, incident_id: int, text: str, *, principal: Principal, tlp: Tlp | None = None
 ) -> ItemVersion:
-    """Say something about the incident, marked as it is marked unless stated. Raises SecrecyMarkingFound."""
+    """Say something about the incident, marked as it is marked; `tlp` may be stricter than its label, never looser.
+
+    Raises SecrecyMarkingFound, and Invalid: RED is for named people, so it is said only where the incident is
+    restricted.
+    """
     refuse_secrecy({"description": text})
     incident = lock_incident(tx, incident_id)
     version = write_item(
-        tx, kind="note", content=text, marking=marking or marking_of_incident(incident), author=principal.actor,
+        tx, kind="note", content=text, marking=_marking_of_note(incident, tlp), author=principal.actor,
         info_category="situational-report", incident=incident,
     )  # fmt: skip
     _touch(incident)
@@ -121,6 +125,17 @@ def add_note(
     )  # fmt: skip
     timeline.pending(tx, "note.added", version.id, exercise=incident.exercise)
     return version
+
+
+def _marking_of_note(incident: Incident, tlp: Tlp | None) -> Marking:
+    marking = marking_of_incident(incident)
+    if tlp is None:
+        return marking
+    if tlp < parse_tlp(incident.tlp):
+        raise Invalid([Fault("/tlp", f"A note here is TLP:{incident.tlp} or stricter: raise it or leave it out.")])
+    if tlp is Tlp.RED and not incident.restricted:
+        raise Invalid([Fault("/tlp", "TLP:RED is for named people: restrict the incident to them first.")])
+    return replace(marking, tlp=tlp)
 
 
 def link_incidents(

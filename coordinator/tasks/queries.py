@@ -39,7 +39,7 @@ def incident_tasks(tx: Session, incident_id: int, *, principal: Principal) -> li
 def task_view(tx: Session, task_id: int, *, principal: Principal) -> dict[str, Any]:
     """One task. Raises NotFound, also without need to know."""
     row = tx.execute(_seen(principal).where(Task.id == task_id)).one_or_none()
-    if row is None:
+    if row is None or not service.may_see(tx, row.Task, principal):
         raise NotFound()
     return _view(tx, row.Task, row.Incident, principal)
 

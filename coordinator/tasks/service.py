@@ -215,11 +215,18 @@ def lock_task(tx: Session, task_id: int, *, principal: Principal) -> tuple[Task,
 
 
 def may_see(tx: Session, task: Task, principal: Principal) -> bool:
-    """Need-to-know of a task is that of its incident."""
+    """Need-to-know of a task is that of its incident; who reads no incidents sees the tasks given to them."""
+    if not (may(Role(principal.role), Right.READ_INCIDENTS) or _is_theirs(task, principal)):
+        return False
     if task.incident_id is None:
         return True
     seen = select(Incident.id).where(Incident.id == task.incident_id, queries.visible(principal))
     return tx.execute(seen).first() is not None
+
+
+def _is_theirs(task: Task, principal: Principal) -> bool:
+    roles = rules.roles_of(task.role, task.fallback_role, task.ladder)
+    return task.assignee_id == principal.user_id or principal.role in roles
 
 
 def given(tx: Session, task: Task) -> rules.Given:

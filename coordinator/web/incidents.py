@@ -18,7 +18,7 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import described_in_full, get_visible, note_read, was_read
 from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import Status
-from coordinator.markings import Marking, Tlp
+from coordinator.markings import Tlp, parse_tlp
 from coordinator.obligations import queries as duties
 from coordinator.outside import filenames
 from coordinator.status import history, incident_page
@@ -258,8 +258,8 @@ def add_note(reference: str) -> Any:
         said = requests.load_note({name: text for name, text in given.items() if text})
         with access.store().unit_of_work() as tx:
             row = get_visible(tx, reference, principal=access.required())
-            marking = Marking(tlp=said["tlp"]) if said.get("tlp") else None
-            service.add_note(tx, row.id, said["text"], principal=access.required(), marking=marking)
+            label = parse_tlp(said["tlp"]) if said.get("tlp") else None
+            service.add_note(tx, row.id, said["text"], principal=access.required(), tlp=label)
     except Invalid as error:
         return show_incident(reference, errors=page.errors_by_field(error, field=_note_field), values=given, code=422)
     return page.after("incidents.incident", _("The note was added."), reference=reference, _anchor="said")

@@ -12,6 +12,7 @@ from coordinator.incidents.holds import lock_incident, open_holds, place_hold, s
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.references import reference_of
+from coordinator.markings import Tlp
 from coordinator.timeline import queries as record
 from coordinator.timeline.models import Pending
 from coordinator.timeline.verify import verify
@@ -181,6 +182,28 @@ def test_a_note_is_an_item_under_the_incidents_label(store, incident):
         assert b"CANARY" not in note.sealed
     with pytest.raises(SecrecyMarkingFound), store.unit_of_work() as tx:
         service.add_note(tx, incident.id, "NATO SECRET\nabc", principal=someone)
+
+
+@pytest.mark.parametrize(("tlp", "restricted", "taken"), [
+    ("CLEAR", False, False), ("GREEN", False, True), ("AMBER", False, True), ("RED", False, False),
+    ("RED", True, True),
+])  # fmt: skip
+def test_a_note_is_never_looser_than_the_incident_and_red_only_where_it_is_restricted(
+    store, incident, tlp, restricted, taken
+):
+    someone = person(store)
+    with store.unit_of_work() as tx:
+        row = tx.get_one(Incident, incident.id)
+        row.restricted = restricted
+        row.marking = {**row.marking, "orcon": True}
+    if not taken:
+        with pytest.raises(Invalid) as refusal, store.unit_of_work() as tx:
+            service.add_note(tx, incident.id, "x", principal=someone, tlp=Tlp(tlp))
+        assert [fault.pointer for fault in refusal.value.errors] == ["/tlp"]
+        return
+    with store.unit_of_work() as tx:
+        note = service.add_note(tx, incident.id, "x", principal=someone, tlp=Tlp(tlp))
+        assert (note.tlp, note.marking["orcon"]) == (tlp, True)
 
 
 def test_links_are_recorded_and_a_parent_is_never_below(store, incident, partner):

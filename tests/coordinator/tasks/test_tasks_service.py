@@ -106,6 +106,18 @@ def test_whoever_has_no_need_to_know_of_the_incident_finds_no_task(store: Store,
         assert [task["id"] for task in queries.my_tasks(tx, principal=officer)] == [task_id]
 
 
+def test_who_reads_no_incidents_finds_the_tasks_of_their_own_role_only(store: Store, incident_id: int) -> None:
+    manager = person(store, "agreement-manager")
+    mine, anothers = opened(store, incident_id, role="agreement-manager"), opened(store, incident_id)
+    with store.read() as tx:
+        assert queries.task_view(tx, mine, principal=manager)["id"] == mine
+        with pytest.raises(NotFound):
+            queries.task_view(tx, anothers, principal=manager)
+        assert queries.task_view(tx, anothers, principal=person(store, "auditor"))["id"] == anothers
+    with pytest.raises(NotFound), store.unit_of_work() as tx:
+        service.complete_task(tx, anothers, principal=manager, outcome="successful", result={})
+
+
 def test_a_role_that_nobody_has_gives_way_but_never_for_an_approval(store: Store, world: object) -> None:
     person(store, "duty-officer")
     assert row(store, opened(store, role="analyst", fallback_role="legal-adviser")).role == "duty-officer"

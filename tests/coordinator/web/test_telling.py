@@ -78,6 +78,13 @@ def test_the_rules_are_asked_before_anything_leaves_and_nothing_of_it_stays(
     assert count(told_desk, Release) == count(told_desk, ShareDecision) == 0
 
 
+def test_a_partners_page_names_its_agreements_to_those_who_read_them(told_desk: Desk) -> None:
+    assert "Arrangement" in told_desk.sit("coordinator").text("/partners/FI-CSIRT")
+    for role in ("administrator", "analyst"):
+        said = told_desk.sit(role).text("/partners/FI-CSIRT")
+        assert "MOU-1" in said and "Arrangement" not in said
+
+
 def test_an_alert_is_sent_once_however_often_the_button_is_pressed(
     told_desk: Desk, file_report: Callable[..., str]
 ) -> None:

@@ -1,0 +1,137 @@
+"""Who may come across which word: a small model of need-to-know, written down beside the product and not from its code.
+
+The rights are the table of docs/security.md in this test's own words. What a partner may know follows from the rows of
+share_decisions alone: a permit for it, for that text, of which something left.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+#: Own roles that read cases, and those that see restricted ones unnamed.
+READ_CASES = {"liaison-officer", "coordinator", "duty-officer", "release-authority", "legal-adviser",
+              "exercise-controller", "analyst", "auditor"}  # fmt: skip
+SEE_RESTRICTED = {"duty-officer", "auditor"}
+READ_AGREEMENTS = {"coordinator", "duty-officer", "release-authority", "legal-adviser", "agreement-manager", "auditor"}
+HANDLE_QUARANTINE = {"coordinator", "duty-officer"}
+OWN_ROLES = READ_CASES | {"agreement-manager", "administrator"}
+#: The administrator knows partners, accounts and the state of the system, and no case.
+READ_PARTNERS = OWN_ROLES
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who looks. `partner`: the code of the organisation a partner's person belongs to, "" for our own."""
+
+    name: str
+    role: str = ""
+    user_id: int = 0
+    email: str = ""
+    partner: str = ""
+
+
+VISITOR = Reader("visitor")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the model knows of an incident. `named`: users who may know of it while it is restricted."""
+
+    restricted: bool = False
+    named: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word that stands in one place only. `area` says whose need-to-know it is; `case` the incident it is about.
+
+    Areas: case, alert, report (of a partner, before and beside its case), partner, agreement, person, draft,
+    quarantine, standing, code (of a partner), reference (of a restricted incident).
+    """
+
+    text: str
+    what: str
+    area: str
+    case: str = ""
+    release: int = 0
+    user: int = 0
+    partner: str = ""
+    red: bool = False
+    sealed: bool = False
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something left for a partner: from the rows of decisions, deliveries and answers, by plain SQL."""
+
+    partner: str
+    release: int
+    tlp: str
+    person: str  # address of the contact's person, for RED
+    token: str  # of the link it bore, "" where none was made
+    attributed: str  # the code of whose information it is, unless that is withheld
+
+
+@dataclass
+class Model:
+    """Words, cases and what left; `may(reader, word)` is the oracle."""
+
+    words: list[Word] = field(default_factory=list)
+    cases: dict[str, Case] = field(default_factory=dict)
+    left: list[Left] = field(default_factory=list)
+    task_roles: dict[str, str] = field(default_factory=dict)
+    dice: random.Random = field(default_factory=random.Random)
+
+    def word(self, what: str, area: str, **more: object) -> str:
+        """A new word: lower-case letters that stand nowhere else and survive every folding of text."""
+        text = "zqk" + "".join(self.dice.choice("bcdfghjklmnpqrstvwxz") for _ in range(11))
+        self.words.append(Word(text, what, area, **more))  # type: ignore[arg-type]
+        return text
+
+    def may(self, reader: Reader, word: Word, *, token: str = "") -> bool:
+        """Whether this reader may come across this word; `token`: of the link through which they look."""
+        if word.area == "public":
+            return True
+        return self._told(reader, word, token) or (reader.role in OWN_ROLES and self._ours(reader, word))
+
+    def _ours(self, reader: Reader, word: Word) -> bool:
+        if word.area in ("person", "partner", "code", "standing"):
+            return True
+        if word.area == "agreement":
+            return reader.role in READ_AGREEMENTS
+        if word.area == "draft":
+            return reader.user_id == word.user
+        if word.area == "quarantine":
+            return reader.role in HANDLE_QUARANTINE & (SEE_RESTRICTED if word.red else HANDLE_QUARANTINE)
+        if self.task_roles.get(word.text) == reader.role:
+            return True
+        return reader.role in READ_CASES and self._knows(reader, word)
+
+    def _knows(self, reader: Reader, word: Word) -> bool:
+        """RED is for named people wherever it is said, our own too."""
+        known = self.cases.get(word.case, Case())
+        return not (known.restricted or word.red) or reader.role in SEE_RESTRICTED or reader.user_id in known.named
+
+    def _told(self, reader: Reader, word: Word, token: str) -> bool:
+        """What a partner's person may know: what left for the partner, its own words, its own name."""
+        if token and any(self._behind(one, word) for one in self.left if one.token == token):
+            return True
+        if not reader.partner:
+            return False
+        if reader.partner == word.partner:
+            return True
+        if word.area == "code":
+            return any(one.partner == reader.partner and one.attributed == word.partner for one in self.left)
+        return word.area == "alert" and any(
+            one.partner == reader.partner and one.release == word.release
+            and (one.tlp != "RED" or one.person.casefold() == reader.email.casefold())
+            for one in self.left
+        )
+
+    @staticmethod
+    def _behind(one: Left, word: Word) -> bool:
+        """Up to GREEN the holder of the link sees the text; whose it is and to whom it went stand on the page."""
+        if word.area == "code":
+            return word.partner in (one.partner, one.attributed)
+        return word.area == "alert" and word.release == one.release and one.tlp in ("CLEAR", "GREEN")

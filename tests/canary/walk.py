@@ -1,0 +1,194 @@
+"""Every exit as everybody: what came out is searched for every word, and the model says whether it may be there."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import requests
+
+from tests.canary.addresses import addresses
+from tests.canary.model import OWN_ROLES, VISITOR, Left, Reader, Word
+from tests.canary.world import BASE_URL, Built, browser_of
+from tests.harness.mail import MailServer
+from tests.harness.receiver import Receiver
+from tests.hostile.looking import Overhearing
+
+_LEFT = """
+SELECT a.id, a.recipient, a.release_id, d.effective_tlp, d.obligations, c.person_email, o.code AS originator
+FROM alerts a JOIN share_decisions d ON d.id = a.decision_id JOIN releases r ON r.id = a.release_id
+LEFT JOIN contacts c ON c.id = a.contact_id LEFT JOIN organisations o ON o.id = r.originator_id
+WHERE d.result = 'permit' AND a.user_id IS NULL
+"""
+#: Addresses of one kind that the short walk looks at, for each reader.
+FEW = 3
+#: Left out of the short walk: what others of their role show as well.
+_ALIKE = ("coordinator-1", "liaison-officer-1", "liaison-officer-0", "exercise-controller-0", "legal-adviser-0",
+          "release-authority-0")
+_MAILBOXES = """
+SELECT c.address, o.code FROM channels c JOIN contacts k ON k.id = c.contact_id
+JOIN organisations o ON o.id = k.organisation_id WHERE c.kind = 'email'
+"""
+_ACKS = "SELECT id, alert_id, webhook_id, kind FROM deliveries"
+
+
+class Walk:
+    """`faults`: a line for each word that turned up where it may not be. `ours`, `theirs`:
+    exit -> areas that came out to our own people, and to partners and visitors."""
+
+    def __init__(self, built: Built, mail: MailServer, receiver: Receiver, broker: Overhearing, *, full: bool) -> None:
+        self.built, self.mail, self.receiver, self.broker, self.full = built, mail, receiver, broker, full
+        self.model = built.model
+        self.faults: list[str] = []
+        self.looks = Counter[str]()
+        self.found = Counter[str]()
+        self.ours: dict[str, set[str]] = {}
+        self.theirs: dict[str, set[str]] = {}
+        self.statuses = Counter[int]()
+        self._seen: set[tuple[str, ...]] = set()
+        self._by_text: dict[str, Word] = {}
+        self._pattern = re.compile("")
+
+    def everything(self) -> None:
+        self.model.left = list(self._what_left())
+        self._by_text = {word.text.lower(): word for word in self.model.words}
+        self._pattern = re.compile("zqk[a-z]{11}|inc-[0-9]{4}-[0-9]{6}")
+        self.broker.watch(word.text for word in self.model.words)
+        for reader in (VISITOR, *self.readers()):
+            self._pages(reader)
+            if reader.name in self.built.tokens:
+                self._tools(reader)
+        self._mails()
+        self._webhooks()
+        self._written_down()
+
+    def readers(self) -> Iterator[Reader]:
+        yield from (one for one in self.built.people if self.full or one.name not in _ALIKE)
+
+    def _some(self, reader: Reader, *, api: bool) -> Iterator[tuple[str, str, str]]:
+        """Every address, or in the short walk a few of each kind: others for each reader, and one only of what is
+        refused to a partner's person whatever its id."""
+        for endpoint, group in groupby(addresses(self.built, api=api), key=lambda one: one[0]):
+            several = list(group)
+            most = 1 if reader.partner and not _theirs(endpoint) else FEW
+            yield from several if self.full else self.built.dice.sample(several, min(len(several), most))
+
+    # ------------------------------------------------------------ exits
+
+    def _pages(self, reader: Reader) -> None:
+        browser = browser_of(self.built, reader)
+        for endpoint, path, token in self._some(reader, api=False):
+            answer = browser.client.get(path, base_url=BASE_URL)
+            self.statuses[answer.status_code] += 1
+            self._look(f"page {endpoint}", reader, _whole(answer.get_data(), answer.headers), token, path)
+
+    def _tools(self, reader: Reader) -> None:
+        client, bearer = self.built.app.test_client(), {"Authorization": f"Bearer {self.built.tokens[reader.name]}"}
+        for endpoint, path, token in self._some(reader, api=True):
+            answer = client.get(path, base_url=BASE_URL, headers=bearer)
+            self.statuses[answer.status_code] += 1
+            self._look(f"tool {endpoint}", reader, _whole(answer.get_data(), answer.headers), token, path)
+
+    def _mails(self) -> None:
+        """A mail is read by whoever has the mailbox: a contact of a partner, or one of our own people."""
+        boxes = {one.email.lower(): one for one in self.built.people}
+        for address, code in self.built.rows(_MAILBOXES):
+            boxes.setdefault(address.lower(), Reader(address, "partner-user", partner=code, email=address))
+        for letter in self.mail.letters:
+            to = str(letter["X-RcptTo"] or letter["To"]).lower()
+            whole = "\n".join(f"{name}: {value}" for name, value in letter.items() if name.lower() not in (
+                "to", "x-rcptto"))  # the reader's own address
+            bodies = [part.get_payload(decode=True) or b"" for part in letter.walk()]
+            text = whole + "\n" + "\n".join(each.decode("utf-8", "replace") for each in bodies)
+            self._look("mail", boxes[to.strip("<> ")], text, "", "")
+
+    def _webhooks(self) -> None:
+        """What a partner's system took is that partner's, RED never goes there."""
+        for arrival in self.receiver.kept():
+            number = int(arrival.path.removeprefix("/p"))
+            reader = Reader(f"system of partner {number}", "partner-system", partner=self.built.partners[number].code)
+            self._look("webhook", reader, arrival.raw.decode(), "", arrival.kind)
+
+    def _written_down(self) -> None:
+        """Nobody may read a word in logs, in the broker or in metrics; not even the operator of the machine."""
+        machine = self.built.machine
+        metrics = requests.get(f"{machine.base_url}/metrics", timeout=30).text
+        nobody = Reader("the operator")
+        for place, text in (("log", "\n".join(machine.output)), ("broker, left", self.broker.left()),
+                            ("metrics", metrics)):  # fmt: skip
+            self._look(place, nobody, text, "", "")
+        self._at_rest()
+        for word in self.broker.heard:
+            self._look("broker, command", nobody, word, "", "")
+
+    def _at_rest(self) -> None:
+        """What is sealed by docs/security.md does not stand in the file of the database: restricted cases, files, notes
+        and texts from AMBER on."""
+        file = self.built.machine.folder / "coordinator.db"
+        if not file.exists():
+            return
+        kept = b"".join(each.read_bytes() for each in file.parent.glob("coordinator.db*")).lower()
+        for word in self.model.words:
+            if word.sealed and word.text.encode() in kept:
+                self.faults.append(f"  database file: the {word.what} stands there in the open")
+        self.looks["database file"] += 1
+
+    # ------------------------------------------------------------ judging
+
+    def _look(self, exit_: str, reader: Reader, text: str, token: str, where: str) -> None:
+        self.looks[exit_] += 1
+        asked = where.lower()  # what a reader asked for themselves is no news to them
+        for found in set(self._pattern.findall(text.lower())):
+            if found in asked:
+                continue
+            word = self._by_text.get(found)
+            if word is None:
+                continue
+            self.found[exit_] += 1
+            inside = self.ours if reader.role in OWN_ROLES else self.theirs
+            inside.setdefault(exit_, set()).add(word.area)
+            if not self.model.may(reader, word, token=token):
+                key = (exit_, reader.role, reader.partner and "partner", word.what)
+                if key not in self._seen:
+                    self._seen.add(key)
+                    self.faults.append(f"  {exit_} {where}: {reader.name} came across the {word.what}")
+
+    def _what_left(self) -> Iterator[Left]:
+        """From rows alone. A permit of which nothing left yet is no reason to show it."""
+        acks: dict[int, list[Any]] = {}
+        for row in self.built.rows(_ACKS):
+            acks.setdefault(row.alert_id, []).append(row)
+        tried = {row.delivery_id for row in self.built.rows(
+            "SELECT delivery_id FROM delivery_attempts WHERE outcome <> 'withheld'")}  # fmt: skip
+        vault = self.built.machine.store.vault
+        for row in self.built.rows(_LEFT):
+            for one in acks.get(row.id, []):
+                if one.id not in tried or one.kind == "voice":
+                    continue
+                yield Left(
+                    partner=row.recipient, release=row.release_id, tlp=row.effective_tlp, person=row.person_email or "",
+                    token=vault.token("acknowledge", f"delivery:{one.webhook_id}"),
+                    attributed="" if "O-NO-ATTRIBUTION" in str(row.obligations) else row.originator or "",
+                )  # fmt: skip
+
+    def numbers(self) -> str:
+        """What was walked, in one line."""
+        statuses = ", ".join(f"{number} × {status}" for status, number in sorted(self.statuses.items()))
+        return (
+            f"{len(self.model.words)} words, {len(self.model.cases)} incidents, {len(self.model.left)} deliveries of "
+            f"permits, {sum(self.looks.values())} looks at {len(self.looks)} exits ({statuses}), words found "
+            f"{sum(self.found.values())} times; {len(self.mail.letters)} mails, {len(self.receiver.kept())} webhooks, "
+            f"{self.broker.commands} broker commands, {len(self.built.machine.output)} lines of log"
+        )
+
+
+def _theirs(endpoint: str) -> bool:
+    return "released" in endpoint or endpoint.startswith("acknowledge.")
+
+
+def _whole(body: bytes, headers: Iterable[tuple[str, str]]) -> str:
+    said = "\n".join(f"{name}: {value}" for name, value in headers if name.lower() != "set-cookie")
+    return f"{said}\n{body.decode('utf-8', 'replace')}"
