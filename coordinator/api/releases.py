@@ -134,7 +134,7 @@ def one(reference: str, number: int) -> Response:
 def recipients(reference: str, number: int) -> Response:
     """Who could receive it: every partner, with every reason, agreement and clause, and who can change it."""
     with store().read() as tx:
-        return answer(release_desk.recipients(tx, _release(tx, reference, number)))
+        return answer(release_desk.recipients(tx, _release(tx, reference, number), principal=principal()))
 
 
 @routes.post("/incidents/<reference>/releases/<int:number>/submit")

@@ -117,15 +117,17 @@ def _states(tx: Session, rows: Sequence[Release]) -> dict[int, str]:
 # ---------------------------------------------------------------- who could receive this
 
 
-def recipients(tx: Session, release: Release) -> dict[str, list[dict[str, Any]]]:
+def recipients(tx: Session, release: Release, *, principal: Principal) -> dict[str, list[dict[str, Any]]]:
     """Every partner under permit, refer, deny or unreachable, by code, each with everything that is to be said of it.
+    Of an agreement, its title and clauses to those who read agreements; to others its key.
 
     code, name, result, channel, contact, effective_tlp, reasons [{code, text, changed_by}], approvers [role],
     agreement {key, version, title, clauses {field: clause}} or None, problems [{agreement, title, code, text, clause,
     changed_by}], obligations [{code, text}].
     """
     found = who_could_receive(tx, release, now=clock.now())
-    agreements = {row.key: row.terms for row in current(tx)}
+    reads = rights.may(rights.Role(principal.role), rights.Right.READ_AGREEMENTS)
+    agreements = {row.key: row.terms if reads else {} for row in current(tx)}
     contacts = _contact_codes(tx, found)
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in GROUPS}
     for each in found:

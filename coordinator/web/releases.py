@@ -167,7 +167,9 @@ def _desk(
     with access.store().read() as tx:
         row = _seen(tx, reference, number)
         release = release_desk.in_full(tx, row, principal=access.required())
-        groups = release_desk.recipients(tx, row) if release["state"] == drafts.DRAFT else None
+        groups = (
+            release_desk.recipients(tx, row, principal=access.required()) if release["state"] == drafts.DRAFT else None
+        )
         incident = described_in_full(tx, get_visible(tx, reference, principal=access.required()))
     return page.show(
         "releases/one.html", here="board", one=incident, release=release, groups=groups, errors=errors, code=code,

@@ -18,6 +18,7 @@ _ASKED = {
     "api.incidents.listed": ("q={half}", "q={reference}", "exercise=EX-CANARY", "status=reported,triage"),
     "ledger.listed": ("incident={reference}", "partner={partner}", "item={item}", "exercise=EX-CANARY"),
     "api.ledger.listed": ("incident={reference}", "partner={partner}", "item={item}", "exercise=EX-CANARY"),
+    "api.exits.taken": ("as=json", "as=stix", "as=misp", "as=pdf"),
     "incidents.as_it_stood": ("at=2030-01-01T00:00", "date=2030-01-01&time=00:00"),
 }
 

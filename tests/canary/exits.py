@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from coordinator.interchange.exits import FORMS
+
 #: How an exit reaches a partner. What is pushed, or lies behind a link, is read by whoever holds it: up to GREEN.
 PUSHED, LINK, SIGNED_IN = "pushed", "link", "signed in"
 
@@ -35,10 +37,18 @@ EXITS: dict[str, Exit] = {
     "tool, list": Exit(SIGNED_IN, lambda scene: scene.tool("/released"), "api.released.listed"),
     "tool, one": Exit(SIGNED_IN, lambda scene: scene.tool(f"/released/{scene.public_id()}"), "api.released.one"),
     "tool, search": Exit(SIGNED_IN, lambda scene: scene.tool(f"/released?q={scene.word[:-2]}"), "api.released.listed"),
-}
+    **{
+        f"file as {form}": Exit(SIGNED_IN, lambda scene, form=form: scene.file(form), "api.exits.taken")
+        for form in FORMS
+    },
+}  # fmt: skip
 
 #: Routes at which our own people come across what was said. Each looks at need-to-know; the walk checks it.
 OURS = frozenset({
+    "api.releases.listed", "api.releases.one", "releases.write", "api.runs.one", "releases.listed", "playbooks.newer",
+    "releases.one", "api.releases.recipients", "consents.listed", "consents.one", "consents.write",
+    "api.consent-requests.listed", "api.consent-requests.one", "api.obligations.of_incident", "api.obligations.one",
+    "api.obligations.assessed", "obligations.one", "obligations.start", "obligations.accept",
     "acknowledge.show", "agreements.one", "alerts.one", "alerts.write", "api.agreements.one", "api.endpoints.reports",
     "api.incidents.alerts", "api.incidents.attachments", "api.incidents.decisions", "api.incidents.download",
     "api.incidents.items", "api.incidents.links", "api.incidents.listed", "api.incidents.one",

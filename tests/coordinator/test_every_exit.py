@@ -128,6 +128,9 @@ class Scene:
         client, bearer = self.app.test_client(), {"Authorization": f"Bearer {token}"}
         return _whole(client.get(f"/api/v1{path}", base_url=HTTPS, headers=bearer))
 
+    def file(self, form: str) -> str:
+        return self.tool(f"/released/{self.public_id()}/file?as={form}")
+
     def _sign_in(self, client: Any, reader: Principal) -> None:
         with self.store.unit_of_work() as tx:
             token = sessions.open_session(tx, user_row(tx, reader.user_id), how="test", second_factor=True)

@@ -94,7 +94,7 @@ def test_a_draft_says_what_its_items_say_and_nothing_else_and_asks_nobody(tx: Se
 
 def test_every_partner_stands_in_one_group_with_reason_agreement_clause_and_who_can_change_it(tx: Session) -> None:
     officer, incident = clearing(tx, "coordinator"), put_incident(tx)
-    groups = release_desk.recipients(tx, drafted(tx, incident, officer, note(tx, incident)))
+    groups = release_desk.recipients(tx, drafted(tx, incident, officer, note(tx, incident)), principal=officer)
     assert {name: [each["code"] for each in group] for name, group in groups.items()} == {
         "permit": [PARTNER], "refer": [], "deny": [OTHER], "unreachable": [LATER]}  # fmt: skip
     (permit,), (deny,) = groups["permit"], groups["deny"]
@@ -108,10 +108,19 @@ def test_every_partner_stands_in_one_group_with_reason_agreement_clause_and_who_
     assert count(tx, ShareDecision) == 0
 
 
+def test_who_reads_no_agreements_is_told_which_one_and_not_what_is_in_it(tx: Session) -> None:
+    incident = put_incident(tx)
+    row = drafted(tx, incident, clearing(tx, "coordinator"), note(tx, incident))
+    groups = release_desk.recipients(tx, row, principal=clearing(tx, "analyst"))
+    (permit,), (deny,) = groups["permit"], groups["deny"]
+    assert permit["agreement"] == {"key": "MOU-FI", "version": 1, "title": "", "clauses": {}}
+    assert [(each["agreement"], each["title"], each["clause"]) for each in deny["problems"]] == [("MOU-LV", "", "")]
+
+
 def test_what_came_from_a_partner_needs_the_release_authority_and_says_so(tx: Session, world: World) -> None:
     officer, incident = clearing(tx, "coordinator"), put_incident(tx)
     part = note(tx, incident, tlp="GREEN", originator_id=world.partner_id)
-    groups = release_desk.recipients(tx, drafted(tx, incident, officer, part))
+    groups = release_desk.recipients(tx, drafted(tx, incident, officer, part), principal=officer)
     (refer,) = groups["refer"]
     assert (refer["code"], refer["approvers"]) == (OTHER, ["release-authority"])
     assert [each["code"] for each in groups["permit"]] == [PARTNER]  # back to whom it came from
