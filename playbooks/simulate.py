@@ -17,7 +17,7 @@ from playbooks.coordination import Alert, Approval, Decision, Share, Wait
 from playbooks.document import DocumentFault, Playbook, Step, load, parse
 from playbooks.durations import read_instant, write_instant
 from playbooks.effects import BeginWork, CancelTimer, CancelWork, Effect, Ignored, RunEnded, SetTimer, StepRecorded
-from playbooks.events import Answered, Event, TimerFired, Told, Voted, WorkFinished
+from playbooks.events import Answered, Cancel, Event, TimerFired, Told, Voted, WorkFinished
 from playbooks.interpreter import StartRefused, apply, start
 from playbooks.script import BadScript, Deed, Script, read_script
 from playbooks.state import State, Token
@@ -331,13 +331,11 @@ def _return_to_caller(world: _World, run: int, ended: str) -> None:
 
 
 def _drop_callee(world: _World, run: int, key: str) -> None:
+    """The call is called off: the run that was called ends with it."""
     for at, each in enumerate(world.runs):
         if each.caller == (run, key) and not each.state.ended:
             each.caller = None
-            for timer in [timer for timer in world.set_now if timer[0] == at]:
-                del world.set_now[timer]
-            each.state.tokens.clear()
-            each.state.status = "cancelled"
+            _send(world, at, Cancel("the run that called it went on without it"))
 
 
 def _finish(world: _World) -> tuple[list[dict[str, Any]], int]:

@@ -5,8 +5,7 @@ without any.
     python -m tests.chaos.every_boundary [every how many statements, 1 for all] [--postgresql] [--from STATEMENT]
 
 A statement is the finest boundary there is: every start and end of a step, every place inside one, and every commit
-lies between two of them. What is sent to the outside is killed in tests/chaos/test_killed_while_sending.py; real
-workers with a broker that is emptied at each boundary of a step are in tests/chaos/every_step.py.
+lies between two of them. What is sent to the outside is killed in tests/chaos/test_killed_while_sending.py.
 """
 
 from __future__ import annotations
@@ -176,10 +175,11 @@ def play(store: Store, run_id: int) -> None:
             assert ended is not None, "nothing is due, nobody is asked, and the run has not ended"
             return
         with store.unit_of_work() as tx:
-            complete_task(tx, row.id, principal=people[row.role], outcome="successful", result=_result(row))
+            complete_task(tx, row.id, principal=people[row.role], outcome="successful", result=result_of(row))
 
 
-def _result(row: Any) -> dict[str, str]:
+def result_of(row: Any) -> dict[str, str]:
+    """What a person gives as the result of this task of `every_kind`."""
     if row.kind == "approval":
         return {"answer": "approve"}
     names = [each["name"] for each in row.fields] if isinstance(row.fields, list) else list(row.fields)

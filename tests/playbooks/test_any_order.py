@@ -40,15 +40,27 @@ WORK: list[dict[str, Any] | None] = [
     {"kind": "wait", "event": "time", "until": {"within": "PT3H"}},
     {"kind": "set", "values": {"__mood__": "calm"}},
 ]
-FLOW = st.deferred(lambda: st.lists(STEP, min_size=1, max_size=3))
-STEP = st.one_of(
-    st.tuples(st.just("action"), st.integers(0, len(WORK) - 1), st.booleans(), st.sampled_from([0, 0, 0, 1_000])),
-    st.tuples(st.just("if"), FLOW, st.one_of(st.none(), FLOW)),
-    st.tuples(st.just("switch"), FLOW, FLOW),
-    st.tuples(st.just("while"), FLOW),
-    st.tuples(st.just("parallel"), st.lists(FLOW, min_size=2, max_size=3), st.sampled_from(["settled", "fast"]),
-              st.sampled_from(["all", 1])),
-)
+CALLED = "playbook--8d5493cf-27e6-4591-a895-0aa842644b3e"
+TIMEOUTS = st.sampled_from([0, 0, 0, 2_400_000])
+
+
+def flows(kinds: list[int]) -> Any:
+    """Strategies for flows of steps, nested as they come, whose actions are of these kinds of WORK."""
+    flow: Any = st.deferred(lambda: st.lists(step, min_size=1, max_size=3))
+    step = st.one_of(
+        st.tuples(st.just("action"), st.sampled_from(kinds), st.booleans(), st.sampled_from([0, 0, 0, 1_000]),
+                  TIMEOUTS),
+        st.tuples(st.just("call"), st.booleans(), TIMEOUTS),
+        st.tuples(st.just("if"), flow, st.one_of(st.none(), flow), TIMEOUTS),
+        st.tuples(st.just("switch"), flow, flow, TIMEOUTS),
+        st.tuples(st.just("while"), flow, TIMEOUTS),
+        st.tuples(st.just("parallel"), st.lists(flow, min_size=2, max_size=3), st.sampled_from(["settled", "fast"]),
+                  st.sampled_from(["all", 1]), TIMEOUTS),
+    )
+    return flow
+
+
+FLOW = flows(list(range(len(WORK))))
 
 
 class Builder:
@@ -74,10 +86,19 @@ class Builder:
         return following
 
     def step(self, drawn: Any, following: str, parallel: bool) -> str:
-        return getattr(self, f"make_{drawn[0]}")(drawn, following, parallel)
+        name = getattr(self, f"make_{drawn[0]}")(drawn, following, parallel)
+        if drawn[-1]:
+            self.steps[name]["timeout"] = drawn[-1]
+        return name
+
+    def make_call(self, drawn: Any, following: str, parallel: bool) -> str:
+        name = self.name("playbook-action")
+        ways = {"on_success": following, "on_failure": following} if drawn[1] else {"on_completion": following}
+        self.steps[name] = block("playbook-action", playbook_id=CALLED, **ways)
+        return name
 
     def make_action(self, drawn: Any, following: str, parallel: bool) -> str:
-        _, work, handled, delay = drawn
+        _, work, handled, delay, _timeout = drawn
         name = self.name("action")
         chosen = WORK[work] if not (parallel and work in (3, 9)) else None
         ways: dict[str, Any] = {"on_completion": following}

@@ -226,6 +226,12 @@ def test_a_called_playbook_runs_inside_and_gives_its_values_back() -> None:
     assert (last["variables"]["__x__"], code) == ("out", 0)
 
 
+def test_a_call_that_is_called_off_ends_what_was_called() -> None:
+    shown, last, _ = play(caller(timeout=60_000), deed("PT5M", "c", "succeed"), others={"callee.json": callee()})
+    assert "09:01 c skipped" in shown and "09:05 c succeeded" not in shown
+    assert last["state"] == "needs-attention"
+
+
 def test_the_newest_version_is_called_unless_one_is_named() -> None:
     newer = callee() | {"modified": "2026-02-01T00:00:00.000Z", "name": "newer"}
     newer["workflow"][sid("c")]["timeout"] = 1000
