@@ -20,7 +20,7 @@ from coordinator.accounts.models import SignInLink, UserSession
 from coordinator.agreements.calendar import reminders as agreement_dates
 from coordinator.agreements.models import Agreement
 from coordinator.agreements.rules import may_end
-from coordinator.alerts import consents
+from coordinator.alerts import consents, reviews
 from coordinator.alerts.models import Delivery
 from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
@@ -30,6 +30,7 @@ from coordinator.obligations import service as obligations
 from coordinator.partners.models import Endpoint
 from coordinator.partners.queries import duty_role
 from coordinator.runs.models import Timer
+from coordinator.runs.pausing import pause_sharing
 from coordinator.sharing import standing
 from coordinator.store import Store
 from coordinator.tasks import reminders
@@ -80,6 +81,29 @@ def change_expires(tx: Session, change_id: int) -> None:
 def consent_due(tx: Session, request_id: int) -> None:
     """The time in which an originator was to answer is over."""
     consents.answer_due(tx, request_id)
+
+
+WITHDRAWN = "A consent that it rests on was withdrawn."
+
+
+def consent_withdrawn(tx: Session, consent_id: int) -> None:
+    """What rests on the consent stops, and what left under it is looked at."""
+    pause_sharing(tx, reviews.after_withdrawal(tx, consent_id), reason=WITHDRAWN)
+
+
+def agreement_amended(tx: Session, agreement_id: int) -> None:
+    """Suspended, ended or otherwise new: what waits under it is put to the rules again."""
+    reviews.after_agreement(tx, agreement_id)
+
+
+def bound_anew(tx: Session, incident_id: int) -> None:
+    """The incident was changed: its label or a caveat may have been raised after something left."""
+    reviews.after_raise(tx, incident_id)
+
+
+def review_decided(tx: Session, task_id: int) -> None:
+    """A person decided what becomes of what left."""
+    reviews.decided(tx, task_id)
 
 
 def agreement_due(tx: Session, agreement_id: int) -> None:

@@ -79,6 +79,10 @@ TELL_LINK = _job("tell-link-made", "workers.tell:link_made", queue=ALERTS)
 SIGNER_CHANGED = _job("signer-changed", "workers.due:signer_changed")
 AGREEMENT_DUE = _job("agreement-due", "workers.due:agreement_due")
 CONSENT_DUE = _job("consent-due", "workers.due:consent_due")
+CONSENT_WITHDRAWN = _job("consent-withdrawn", "workers.due:consent_withdrawn")
+AGREEMENT_AMENDED = _job("agreement-amended", "workers.due:agreement_amended")
+BOUND_ANEW = _job("look-at-what-left", "workers.due:bound_anew")
+REVIEW_DECIDED = _job("review-decided", "workers.due:review_decided")
 CHANGE_EXPIRES = _job("change-expires", "workers.due:change_expires")
 TELL_CLOCK = _job("tell-clock", "workers.tell:clock_doubted", queue=ALERTS)
 OBLIGATIONS_RECKON = _job("obligations-reckon", "workers.due:facts_reckoned")
@@ -110,10 +114,10 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "incident.rejected": (INCIDENT_OVER,),
     "incident.duplicate": (DUPLICATE,),
     "incident.reinstated": (DUPLICATE, STATUS_CHANGED),
-    "incident.changed": (FACTS_CHANGED, OBLIGATIONS_RECKON),
+    "incident.changed": (FACTS_CHANGED, OBLIGATIONS_RECKON, BOUND_ANEW),
     "note.added": (),  # nobody is told: open pages ask by themselves
     "task.opened": (TELL_TASK,),
-    "task.completed": (TASK_FINISHED, FINISH_CALL),
+    "task.completed": (TASK_FINISHED, FINISH_CALL, REVIEW_DECIDED),
     "task.cancelled": (TASK_FINISHED, FINISH_CALL),
     "task.reminded": (TELL_REMINDED,),
     "task.overdue": (TELL_OVERDUE,),
@@ -138,6 +142,8 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "agreement.review": (AGREEMENT_DUE,),
     "agreement.objection": (AGREEMENT_DUE,),
     "consent.due": (CONSENT_DUE,),
+    "consent.withdrawn": (CONSENT_WITHDRAWN,),
+    "agreement.amended": (AGREEMENT_AMENDED,),
     "change.expires": (CHANGE_EXPIRES,),
     "user.factor-reset": (TELL_RESET,),
     "link.made": (TELL_LINK,),

@@ -48,6 +48,8 @@ def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
         about=("agreement", row.id), values={"old": old.terms if old else None, "new": terms},
     )  # fmt: skip
     _set_reminders(tx, row)
+    if old is not None:
+        timeline.pending(tx, "agreement.amended", row.id)
     return f"agreement {key}: {'version ' + str(row.version) + ' recorded' if old else 'added'}"
 
 
@@ -169,3 +171,4 @@ def withdraw_consent(tx: Session, consent_id: int, *, actor: str, reason: str) -
         row.withdrawn_at = clock.now()
         timeline.append(tx, "consent.withdrawn", "A consent was withdrawn.", actor=actor, values={"reason": reason},
                         about=("consent", consent_id))  # fmt: skip
+        timeline.pending(tx, "consent.withdrawn", row.id)

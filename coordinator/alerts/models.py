@@ -229,3 +229,27 @@ class ConsentRequest(Exercised, Base):
         within("decision_id", "share_decisions"),
         Index("ix_consent_requests_incident", "incident_id", "id"),
     )
+
+
+class Review(Exercised, Base):
+    """What left has to be looked at again: the consent it went out under was withdrawn, or what it was made from is
+    bound more strictly now. A person decides, as a task. `cause`: consent-withdrawn, label-raised. `alerts`: ids of
+    those that had it. `answer`: "", recall, stands (lawful when sent), nothing (nobody had it)."""
+
+    __tablename__ = "reviews"
+    id: Mapped[Id]
+    incident_id: Mapped[int]
+    cause: Mapped[Code]
+    consent_id: Mapped[int | None] = mapped_column(ForeignKey("consents.id"))
+    alerts: Mapped[list[Any]]
+    task_id: Mapped[int | None]
+    opened_at: Mapped[datetime]
+    answer: Mapped[Code] = mapped_column(default="")
+    answered_by: Mapped[Code] = mapped_column(default="")
+    answered_at: Mapped[datetime | None]
+    __table_args__ = (
+        within("incident_id", "incidents"),
+        within("task_id", "tasks"),
+        Index("ix_reviews_incident", "incident_id"),
+        Index("ix_reviews_task", "task_id"),
+    )

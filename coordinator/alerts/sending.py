@@ -109,6 +109,16 @@ def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime 
     return _pack(tx, alert, delivery)
 
 
+def recheck(tx: Session, delivery_id: int, *, now: datetime) -> None:
+    """Ask the rules again about what waits to be sent, before its time: what they refuse is held back now."""
+    delivery, alert = _held(tx, delivery_id)
+    if delivery.state != "queued" or (delivery.lease_until or now) > now or standstill.stands(tx, alert):
+        return
+    decision = _decide_again(tx, alert, delivery, now=now)
+    if decision is not None:
+        delivery.decision_id = decision.id
+
+
 def renew(tx: Session, parcel: Parcel, *, now: datetime) -> None:
     """The send is still going on: a mail server may think before each word."""
     mine = (Delivery.id == parcel.delivery_id, Delivery.fence == parcel.fence, Delivery.lease_until.is_not(None))

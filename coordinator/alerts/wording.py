@@ -94,6 +94,20 @@ CONSENT_REQUEST = (
     " with us. You can withdraw a consent at any time, by the same way.",
 )
 
+#: To whoever withdrew a consent, by what came of it.
+_STOPPED = "Your withdrawal is on record. Nothing further goes out under your consent; what was waiting was stopped."
+CONSENT_OUTCOME = {
+    "nothing": ("Your withdrawal of consent", f"{_STOPPED} Nothing had been passed on under it."),
+    "recall": (
+        "Your withdrawal of consent",
+        f"{_STOPPED} Whoever had received something under it has been asked to delete it.",
+    ),
+    "stands": (
+        "Your withdrawal of consent",
+        f"{_STOPPED} What had been passed on before was lawful when it was sent, and stands; its conditions bind on.",
+    ),
+}
+
 #: Notices to our own people: title and body. No case content; {reference} is ours, "" for a restricted incident.
 #: Among the facts of a notice's release: which of the fixed notices it is. One of them brings a one-time link.
 NOTICE, INVITED = "notice", "invited"

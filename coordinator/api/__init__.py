@@ -16,6 +16,7 @@ from coordinator.api import (
     incidents,
     intake,
     ledger,
+    markings,
     obligations,
     openapi,
     operations,
@@ -36,7 +37,7 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints, operations, agreements, exits, releases, runs, consents, obligations,
+        endpoints, operations, agreements, exits, releases, runs, consents, obligations, markings,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

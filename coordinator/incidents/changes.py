@@ -58,6 +58,15 @@ def marking_of_incident(incident: Incident) -> Marking:
     return replace(Marking.from_json(incident.marking), tlp=parse_tlp(incident.tlp))
 
 
+def bind(incident: Incident, marking: Marking) -> Changed:
+    """The incident bears this marking from now on; RED closes it off."""
+    changed = set_column(incident, "tlp", marking.effective.value)
+    incident.marking = marking.to_json()
+    if marking.effective is Tlp.RED and not incident.restricted:
+        changed |= close_off(incident)
+    return changed
+
+
 def set_column(incident: Incident, name: str, value: Any) -> Changed:
     """Set one column; {name: [old, new]} where that is a change."""
     old = getattr(incident, name)

@@ -9,7 +9,7 @@ from coordinator.errors import Fault, Invalid
 from coordinator.incidents.rules import FACTS, FIDELITIES, INSTANTS, Outlook, Status
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape, load
-from coordinator.outside.fields import Choice, Instant, Listed, Text, Token, Whole
+from coordinator.outside.fields import Choice, Flag, Instant, Listed, Text, Token, Whole
 
 # STIX incident core extension, determination.
 DETERMINATIONS = ("suspected", "confirmed", "blocked", "failed-attempt", "false-positive")
@@ -87,8 +87,22 @@ class ChoiceOfFactSchema(Shape):
     reason = Text(2000, lines=True, required=True)
 
 
+class TighteningSchema(Shape):
+    """`POST …/markings`: a label raised, caveats added, to one item or to the whole incident."""
+
+    item = Text(40, metadata={"description": "An item's key; left out: the whole incident."})
+    tlp = terms.tlp()
+    not_rel_to = Listed(terms.OrganisationCode(), most=200)
+    rel_to = Listed(terms.OrganisationCode(), most=200)
+    orcon = Flag()
+    no_attribution = Flag()
+    le_sensitive = Flag()
+    embargo_until = Instant()
+    reason = Text(2000, lines=True, required=True)
+
+
 _CHANGE, _STATUS, _NOTE, _LINK = ChangeSchema(), StatusSchema(), NoteSchema(), LinkSchema()
-_FACT = ChoiceOfFactSchema()
+_FACT, _TIGHTENING = ChoiceOfFactSchema(), TighteningSchema()
 
 
 def load_change(data: Any) -> dict[str, Any]:
@@ -128,3 +142,9 @@ def load_link(data: Any) -> dict[str, Any]:
 def load_fact(data: Any) -> dict[str, Any]:
     """{"name", "version", "reason"}. Raises Invalid."""
     return load(_FACT, data)
+
+
+def load_tightening(data: Any) -> dict[str, Any]:
+    """{"item"?, "tlp"?, "not_rel_to"?, "rel_to"?, "orcon"?, "no_attribution"?, "le_sensitive"?, "embargo_until"?,
+    "reason"}. Raises Invalid."""
+    return load(_TIGHTENING, data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
@@ -20,7 +20,7 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import check_visible
 from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.sharing.rules import Result
-from coordinator.sharing.service import CLEARANCE, check_text, redecide, settle_release
+from coordinator.sharing.service import CLEARANCE, check_text, redecide, says_now, settle_release
 
 #: How long an approval lasts unless its giver says otherwise, and the longest that may be said.
 DEFAULT_LIFE, LONGEST_LIFE = timedelta(hours=72), timedelta(days=30)
@@ -102,6 +102,25 @@ def end_release(tx: Session, release: Release, *, actor: str, reason: str) -> No
         incident=_incident(tx, release), values={"reason": reason}, about=("release", release.id),
         exercise=release.exercise,
     )  # fmt: skip
+
+
+def look_again(tx: Session, release_id: int, *, now: datetime) -> None:
+    """What waits for a person and is refused by the rules by now waits no longer; whoever waits for it hears of it."""
+    release = _locked(tx, release_id)
+    if release.state != "awaiting-approval":
+        return
+    newest = select(func.max(ShareDecision.id)).where(ShareDecision.release_id == release.id)
+    query = select(ShareDecision.id).where(
+        ShareDecision.id.in_(newest.group_by(ShareDecision.recipient)), ShareDecision.result == Result.REFER
+    )
+    for decision_id in tx.execute(query.order_by(ShareDecision.id)).scalars().all():
+        said = says_now(tx, decision_id, now=now)
+        if said is None or said.result is not Result.DENY:
+            continue
+        made = redecide(tx, decision_id, now=now, anew=True)
+        settle_hold(tx, kind=CLEARANCE, object_id=decision_id)
+        timeline.pending(tx, "decision.refused", made.id, exercise=release.exercise)
+    settle_release(tx, release)
 
 
 def void(tx: Session, answer: Approval, *, actor: str, under_way: bool) -> None:

@@ -34,6 +34,7 @@ from coordinator.sharing.inputs_from_world import (
 )
 from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
 from coordinator.sharing.rules import POLICY_VERSION, Decision, Result
+from coordinator.timeline.keys import Erased
 from coordinator.vocabulary import INFO_CATEGORIES
 
 #: What a release may be. `notice` is for our own people; the others go to partners.
@@ -170,16 +171,22 @@ def redecide(
 
 def permits_now(tx: Session, decision_id: int, *, now: datetime) -> bool:
     """Whether the rules permit this text to this recipient now, asked without writing anything down."""
+    said = says_now(tx, decision_id, now=now)
+    return said is not None and said.result is Result.PERMIT
+
+
+def says_now(tx: Session, decision_id: int, *, now: datetime) -> Decision | None:
+    """What the rules say of this text to this recipient now; None where the text was altered or the way is gone."""
     decision = tx.get(ShareDecision, decision_id)
     if decision is None:
-        return False
+        return None
     release = tx.get_one(Release, decision.release_id)
     try:
         check_text(tx, release, decision)
         inputs = gather(tx, release, addressee_of(tx, decision), now=now)
-    except (TextChanged, NotFound):
-        return False
-    return judge(inputs, now).result is Result.PERMIT
+    except (TextChanged, NotFound, Erased):
+        return None
+    return judge(inputs, now)
 
 
 def check_text(tx: Session, release: Release, decision: ShareDecision) -> None:

@@ -30,6 +30,7 @@ from coordinator.web import (
     keys,
     ledger,
     live,
+    markings,
     obligations,
     operations,
     pages,
@@ -55,7 +56,7 @@ from coordinator.web.pulse import EVERY, Pulse
 BLUEPRINTS = (
     sending.pages, operations.pages,
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
-    consents.pages,
+    consents.pages, markings.pages,
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
@@ -133,6 +134,7 @@ def _templates(app: Flask) -> None:
         organisation_option=lambda row: (row.code, f"{row.name} ({row.code})", ""),
         answer_choice=lambda code: (code, words.state("answer", code)[0]),
         item_choice=_item_choice, consent_item=_consent_item,
+        said_choice=lambda item: (item["item"], _item_choice(item)[1]),
         same=lambda code: (code, code),
         tri_choices=lambda table: [(code, name, "") for code, name in table.items()],
     )

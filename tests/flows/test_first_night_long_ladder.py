@@ -219,6 +219,6 @@ def test_it_stops_when_what_it_was_decided_on_changes_and_a_person_reads_why(
         change(tx, ladder)
     go_on_until(ladder, NIGHT + timedelta(hours=70))
     assert ladder.outcomes()[-1] == "withheld" and len(ladder.tries) == before
-    (task,) = ladder.tasks()
+    (task,) = [each for each in ladder.tasks() if each.kind != "decision"]  # what was tried may have arrived
     assert task.assignee_id == ladder.desk.who("coordinator").user_id
     assert f"({said})" in task.instructions

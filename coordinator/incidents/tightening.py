@@ -1,0 +1,80 @@
+"""Raising a label and adding caveats: to one thing that was said, or to the whole incident. Anyone of the desk may;
+what is looser than before is not taken (R06). What left already is looked at again (`incident.changed` follows)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.accounts.principal import Principal
+from coordinator.errors import Fault, Invalid, NotFound, Refused
+from coordinator.incidents import changes
+from coordinator.incidents.holds import lock_incident
+from coordinator.incidents.items import marking_of, newest_version, read_item, write_item
+from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.markings import Marking, Tlp, combine, parse_tlp
+
+#: Codes of parties, and what is said or not said.
+LISTS, FLAGS = ("not_rel_to", "rel_to"), ("orcon", "no_attribution", "le_sensitive")
+LONGEST_REASON = 2000
+_TEXTS = ("alert-title", "alert-body")
+
+
+def tighten(
+    tx: Session, incident_id: int, wanted: Mapping[str, Any], *, principal: Principal, item: str = "", reason: str
+) -> Incident:
+    """`wanted`: tlp, not_rel_to[], rel_to[], orcon, no_attribution, le_sensitive, embargo_until; what is left out
+    stays. `item`: the key of one thing said; "" is the whole incident.
+
+    Raises Invalid (/reason, "" where nothing is stricter), Refused (a lower label), NotFound (no such item here).
+    """
+    if not reason.strip() or len(reason) > LONGEST_REASON:
+        raise Invalid([Fault("/reason", f"Say why, in at most {LONGEST_REASON} characters.")])
+    incident = lock_incident(tx, incident_id)
+    version = _item(tx, incident, item) if item else None
+    before = marking_of(version) if version is not None else changes.marking_of_incident(incident)
+    label = parse_tlp(wanted["tlp"]) if wanted.get("tlp") else before.effective
+    if label < before.effective:
+        raise Refused("Here a label is raised only: its originator alone can lower it.")
+    after = combine([before, _marking(wanted, label)])
+    if after == before:
+        raise Invalid([Fault("", "Nothing of this is stricter than it is now.")])
+    if version is not None:
+        _rewrite(tx, incident, version, after, author=principal.actor)
+    else:
+        changes.bind(incident, after)
+    incident.updated_at, incident.version = clock.now(), incident.version + 1
+    tx.flush()
+    timeline.append(
+        tx, "marking.tightened", "A label was raised or a caveat added.", actor=principal.actor, incident=incident,
+        values={"item": item, "before": before.to_json(), "after": after.to_json(), "reason": reason.strip()},
+        about=("incident", incident.id),
+    )  # fmt: skip
+    timeline.pending(tx, "incident.changed", incident.id, exercise=incident.exercise)
+    return incident
+
+
+def _marking(wanted: Mapping[str, Any], label: Tlp) -> Marking:
+    said: dict[str, Any] = {name: True for name in FLAGS if wanted.get(name)}
+    said |= {name: frozenset(wanted[name]) for name in LISTS if wanted.get(name)}
+    return Marking(tlp=label, embargo_until=wanted.get("embargo_until"), **said)
+
+
+def _item(tx: Session, incident: Incident, item: str) -> ItemVersion:
+    version = newest_version(tx, item)
+    if version.incident_id != incident.id or version.kind in _TEXTS:
+        raise NotFound()
+    return version
+
+
+def _rewrite(tx: Session, incident: Incident, version: ItemVersion, marking: Marking, *, author: str) -> None:
+    """The same words as a further version, bound more strictly; the incident is never looser than what it holds."""
+    write_item(
+        tx, kind=version.kind, content=read_item(tx, version), marking=marking, info_category=version.info_category,
+        author=author, incident=incident, item=version.item, report_id=version.report_id,
+    )  # fmt: skip
+    if marking.effective > parse_tlp(incident.tlp):
+        changes.bind(incident, combine([changes.marking_of_incident(incident), marking]))

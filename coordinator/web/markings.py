@@ -1,0 +1,63 @@
+"""Raising a label and adding caveats: to one thing that was said, or to the whole incident."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+
+from coordinator.accounts.rules import Right
+from coordinator.errors import Invalid
+from coordinator.incidents import tightening
+from coordinator.incidents.queries import described_in_full, get_visible
+from coordinator.incidents.requests import load_tightening
+from coordinator.markings import Tlp
+from coordinator.partners.queries import organisations
+from coordinator.status import incident_page
+from coordinator.web import access
+from coordinator.web import pages as page
+from coordinator.web.access import needs
+
+pages = Blueprint("markings", __name__, url_prefix="/incidents/<reference>/markings")
+
+
+@pages.get("")
+@needs(Right.CHANGE_INCIDENT)
+def form(reference: str) -> Response:
+    return _page(reference, {"item": request.args.get("item", "")}, {})
+
+
+@pages.post("")
+@needs(Right.CHANGE_INCIDENT)
+def tighten(reference: str) -> Any:
+    sent = request.form
+    given: dict[str, Any] = {name: sent.get(name, "").strip() for name in ("item", "tlp", "reason")}
+    given |= {"not_rel_to": sent.getlist("not_rel_to"), "caveats": sent.getlist("caveats")}
+    data = {name: text for name, text in given.items() if text and name != "caveats"}
+    data |= {name: True for name in given["caveats"] if name in tightening.FLAGS}
+    try:
+        wanted = load_tightening(data)
+        with access.store().unit_of_work() as tx:
+            row = get_visible(tx, reference, principal=access.required())
+            tightening.tighten(
+                tx, row.id, wanted, principal=access.required(), item=wanted.get("item") or "",
+                reason=wanted["reason"],
+            )  # fmt: skip
+    except Invalid as error:
+        errors = page.errors_by_field(error, field=lambda pointer: pointer.strip("/").split("/")[0] or "tlp")
+        return _page(reference, given, errors, code=422)
+    return page.after("incidents.incident", _("It is bound more strictly now. What was sent is being looked at again."),
+                      reference=reference)  # fmt: skip
+
+
+def _page(reference: str, values: dict[str, Any], errors: dict[str, str], *, code: int = 200) -> Response:
+    with access.store().read() as tx:
+        row = get_visible(tx, reference, principal=access.required())
+        one = described_in_full(tx, row)
+        said = [each for each in incident_page.items(tx, row.id) if each["kind"] not in ("title", "task-result")]
+        partners = [(each.code, each.code) for each in organisations(tx) if each.active and not each.is_own]
+    return page.show(
+        "incidents/markings.html", here="board", one=one, said=said, partners=partners, values=values, errors=errors,
+        code=code, exercise=one["exercise"], labels_tlp=[label.value for label in Tlp],
+    )  # fmt: skip
