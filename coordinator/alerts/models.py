@@ -253,3 +253,15 @@ class Review(Exercised, Base):
         Index("ix_reviews_incident", "incident_id"),
         Index("ix_reviews_task", "task_id"),
     )
+
+
+class WrongRelease(Exercised, Base):
+    """An alert that should not have gone there, and the incident that was opened for it (R22). Append-only."""
+
+    __tablename__ = "wrong_releases"
+    id: Mapped[Id]
+    alert_id: Mapped[int] = mapped_column(unique=True)
+    incident_id: Mapped[int]
+    marked_by: Mapped[Code]
+    marked_at: Mapped[datetime]
+    __table_args__ = (within("alert_id", "alerts"), within("incident_id", "incidents"))

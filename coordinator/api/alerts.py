@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from coordinator.accounts.rules import Right
-from coordinator.alerts import recalls
+from coordinator.alerts import recalls, wrong
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.api import shapes
@@ -42,6 +42,13 @@ class ItemRecallSchema(Shape):
     reason = Text(2000, lines=True, required=True)
 
 
+class WrongReleaseSchema(Shape):
+    """`POST …/alerts/{number}/wrong-release`."""
+
+    reason = Text(2000, lines=True, required=True)
+    recall = Flag(metadata={"description": "Ask it back at once; left out: yes."})
+
+
 class RecallDoneSchema(Schema):
     recalls = fields.List(fields.Integer(), required=True)
 
@@ -53,7 +60,7 @@ class BounceSchema(Shape):
 
 
 _WITHDRAWAL, _BOUNCE = WithdrawalSchema(), BounceSchema()
-_RECALL, _ITEM_RECALL = RecallSchema(), ItemRecallSchema()
+_RECALL, _ITEM_RECALL, _WRONG = RecallSchema(), ItemRecallSchema(), WrongReleaseSchema()
 
 
 @routes.post("/incidents/<reference>/alerts/<int:number>/withdraw")
@@ -80,6 +87,20 @@ def recall(reference: str, number: int) -> Response:
             tx, alert.id, principal=principal(), reason=wanted["reason"], only=bool(wanted.get("this_recipient_only"))
         )
         return _shown(tx, alert)
+
+
+@routes.post("/incidents/<reference>/alerts/<int:number>/wrong-release")
+@needs(Right.REQUEST_RELEASE)
+@describes(body=WrongReleaseSchema, answer=shapes.IncidentSchema, status=201)
+def wrong_release(reference: str, number: int) -> Response:
+    """It should not have gone there: answers the incident that was opened for it, and asks for it back."""
+    wanted = load(_WRONG, json_body())
+    with store().unit_of_work() as tx:
+        alert = _alert(tx, reference, number)
+        opened = wrong.mark_wrong(
+            tx, alert.id, principal=principal(), reason=wanted["reason"], recall=wanted.get("recall") is not False
+        )
+        return answer(queries.described(tx, opened), status=201)
 
 
 @routes.post("/items/<item>/recall")

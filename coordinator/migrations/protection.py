@@ -38,6 +38,7 @@ LATER_FIXED_COLUMNS = {
     "recalls": ("incident_id", "cause", "reason", "asked_by", "asked_at", "exercise"),
     "recalled": ("recall_id", "release_id", "recipient", "asks_id", "at", "exercise"),
     "reviews": ("incident_id", "cause", "consent_id", "alerts", "opened_at", "exercise"),
+    "wrong_releases": ("alert_id", "incident_id", "marked_by", "marked_at", "exercise"),
     "agreement_documents": ("key", "name", "media_type", "sha256", "size", "tlp", "data_key_id", "sealed", "added_at",
                             "added_by"),
     "playbook_signatures": ("version_id", "signature", "digest", "added_at", "added_by"),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from coordinator.alerts.left import recalled
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
+from coordinator.alerts.wrong import marked
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import ItemVersion
 from coordinator.partners.models import Contact
@@ -42,7 +43,7 @@ def described_alerts(tx: Session, rows: list[Alert]) -> list[dict[str, Any]]:
     releases = {row.id: row for row in tx.execute(
         select(Release).where(Release.id.in_({row.release_id for row in rows}))).scalars()}  # fmt: skip
     titles = {key: title_of(tx, release) for key, release in releases.items()}
-    back = recalled(tx, releases)
+    back, wrong = recalled(tx, releases), marked(tx, ids)
     found = []
     for row in rows:
         sent = deliveries[row.id]
@@ -57,7 +58,7 @@ def described_alerts(tx: Session, rows: list[Alert]) -> list[dict[str, Any]]:
             "created_at": row.created_at, "release": row.release_id, "title": titles.get(row.release_id, ""),
             "tlp": _label(releases.get(row.release_id)), "reference": row.partner_reference or None,
             "withdrawn_at": row.withdrawn_at, "ladder": row.plan or [], "exercise": row.exercise or None,
-            "recall": back.get((row.release_id, row.recipient)),
+            "recall": back.get((row.release_id, row.recipient)), "wrong": row.id in wrong,
         })  # fmt: skip
     return found
 

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from coordinator import vocabulary
 from coordinator.accounts.rules import Right
-from coordinator.alerts import recalls
+from coordinator.alerts import recalls, wrong
 from coordinator.alerts import service as alerts
 from coordinator.alerts.answers import offered
 from coordinator.alerts.desk_calls import waiting_plans
@@ -24,6 +24,7 @@ from coordinator.incidents.form import form_field, from_form
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import described_in_full, get_visible
+from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking, Tlp, parse_tlp
 from coordinator.outside.fields import Instant
 from coordinator.partners.queries import organisations
@@ -101,6 +102,24 @@ def recall(reference: str, alert_id: int) -> Any:
         errors = page.errors_by_field(error, field=lambda pointer: f"recall_{pointer.strip('/')}")
         return _page(reference, alert_id, given, errors, code=422)
     return page.after("alerts.one", _("It is being asked back."), reference=reference, alert_id=alert_id)
+
+
+@pages.post("/<int:alert_id>/wrong")
+@needs(Right.REQUEST_RELEASE, fresh=True)
+def mark_wrong(reference: str, alert_id: int) -> Any:
+    """It should not have gone there: an incident of its own, and the recall."""
+    given = {"wrong_reason": request.form.get("wrong_reason", ""), "wrong_recall": request.form.get("wrong_recall", "")}
+    try:
+        with access.store().unit_of_work() as tx:
+            _find(tx, reference, alert_id)
+            opened = wrong.mark_wrong(tx, alert_id, principal=access.required(), reason=given["wrong_reason"],
+                                      recall=given["wrong_recall"] != "later")  # fmt: skip
+            number = reference_of(opened)
+    except Invalid as error:
+        errors = page.errors_by_field(error, field=lambda pointer: f"wrong_{pointer.strip('/')}")
+        return _page(reference, alert_id, given, errors, code=422)
+    return page.after("incidents.incident", _("An incident was opened for it: see what is owed, and to whom."),
+                      reference=number)  # fmt: skip
 
 
 @pages.post("/<int:alert_id>/deliveries/<int:delivery_id>/again")

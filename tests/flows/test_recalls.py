@@ -11,6 +11,8 @@ import time_machine
 from sqlalchemy import select
 
 from coordinator import clock
+from coordinator.agreements.queries import current
+from coordinator.agreements.service import record_agreement
 from coordinator.alerts import released
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Delivery
@@ -21,12 +23,24 @@ from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking
+from coordinator.sharing.models import ReleaseItem
 from coordinator.sharing.service import permits_now
 from coordinator.status import ledger
 from coordinator.status.ledger import Asked
 from coordinator.store import Store
-from tests.alerting import MailBox, due, mail_server, mailbox, put_contact, put_incident, put_organisation, settings_of
-from tests.coordinator.web.conftest import Desk
+from coordinator.tasks.models import Task
+from tests.alerting import (
+    MailBox,
+    agreement,
+    due,
+    mail_server,
+    mailbox,
+    put_contact,
+    put_incident,
+    put_organisation,
+    settings_of,
+)
+from tests.coordinator.web.conftest import Desk, visible_text
 from tests.factories import OTHER, PARTNER, person, small_world, token_for
 from workers import deliver as worker
 
@@ -186,3 +200,33 @@ def test_nobody_is_asked_twice_and_what_holds_nothing_of_a_case_is_not_asked_bac
         recall = tx.execute(select(Alert.id).where(Alert.kind == "recall")).scalars().first()
         with pytest.raises(Refused):
             alerts.recall_alert(tx, recall or 0, principal=sent.officer, reason="No.")
+
+
+def test_a_wrong_release_opens_an_incident_of_its_own_with_what_is_owed_and_the_recall(sent: Sent) -> None:
+    with sent.store.unit_of_work() as tx:
+        agreement(tx)  # with FI; its next version says in what time a breach is reported
+        more = {"breach_report_due": "PT24H", "clause_refs": {"breach_report_due": "Art. 9"}}
+        record_agreement(tx, dict(current(tx)[0].terms) | more, actor="cli:test")
+        theirs = write_item(
+            tx, kind="note", content="FI's own.", marking=Marking(tlp="GREEN"), author="user:1",
+            info_category="incident-notification", originator_id=sent.desk.world.partner_id,
+            incident=tx.get_one(Incident, sent.incident),
+        )  # fmt: skip
+        tx.add(ReleaseItem(release_id=tx.get_one(Alert, sent.alerts[OTHER]).release_id, item_version_id=theirs.id))
+    browser = sent.desk.sit("coordinator")
+    path = f"/incidents/{sent.reference}/alerts/{sent.alerts[OTHER]}"
+    browser.get(path)
+    assert browser.post(f"{path}/wrong", {"wrong_reason": ""}).status_code == 422
+    answer = browser.post(f"{path}/wrong", {"wrong_reason": "Meant for PL.", "wrong_recall": "now"})
+    assert answer.status_code == 303, visible_text(answer.text)
+    page = browser.text(answer.location)
+    assert "Restricted" in page and "Meant for PL." in page and sent.reference in page
+    assert f"Report to {PARTNER} that its information went to {OTHER} by mistake" in page
+    with sent.store.read() as tx:
+        task = tx.execute(select(Task).where(Task.title.startswith("Report to"))).scalar_one()
+        assert task.due_at is not None and timedelta(hours=23) < task.due_at - clock.now() <= timedelta(hours=24)
+        assert "Art. 9" in task.instructions
+    assert sent.states() == {OTHER: "open"}, "only whoever should not have it is asked"
+    assert browser.post(f"{path}/wrong", {"wrong_reason": "Again."}).status_code == 409
+    analyst = sent.desk.sit("analyst")
+    assert analyst.get(answer.location).status_code == 404
