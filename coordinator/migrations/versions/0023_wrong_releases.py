@@ -6,8 +6,8 @@ from alembic import op
 from coordinator.db import BigId, Instant
 from coordinator.migrations.protection import protect_later
 
-revision = "0040"
-down_revision = "0039"
+revision = "0023"
+down_revision = "0022"
 
 
 def upgrade() -> None:
