@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
@@ -20,9 +21,11 @@ from coordinator.accounts.principal import Principal
 from coordinator.alerts import handing_out
 from coordinator.alerts.models import Alert
 from coordinator.alerts.released import released_alert
-from coordinator.errors import Fault, Gone, Invalid
+from coordinator.errors import Fault, Gone, Invalid, Refused
+from coordinator.incidents.queries import get_visible
 from coordinator.interchange import misp_out, page_out, stix_out
-from coordinator.interchange.contents import Contents, contents_of
+from coordinator.interchange.contents import CASE_KINDS, Contents, contents_of
+from coordinator.partners.models import Organisation
 from coordinator.timeline.keys import Erased
 
 
@@ -84,6 +87,29 @@ def take(tx: Session, public_id: str, *, reader: Principal, form: str, way: str)
     if given is None:
         raise NotGiven("What it was released on has changed, or it was withdrawn: ask our duty desk.")
     return given
+
+
+def export(tx: Session, *, incident: str, partner: str, principal: Principal, form: str) -> list[Contents]:
+    """Everything on this incident (our reference) that was released to this partner and may be given now, oldest first,
+    to be handed on by an officer. Nothing RED: that goes to a named person only.
+
+    Raises NotFound (also without need to know), Invalid, and Refused where there is nothing to give.
+    """
+    check_form(form)
+    about = get_visible(tx, incident, principal=principal)
+    query = (
+        select(Alert)
+        .join(Organisation, Organisation.id == Alert.organisation_id)
+        .where(Alert.incident_id == about.id, Organisation.code == partner, Alert.user_id.is_(None),
+               Alert.kind.in_(CASE_KINDS))
+        .order_by(Alert.id)
+    )  # fmt: skip
+    alerts = tx.execute(query).scalars().all()
+    given = [hand_out(tx, each, reader=principal, form=form, way="officer") for each in alerts]
+    found = [each for each in given if each is not None]
+    if not found:
+        raise Refused("Nothing on this incident may be given to this partner now: release something to them first.")
+    return found
 
 
 def render(form: str, *several: Contents, data_dir: Path) -> File:

@@ -10,6 +10,8 @@ from flask_babel import gettext as _
 from coordinator.accounts.rules import Right
 from coordinator.alerts import recalls
 from coordinator.errors import Invalid, NotFound
+from coordinator.interchange import exits
+from coordinator.outside import filenames
 from coordinator.partners.queries import organisations
 from coordinator.status import board, ledger
 from coordinator.status.ledger import Asked
@@ -51,6 +53,20 @@ def recall() -> Any:
     except Invalid as error:
         return _page(Asked(item=item), "", values={"reason": reason}, errors=page.errors_by_field(error), code=422)
     return page.after("ledger.listed", _("It is being asked back: here is how each recipient answers."), item=item)
+
+
+@pages.post("/released")
+@needs(Right.EXPORT, fresh=True)
+def taken() -> Response:
+    """What was released to one partner on one incident, as a file for an officer to hand on; decided again."""
+    asked = {name: request.form.get(name, "").strip()[:200] for name in ("incident", "partner", "form")}
+    with access.store().unit_of_work() as tx:
+        given = exits.export(tx, principal=access.required(), **asked)
+    made = exits.render(asked["form"], *given, data_dir=access.store().settings.data_dir)
+    answer = Response(made.body, content_type=made.media_type)
+    answer.headers["Content-Disposition"] = filenames.attachment(made.name)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def _asked(given: Any) -> Asked:

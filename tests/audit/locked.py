@@ -19,7 +19,8 @@ _LINE = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^ ;\\]+)(?: ;[^\\]*)?(?: \
 
 #: Licences whose works may be used by an Apache-2.0 program, as they are written in metadata and classifiers.
 FREE = (
-    "MIT", "BSD", "Apache", "ISC", "PSF-2.0", "MPL-2.0", "Mozilla Public License 2.0", "MIT-0",
+    "MIT", "BSD", "Apache", "ISC", "PSF-2.0", "Python Software Foundation License",
+    "MPL-2.0", "Mozilla Public License 2.0", "MIT-0",
     # The library is used as it is and can be replaced: LGPL 3, section 4.
     "LGPL-3.0-only", "GNU Lesser General Public License v3",
 )  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import select
 
 from coordinator import clock
-from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
+from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt, Handout
 from tests.coordinator.web.conftest import Desk
 from tests.coordinator.web.test_telling import send, told_desk  # noqa: F401  a desk from which partners can be told
 
@@ -40,6 +40,15 @@ def test_what_left_is_a_line_and_a_file_for_those_who_may(
     rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert [(line["recipient"], line["incident"], line["sure"]) for line in rows] == [
         ("FI-CSIRT", reference, "delivered")]  # fmt: skip
+    coordinator.get(f"/ledger?incident={reference}&partner=FI-CSIRT")
+    taken = coordinator.post("/ledger/released", {"form": "stix"})
+    assert taken.content_type == "application/stix+json;version=2.1" and "We saw a loader" in taken.text
+    assert reference not in taken.text
+    refused = coordinator.post("/ledger/released", {"form": "stix", "partner": "NO-SUCH"})
+    assert refused.status_code == 409
+    with told_desk.store.read() as tx:
+        assert tx.execute(select(Handout.way)).scalars().all() == ["officer"]
     officer = told_desk.sit("liaison-officer")
     assert "Loader seen" in officer.text("/ledger")
+    assert officer.post("/ledger/released", {"form": "stix"}).status_code == 403
     assert officer.post("/ledger/file").status_code == 403
