@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import getpass
+import hashlib
 import json
 import re
 import stat
@@ -14,7 +16,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from coordinator import config, timeline
+from coordinator import cli, config, timeline
 from coordinator.accounts.service import create_link
 from coordinator.alerts import service as alerts
 from coordinator.alerts.letters import event_for
@@ -25,6 +27,8 @@ from coordinator.errors import Misconfigured
 from coordinator.incidents.models import Report
 from coordinator.partners.models import EndpointKey
 from coordinator.store import Store
+from coordinator.timeline import queries as record
+from coordinator.timeline import sending_hold
 from coordinator.timeline.models import DataKey
 from coordinator.timeline.verify import newest_checkpoint, verify
 from coordinator.upkeep import doctor
@@ -43,6 +47,26 @@ def https_store(sqlite_store: Store) -> Store:
 
 
 # ---------------------------------------------------------------- doors
+
+
+def test_readyz_fails_while_the_clock_is_doubted(sqlite_store: Store) -> None:
+    client = create_app(sqlite_store, pages=False).test_client()
+    assert client.get("/readyz").get_json()["parts"]["clock"] is True
+    with sqlite_store.unit_of_work() as tx:
+        sending_hold.begin(tx, sending_hold.CLOCK, reason="It jumped.", actor="system")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503 and answer.get_json()["parts"]["clock"] is False
+
+
+def test_what_is_done_at_the_command_line_names_the_machines_user(sqlite_store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "world.json"
+    file.write_text('{"organisations": [{"code": "AA-MFA", "name": "A", "kind": "ministry", "communities": []}]}')
+    assert cli.main(["load", str(file), "--data", str(sqlite_store.settings.data_dir)]) == 0
+    with sqlite_store.read() as tx:
+        said = record.entries(tx, incident_id=None, limit=100)
+    assert {each["actor"] for each in said} == {f"cli:{getpass.getuser()}"}
+    [loaded] = [each for each in said if each["kind"] == "world.loaded"]
+    assert loaded["values"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.10", "coordinator.example"])
