@@ -8,8 +8,12 @@ from itertools import product
 from typing import Any
 
 from coordinator.incidents.rules import Status
+from coordinator.interchange.exits import FORMS
 
+#: What tools ask, with a token.
+TOOLS = ("/api/v1", "/taxii2")
 _NOT_WALKED = {"health.metrics", "site.static_file", "docs.file"}
+TAXII = "application/taxii+json;version=2.1"
 #: Lists that are searched and narrowed, and by what; {half} is half a word, {reference} an incident's.
 _ASKED = {
     "board.board": ("q={half}", "q={reference}", "status=reported", "exercise=EX-CANARY", "severity=3", "state=FI"),
@@ -18,7 +22,7 @@ _ASKED = {
     "api.incidents.listed": ("q={half}", "q={reference}", "exercise=EX-CANARY", "status=reported,triage"),
     "ledger.listed": ("incident={reference}", "partner={partner}", "item={item}", "exercise=EX-CANARY"),
     "api.ledger.listed": ("incident={reference}", "partner={partner}", "item={item}", "exercise=EX-CANARY"),
-    "api.exits.taken": ("as=json", "as=stix", "as=misp", "as=pdf"),
+    "api.exits.taken": tuple(f"as={form}" for form in FORMS), "released.file": tuple(f"as={form}" for form in FORMS),
     "incidents.as_it_stood": ("at=2030-01-01T00:00", "date=2030-01-01&time=00:00"),
 }
 
@@ -35,7 +39,7 @@ def _addresses(built: Any, api: bool) -> Iterator[tuple[str, str, str]]:
     for rule in sorted(built.app.url_map.iter_rules(), key=lambda rule: (rule.endpoint, rule.rule)):
         if "GET" not in (rule.methods or ()) or rule.endpoint in _NOT_WALKED:
             continue
-        if rule.rule.startswith("/api/v1") is not api:
+        if rule.rule.startswith(TOOLS) is not api:
             continue
         for values in _values(rule, known):
             path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", lambda match, said=values: str(said[match[1]]), rule.rule)
@@ -43,6 +47,30 @@ def _addresses(built: Any, api: bool) -> Iterator[tuple[str, str, str]]:
             for query in _ASKED.get(rule.endpoint, ()):
                 for asked in _queries(query, known):
                     yield rule.endpoint, f"{path}?{asked}", ""
+
+
+def _collections(built: Any) -> dict[str, str]:
+    """The collection of each partner -> who reads it, as the server names them."""
+    found = {}
+    for one in built.people:
+        if one.partner:
+            for each in _asked(built, one.name, "/taxii2/released/collections/").get("collections", ()):
+                found[each["id"]] = one.name
+    return found
+
+
+def _objects(built: Any) -> list[str]:
+    """The ids of a few objects of every collection."""
+    found: list[str] = []
+    for collection, name in _collections(built).items():
+        said = _asked(built, name, f"/taxii2/released/collections/{collection}/objects/")
+        found += [each["id"] for each in said.get("objects", ()) if each["type"] in ("incident", "report")][:2]
+    return found
+
+
+def _asked(built: Any, name: str, path: str) -> Any:
+    headers = {"Authorization": f"Bearer {built.tokens[name]}", "Accept": TAXII}
+    return built.app.test_client().get(path, headers=headers, base_url="https://desk.example").get_json(force=True)
 
 
 def _queries(query: str, known: dict[str, Any]) -> Iterator[str]:
@@ -104,6 +132,7 @@ def _known(built: Any) -> dict[str, Any]:
         "key": [*column("SELECT DISTINCT key FROM agreements"), "none"],
         "endpoint": column("SELECT slug FROM endpoints"), "partner": [one.code for one in built.partners],
         "half": [word.text[:-2] for word in built.model.words if word.area in ("case", "alert")],
+        "collection_id": list(_collections(built)), "object_id": _objects(built)[:6], "status_id": ["none"],
         "item": column("SELECT DISTINCT item FROM item_versions"), "do": ["pause"],
         "numbers": {
             "tasks": column("SELECT id FROM tasks"), "decisions": column("SELECT id FROM share_decisions"),

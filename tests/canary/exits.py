@@ -39,8 +39,12 @@ EXITS: dict[str, Exit] = {
     "tool, search": Exit(SIGNED_IN, lambda scene: scene.tool(f"/released?q={scene.word[:-2]}"), "api.released.listed"),
     **{
         f"file as {form}": Exit(SIGNED_IN, lambda scene, form=form: scene.file(form), "api.exits.taken")
-        for form in FORMS
+        for form in FORMS if form != "pdf"  # its words are drawn: tests/coordinator/interchange reads them
     },
+    "page, file": Exit(SIGNED_IN, lambda scene: scene.page(f"/released/{scene.public_id()}/file?as=json"),
+                       "released.file"),
+    "TAXII, objects": Exit(SIGNED_IN, lambda scene: scene.collected("objects/"), "taxii.objects"),
+    "TAXII, one object": Exit(SIGNED_IN, lambda scene: scene.collected_one(), "taxii.one_object"),
 }  # fmt: skip
 
 #: Routes at which our own people come across what was said. Each looks at need-to-know; the walk checks it.

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from tests.canary.addresses import addresses
+from tests.canary.addresses import TAXII, addresses
 from tests.canary.model import OWN_ROLES, VISITOR, Left, Reader, Word
 from tests.canary.world import BASE_URL, Built, browser_of
 from tests.harness.mail import MailServer
@@ -88,7 +88,8 @@ class Walk:
     def _tools(self, reader: Reader) -> None:
         client, bearer = self.built.app.test_client(), {"Authorization": f"Bearer {self.built.tokens[reader.name]}"}
         for endpoint, path, token in self._some(reader, api=True):
-            answer = client.get(path, base_url=BASE_URL, headers=bearer)
+            accepts = {"Accept": TAXII} if path.startswith("/taxii2") else {}
+            answer = client.get(path, base_url=BASE_URL, headers=bearer | accepts)
             self.statuses[answer.status_code] += 1
             self._look(f"tool {endpoint}", reader, _whole(answer.get_data(), answer.headers), token, path)
 
@@ -186,7 +187,7 @@ class Walk:
 
 
 def _theirs(endpoint: str) -> bool:
-    return "released" in endpoint or endpoint.startswith("acknowledge.")
+    return "released" in endpoint or endpoint.startswith(("acknowledge.", "taxii.", "api.exits."))
 
 
 def _whole(body: bytes, headers: Iterable[tuple[str, str]]) -> str:

@@ -31,6 +31,7 @@ from tests.alerting import (
     settings_of,
     webhook,
 )
+from tests.canary.addresses import TAXII
 from tests.canary.exits import EXITS, LINK, PUSHED, SIGNED_IN
 from tests.factories import OTHER, PARTNER, World, person, small_world, user_row
 from tests.harness.receiver import Receiver
@@ -123,10 +124,26 @@ class Scene:
         return _whole(client.get(path, base_url=HTTPS))
 
     def tool(self, path: str) -> str:
+        return _whole(self._asked(f"/api/v1{path}"))
+
+    def collected(self, path: str) -> str:
+        """The partner's TAXII collection, or a part of it."""
+        return _whole(self._asked(self._collection() + path))
+
+    def collected_one(self) -> str:
+        found = self._asked(f"{self._collection()}objects/").get_json(force=True).get("objects", [])
+        several = [one["id"] for one in found if one["type"] in ("incident", "report")] or ["incident--1"]
+        return "".join(self.collected(f"objects/{each}/") for each in several)
+
+    def _collection(self) -> str:
+        root = "/taxii2/released/collections/"
+        return root + self._asked(root).get_json(force=True)["collections"][0]["id"] + "/"
+
+    def _asked(self, path: str) -> Any:
         with self.store.unit_of_work() as tx:
             token = create_token(tx, self.reader.user_id, name="x", scopes=["read"], actor="cli:test")
-        client, bearer = self.app.test_client(), {"Authorization": f"Bearer {token}"}
-        return _whole(client.get(f"/api/v1{path}", base_url=HTTPS, headers=bearer))
+        headers = {"Authorization": f"Bearer {token}"} | ({"Accept": TAXII} if path.startswith("/taxii2") else {})
+        return self.app.test_client().get(path, base_url=HTTPS, headers=headers)
 
     def file(self, form: str) -> str:
         return self.tool(f"/released/{self.public_id()}/file?as={form}")
