@@ -29,7 +29,14 @@ from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.inputs_from_world import Basis, addressee_of, basis_of
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Result
-from coordinator.sharing.service import decide_share, forecast, prepare_release, settle_release
+from coordinator.sharing.service import (
+    TextChanged,
+    decide_share,
+    forecast,
+    prepare_release,
+    redecide,
+    settle_release,
+)
 
 #: Which acknowledgement a kind asks for when nothing is said, and kinds that go to everyone told so far by themselves.
 ASKS = {"initial": "system", "correction": "system", "recall": "person", "request": "person", "check": "person",
@@ -185,8 +192,11 @@ def raise_alert(
 
 def raise_approved(tx: Session, decision_id: int) -> Alert | None:
     """What follows when a person's approval made a permit: the waiting alert is raised, or the one that was withheld is
-    on its way again. None where the alert was answered or withdrawn meanwhile."""
-    decision = tx.get_one(ShareDecision, decision_id)
+    on its way again. None where the alert was answered or withdrawn meanwhile, or the permit holds no more."""
+    decision = _as_it_holds(tx, decision_id)
+    if decision.result != Result.PERMIT:
+        settle_release(tx, tx.get_one(Release, decision.release_id))
+        return None
     release = tx.get_one(Release, decision.release_id)
     query = select(Alert).where(Alert.release_id == release.id, Alert.recipient == decision.recipient)
     alert = tx.execute(query).scalar_one_or_none()
@@ -198,6 +208,15 @@ def raise_approved(tx: Session, decision_id: int) -> Alert | None:
         return None
     rungs.requeue(tx, alert, delivery)
     return alert
+
+
+def _as_it_holds(tx: Session, decision_id: int) -> ShareDecision:
+    """The decision made anew where its time is over or what it was made on has changed. A text that was changed is left
+    to the worker, which holds it back and says so to a person."""
+    try:
+        return redecide(tx, decision_id, now=clock.now())
+    except TextChanged:
+        return tx.get_one(ShareDecision, decision_id)
 
 
 def _reference(tx: Session, incident: Incident | None, addressee: Addressee) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Blueprint, Response
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
@@ -14,7 +17,7 @@ from coordinator.api import shapes
 from coordinator.api.access import needs, open_to, principal, signed_in, store
 from coordinator.api.bodies import answer, json_body, page_limit, text_argument
 from coordinator.api.described import PAGED, describes
-from coordinator.errors import NotFound
+from coordinator.errors import NoRight, NotFound, Refused
 from coordinator.incidents import queries
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Choice, Instant, Text
@@ -160,7 +163,7 @@ def one_decision(number: int) -> Response:
 def approve(number: int) -> Response:
     """Approve as the second person; answers the new decision, which may still wait or refuse."""
     wanted = load(_APPROVAL, json_body(optional=True))
-    with store().unit_of_work() as tx:
+    with _on_record(number), store().unit_of_work() as tx:
         _seen(tx, number)
         made = approvals.approve(tx, number, principal=principal(), until=wanted.get("until"))
         tx.flush()
@@ -173,7 +176,7 @@ def approve(number: int) -> Response:
 def refuse(number: int) -> Response:
     """Refuse as the second person."""
     wanted = load(_REFUSAL, json_body())
-    with store().unit_of_work() as tx:
+    with _on_record(number), store().unit_of_work() as tx:
         _seen(tx, number)
         made = approvals.refuse(tx, number, principal=principal(), reason=wanted["reason"])
         tx.flush()
@@ -195,6 +198,17 @@ def acknowledge(token: str) -> Response:
             "alert": result.alert, "reference": result.reference, "answer": result.answer, "kind": result.kind,
             "assurance": result.assurance, "at": result.at,
         })  # fmt: skip
+
+
+@contextmanager
+def _on_record(number: int) -> Iterator[None]:
+    """An answer that is refused stays on record as tried."""
+    try:
+        yield
+    except (Refused, NoRight) as refusal:
+        with store().unit_of_work() as tx:
+            approvals.note_refused(tx, number, principal=principal(), refusal=refusal)
+        raise
 
 
 def _fits(number: int) -> int:

@@ -46,6 +46,52 @@ LATER_FIXED_COLUMNS = {
     "obligation_rules": ("rule", "version", "digest", "terms", "recorded_at", "recorded_by"),
 }  # fmt: skip
 
+#: Rows that are refused when they are put in: (trigger, table, when, what is said).
+REFUSED_ROWS = (
+    ("approvals_second_person", "approvals",
+     "EXISTS (SELECT 1 FROM share_decisions d WHERE d.id = NEW.decision_id AND (d.requested_by = 'user:' || NEW.user_id"
+     " OR d.result <> 'refer' OR d.content_digest <> NEW.content_digest))",
+     "a second person answers what was referred, for exactly that text"),
+    ("alerts_permit_holds", "alerts",
+     "EXISTS (SELECT 1 FROM share_decisions d WHERE d.id = NEW.decision_id AND (d.valid_until <= NEW.created_at"
+     " OR EXISTS (SELECT 1 FROM share_decisions l WHERE l.release_id = d.release_id AND l.recipient = d.recipient"
+     " AND l.id > d.id AND l.result <> 'permit' AND COALESCE(l.contact_id, 0) = COALESCE(d.contact_id, 0))))",
+     "the permit is over, or a later decision took it back"),
+    ("delivery_attempts_permit", "delivery_attempts",
+     "NEW.outcome IN ('delivered', 'handed-over') AND NOT EXISTS (SELECT 1 FROM share_decisions d JOIN deliveries y"
+     " ON y.id = NEW.delivery_id JOIN alerts a ON a.id = y.alert_id WHERE d.id = NEW.decision_id"
+     " AND d.result = 'permit' AND d.release_id = a.release_id AND d.recipient = a.recipient"
+     " AND d.content_digest = a.content_digest)",
+     "nothing leaves without a permit for that text and recipient"),
+)  # fmt: skip
+
+
+def protect_permits(connection: Connection) -> None:
+    """Refuse rows that would say that something left, or was cleared, against the rules (R01, R09)."""
+    for name, table, when, said in REFUSED_ROWS:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(
+                f"CREATE FUNCTION coordinator_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                f"IF {when} THEN RAISE EXCEPTION 'refused: {said}'; END IF; RETURN NEW; END $$"
+            ))  # fmt: skip
+            connection.execute(text(
+                f"CREATE TRIGGER {name} BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION coordinator_{name}()"
+            ))  # fmt: skip
+        else:
+            connection.execute(text(
+                f"CREATE TRIGGER {name} BEFORE INSERT ON {table} WHEN {when} "
+                f"BEGIN SELECT RAISE(ABORT, 'refused: {said}'); END"
+            ))  # fmt: skip
+
+
+def unprotect_permits(connection: Connection) -> None:
+    for name, table, _when, _said in REFUSED_ROWS:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {name} ON {table}"))
+            connection.execute(text(f"DROP FUNCTION IF EXISTS coordinator_{name}()"))
+        else:
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
+
 
 def protect(connection: Connection) -> None:
     """Put the triggers in place."""

@@ -14,7 +14,7 @@ from coordinator import clock, timeline
 from coordinator.accounts import rules as rights
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.staff import check_may_approve
-from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused
+from coordinator.errors import CoordinatorError, Fault, Invalid, NoRight, NotFound, Refused
 from coordinator.incidents.holds import lock_incident_row, settle_hold
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import check_visible
@@ -70,6 +70,20 @@ def refuse(tx: Session, decision_id: int, *, principal: Principal, reason: str) 
     settle_release(tx, release)
     timeline.pending(tx, "decision.refused", decision.id, exercise=release.exercise)
     return decision
+
+
+def note_refused(tx: Session, decision_id: int, *, principal: Principal, refusal: CoordinatorError) -> None:
+    """An answer was refused (one's own request, a changed text, answered already, no right): that somebody tried stays
+    on record, in a transaction of its own. Nothing is noted of what this person may not know of."""
+    decision = tx.get(ShareDecision, decision_id)
+    if decision is None or isinstance(refusal, NotFound):
+        return
+    release = tx.get_one(Release, decision.release_id)
+    timeline.append(
+        tx, "decision.answer-refused", "An answer to a decision was refused.", actor=principal.actor,
+        incident=_incident(tx, release), about=("decision", decision.id), exercise=release.exercise,
+        values={"why": refusal.detail or refusal.title, "role": principal.role},
+    )  # fmt: skip
 
 
 def withdraw_release(tx: Session, release_id: int, *, principal: Principal, reason: str) -> Release:

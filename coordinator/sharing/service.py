@@ -34,6 +34,7 @@ from coordinator.sharing.inputs_from_world import (
 )
 from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
 from coordinator.sharing.rules import POLICY_VERSION, Decision, Result
+from coordinator.sharing.unnamed import is_withheld, names_of, sources_of, without_source
 from coordinator.timeline.keys import Erased
 from coordinator.vocabulary import INFO_CATEGORIES
 
@@ -84,9 +85,9 @@ def prepare_release(
 
     `items`: the item versions it was composed from. `marking` and `originator_id` are what the author declares; where
     neither marking nor items are given, the text is taken for whatever the incident is, and for its originator's. The
-    marking is never looser than any part. `facts`: what else goes along in the envelope. `of_incident`: besides its
-    parts it tells what the incident is, and is bound as the incident. `enclosed`: ids among `items` whose indicators go
-    along with the text.
+    marking is never looser than any part; where it forbids to name the source, its names are taken out of the text.
+    `facts`: what else goes along in the envelope. `of_incident`: besides its parts it tells what the incident is, and
+    is bound as the incident. `enclosed`: ids among `items` whose indicators go along with the text.
     """
     _check(kind, title, body, info_category)
     exercise = incident.exercise if incident is not None else exercise
@@ -99,6 +100,8 @@ def prepare_release(
     along = incident is not None and _may_ride(tx, incident, parts)
     declared = [] if marking is None and parts else [marking or Marking()]
     whole = combine([*declared, *(Marking.from_json(part.marking) for part in parts)])
+    if is_withheld(whole) and kind != "notice":
+        title, body = _unnamed(tx, title, body, incident, sources_of(parts, originator_id, source_id))
     written = {
         name: write_item(
             tx, kind=f"alert-{name}", content=text, marking=whole, info_category=info_category, author=requested_by,
@@ -281,6 +284,14 @@ def _facts(incident: Incident | None, marking: Marking, now: datetime) -> dict[s
     if incident is not None and not incident.restricted and marking.effective >= parse_tlp(incident.tlp):
         noticed, states = incident.noticed_at or incident.detected_at or now, list(incident.states_affected)
     return {"noticed_at": clock.rfc3339(noticed), "states_affected": states}
+
+
+def _unnamed(tx: Session, title: str, body: str, incident: Incident | None, sources: set[int]) -> tuple[str, str]:
+    """The text without the names of its sources, and of whoever reported the incident."""
+    if incident is not None:
+        sources = sources | {each for each in (incident.source_id, incident.originator_id) if each is not None}
+    names = names_of(tx, sources, incident_id=incident.id if incident is not None else None)
+    return without_source(title, names)[:LONGEST_TITLE], without_source(body, names)[:LONGEST_BODY]
 
 
 def _item_version(tx: Session, given: int | ItemVersion, exercise: str) -> ItemVersion:

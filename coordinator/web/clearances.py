@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.accounts import rules as rights
 from coordinator.accounts.rules import Right, Role
-from coordinator.errors import Invalid, NotFound
+from coordinator.errors import CoordinatorError, Invalid, NoRight, NotFound, Refused
 from coordinator.incidents import queries as incidents
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
@@ -51,9 +51,13 @@ def one(decision_id: int) -> Response:
 def approve(decision_id: int) -> Any:
     hours = request.form.get("hours", 72, type=int)
     until = clock.now() + timedelta(hours=hours if hours in LIVES else 72)
-    with access.store().unit_of_work() as tx:
-        _seen(tx, decision_id)
-        made = approvals.approve(tx, decision_id, principal=access.required(), until=until)
+    try:
+        with access.store().unit_of_work() as tx:
+            _seen(tx, decision_id)
+            made = approvals.approve(tx, decision_id, principal=access.required(), until=until)
+    except (Refused, NoRight) as refusal:
+        _note(decision_id, refusal)
+        raise
     if made.result == "permit":
         return page.after("clearances.waiting", _("Approved: it is on its way."))
     return page.after("clearances.waiting", _("Your approval is on record; something else still stands in the way."))
@@ -69,7 +73,15 @@ def refuse(decision_id: int) -> Any:
             approvals.refuse(tx, decision_id, principal=access.required(), reason=reason)
     except Invalid as error:
         return _page(decision_id, {"reason": reason}, page.errors_by_field(error), code=422)
+    except (Refused, NoRight) as refusal:
+        _note(decision_id, refusal)
+        raise
     return page.after("clearances.waiting", _("Refused. Whoever asked sees your reason."))
+
+
+def _note(decision_id: int, refusal: CoordinatorError) -> None:
+    with access.store().unit_of_work() as tx:
+        approvals.note_refused(tx, decision_id, principal=access.required(), refusal=refusal)
 
 
 def _seen(tx: Session, decision_id: int) -> ShareDecision:
