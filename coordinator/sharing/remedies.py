@@ -56,6 +56,9 @@ CHANGED_BY = {
     "A-PERSONAL-DATA": _AGREEMENTS,
 }
 
+#: What is said of a reason that is not in the table, as one of another policy version.
+UNKNOWN = "Whoever keeps these rules."
+
 #: Problem of an agreement -> the field of the register it rests on, whose clause the agreement names.
 RESTS_ON = {
     "A-NOT-SIGNED": "signed_on",

@@ -22,7 +22,7 @@ from coordinator.partners.models import Contact, Organisation
 from coordinator.sharing.composed import handling
 from coordinator.sharing.inputs_from_world import OF_INCIDENT, items_of
 from coordinator.sharing.models import Approval, Release, ShareDecision
-from coordinator.sharing.remedies import CHANGED_BY, PERMIT_RESTS_ON, RESTS_ON
+from coordinator.sharing.remedies import CHANGED_BY, PERMIT_RESTS_ON, RESTS_ON, UNKNOWN
 from coordinator.sharing.rules import Result
 from coordinator.sharing.wording import explain
 from coordinator.status import outgoing, people
@@ -149,7 +149,8 @@ def _described(
     return who | {
         "result": said.result.value, "channel": each.addressee.channel_kind,
         "contact": contacts.get(each.addressee.contact_id or 0), "effective_tlp": said.effective_tlp,
-        "reasons": [{"code": code, "text": explain(code), "changed_by": CHANGED_BY[code]} for code in said.reasons],
+        "reasons": [{"code": code, "text": explain(code), "changed_by": CHANGED_BY.get(code, UNKNOWN)}
+                    for code in said.reasons],
         "approvers": sorted(
             str(role) for role in rights.approvers(said.reasons, said.effective_tlp, release.info_category)
         ) if said.result is Result.REFER else [],

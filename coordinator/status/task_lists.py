@@ -126,6 +126,21 @@ def clearances(tx: Session, *, principal: Principal, cursor: str = "", limit: in
     }
 
 
+def clearances_next(
+    tx: Session, *, principal: Principal, exercise: str = "", limit: int = 5
+) -> list[dict[str, Any]]:
+    """The ones that wait longest, for the board: {id, release, recipient, effective_tlp, incident, asked_at, reply_by,
+    valid_until, restricted}. The same for everybody who may know of the same incidents."""
+    query = _waiting(principal).where(Release.exercise == exercise, Release.incident_id.is_not(None))
+    return [
+        {"id": row.ShareDecision.id, "release": row.Release.id, "recipient": row.ShareDecision.recipient,
+         "effective_tlp": row.ShareDecision.effective_tlp, "incident": reference_of(row.Incident),
+         "asked_at": row.Release.created_at, "reply_by": row.Release.reply_by,
+         "valid_until": row.ShareDecision.valid_until, "restricted": row.Incident.restricted}
+        for row in tx.execute(query.order_by(ShareDecision.id).limit(limit))
+    ]  # fmt: skip
+
+
 def clearances_count(tx: Session, *, principal: Principal) -> int:
     """How many of them this person could answer, as far as the first MOST + 1 show."""
     rows = tx.execute(_waiting(principal).order_by(ShareDecision.id).limit(MOST + 1))

@@ -12,6 +12,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right
 from coordinator.errors import Invalid
 from coordinator.status import board as status
+from coordinator.status import task_lists
 from coordinator.status.board import Filters
 from coordinator.web import access, live
 from coordinator.web import pages as page
@@ -38,6 +39,7 @@ def board() -> Response:
                 status.counts(tx, principal=principal, exercise=filters.exercise),
                 status.due_next(tx, principal=principal, exercise=filters.exercise),
                 status.exercises(tx),
+                task_lists.clearances_next(tx, principal=principal, exercise=filters.exercise),
             ),
         )
         try:
@@ -46,10 +48,10 @@ def board() -> Response:
             )
         except Invalid:  # a cursor from another time: begin again
             shown = status.board(tx, principal=principal, filters=filters, limit=ROWS)
-    counts, due, exercises = counted
+    counts, due, exercises, waiting = counted
     answer = page.show(
         "board/board.html" if again is None else "board/live.html",
-        here="board", shown=shown, counts=counts, due=due, filters=filters, tag=tag,
+        here="board", shown=shown, counts=counts, due=due, waiting=waiting, filters=filters, tag=tag,
         args=_kept(), most=status.MOST, exercises=exercises, exercise=filters.exercise, statuses=status.OPEN,
         severities=vocabulary.SEVERITIES.choices(), sectors=vocabulary.SECTORS.choices(),
         countries=vocabulary.COUNTRIES.choices(), narrowed=_narrowed(filters),

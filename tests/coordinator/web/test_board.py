@@ -6,9 +6,13 @@ import re
 from collections.abc import Callable
 
 from coordinator.incidents import service
+from coordinator.incidents.models import Incident
 from coordinator.incidents.references import parse_reference
+from coordinator.sharing.models import Release
+from coordinator.sharing.service import settle_release
 from coordinator.web.pulse import Pulse
 from tests.coordinator.web.conftest import Browser, Desk
+from tests.releasing import referred
 
 
 def forget(desk: Desk) -> None:
@@ -132,7 +136,7 @@ def test_an_open_board_fetches_the_parts_alone_and_all_who_see_the_same_share_th
     whole, parts = first.get("/board").text, first.get("/board", headers=live).text
     assert "<html" in whole and "<html" not in parts and "csrf" not in parts
     for html in (whole, parts):
-        assert re.findall(r'data-part="(\w+)"', html) == ["tally", "rows", "due"]
+        assert re.findall(r'data-part="(\w+)"', html) == ["tally", "rows", "due", "clearances"]
     assert second.get("/board", headers=live).text == parts
     assert "Dark port" not in second.get("/board?q=nothing", headers=live).text
     file_report(first, title="Loud portal")
@@ -145,3 +149,15 @@ def test_an_open_board_fetches_the_parts_alone_and_all_who_see_the_same_share_th
     duty, coordinator = desk.sit("duty-officer"), desk.sit("coordinator")
     assert "Named only" in duty.get("/board", headers=live).text
     assert "Named only" not in coordinator.get("/board", headers=live).text
+
+def test_what_waits_for_a_second_person_stands_on_the_board_with_its_age(desk: Desk) -> None:
+    with desk.store.unit_of_work() as tx:
+        decision = referred(tx, desk.world)
+        settle_release(tx, tx.get_one(Release, decision.release_id))
+        tx.get_one(Incident, decision.incident_id).title = "Ransomware"
+    board = desk.sit("release-authority").text("/board")
+    assert "Waiting for a second person TLP:GREEN to LV-MFA Look at it and answer asked now" in board
+    assert "Look at it and answer" not in desk.sit("duty-officer").text("/board")
+    with desk.store.unit_of_work() as tx:
+        tx.get_one(Incident, decision.incident_id).restricted = True
+    assert "No release waits for a clearance" in desk.sit("analyst").text("/board")
