@@ -4,8 +4,8 @@ from alembic import op
 
 from coordinator.migrations.protection import protect_permits, unprotect_permits
 
-revision = "0022"
-down_revision = "0021"
+revision = "0024"
+down_revision = "0023"
 
 
 def upgrade() -> None:
