@@ -116,6 +116,10 @@ class FileShownSchema(Schema):
     size = shapes.number()
     state = shapes.text()
     scanned = fields.Boolean(required=True)
+    document = fields.Dict(
+        required=True, allow_none=True,
+        metadata={"description": "Of a CSAF or IODEF document: format, version, ids and label, read out of it."},
+    )  # fmt: skip
 
 
 ItemListSchema, LinkListSchema = shapes.many(ItemShownSchema), shapes.many(LinkShownSchema)

@@ -16,12 +16,14 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.errors import Fault, Invalid, NotFound, Refused
-from coordinator.incidents.items import marking_of, write_item
+from coordinator.incidents.documents import recognise
+from coordinator.incidents.items import marking_of, read_item, write_item
 from coordinator.incidents.models import Attachment, AttachmentChunk, Incident, ItemVersion, Report
 from coordinator.incidents.queries import note_read, visible
+from coordinator.markings import Marking, combine
 from coordinator.partners.queries import setting
 from coordinator.store import store_of
-from coordinator.timeline.keys import seal, unseal
+from coordinator.timeline.keys import Erased, seal, unseal
 
 PART = 1024 * 1024
 #: All files of one organisation together, unless the setting `attachment_quota` says otherwise.
@@ -70,7 +72,8 @@ def adopt(tx: Session, report_id: int, incident: Incident, *, actor: str) -> Non
     for attachment in tx.execute(query.order_by(Attachment.id)).scalars().all():
         attachment.incident_id = incident.id
         if attachment.state == "stored":
-            attachment.item_version_id = _as_item(tx, attachment, incident, author=actor)
+            body = b"".join(_parts(tx, attachment))
+            attachment.item_version_id = _as_item(tx, attachment, incident, body, author=actor)
 
 
 def copy_stored(tx: Session, report_id: int, *, to: int, actor: str) -> None:
@@ -81,9 +84,20 @@ def copy_stored(tx: Session, report_id: int, *, to: int, actor: str) -> None:
 
 
 def attachments_of(tx: Session, incident_id: int) -> list[dict[str, Any]]:
-    """The files of an incident, awaited ones too: {id, name, media_type, seems, sha256, size, state, stored_at}."""
+    """The files of an incident, awaited ones too: as `described`, with `document`: what `documents.recognise` read."""
     query = select(Attachment).where(Attachment.incident_id == incident_id).order_by(Attachment.id)
-    return [described(one) for one in tx.execute(query).scalars()]
+    return [described(one) | {"document": document_of(tx, one)} for one in tx.execute(query).scalars().all()]
+
+
+def document_of(tx: Session, attachment: Attachment) -> dict[str, Any] | None:
+    """{format, version, ids, tlp …} of a stored file that is a CSAF or IODEF document; None for any other."""
+    if attachment.item_version_id is None:
+        return None
+    try:
+        content = read_item(tx, tx.get_one(ItemVersion, attachment.item_version_id))
+    except Erased:
+        return None
+    return content.get("document") if isinstance(content, dict) else None
 
 
 def described(one: Attachment) -> dict[str, Any]:
@@ -129,7 +143,7 @@ def _store(tx: Session, attachment: Attachment, body: bytes, *, actor: str) -> N
     attachment.state, attachment.stored_at, attachment.sniffed_type = "stored", clock.now(), seems(body)
     incident = tx.get(Incident, attachment.incident_id) if attachment.incident_id else None
     if incident is not None:
-        attachment.item_version_id = _as_item(tx, attachment, incident, author=actor)
+        attachment.item_version_id = _as_item(tx, attachment, incident, body, author=actor)
     timeline.append(
         tx, "attachment.stored", "An announced file arrived. It was not scanned.", actor=actor, incident=incident,
         values={"sha256": attachment.sha256, "size": attachment.size}, about=("attachment", attachment.id),
@@ -137,15 +151,23 @@ def _store(tx: Session, attachment: Attachment, body: bytes, *, actor: str) -> N
     )  # fmt: skip
 
 
-def _as_item(tx: Session, attachment: Attachment, incident: Incident, *, author: str) -> int | None:
-    """The file as something said: marked, and bound to its source, as the report that announced it."""
+def _as_item(tx: Session, attachment: Attachment, incident: Incident, body: bytes, *, author: str) -> int | None:
+    """The file as something said: marked, and bound to its source, as the report that announced it.
+
+    A label that a known document bears itself can only make it stricter.
+    """
     query = select(ItemVersion).where(ItemVersion.report_id == attachment.report_id, ItemVersion.kind == "title")
     title = tx.execute(query.order_by(ItemVersion.id).limit(1)).scalar_one_or_none()
     if title is None:
         return None
+    marking, known = marking_of(title), recognise(body)
+    if known and (known.tlp or known.unclear):
+        # A label we do not know is as good as none: the file is referred to a person before it goes anywhere.
+        marking = combine([marking, Marking(tlp=None if known.unclear else known.tlp, community=marking.community)])
+    content: dict[str, Any] = {"name": attachment.name, "sha256": attachment.sha256, "size": attachment.size}
     return write_item(
-        tx, kind="attachment", content={"name": attachment.name, "sha256": attachment.sha256, "size": attachment.size},
-        marking=marking_of(title), info_category=title.info_category, author=author, incident=incident,
+        tx, kind="attachment", content=content | ({"document": known.to_json()} if known else {}),
+        marking=marking, info_category=title.info_category, author=author, incident=incident,
         originator_id=title.originator_id, source_id=title.source_id, report_id=attachment.report_id,
         data_key_id=attachment.data_key_id,
     ).id  # fmt: skip

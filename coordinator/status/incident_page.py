@@ -17,6 +17,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.assessments import queries as assessments
 from coordinator.errors import NotFound
 from coordinator.incidents import queries as incidents
+from coordinator.incidents.attachments import document_of
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import (
     Attachment,
@@ -143,8 +144,8 @@ def attachments(tx: Session, incident_id: int, *, limit: int = MOST) -> list[dic
     return [
         {"id": row.id, "name": row.name, "media_type": row.media_type, "sniffed_type": row.sniffed_type,
          "sha256": row.sha256, "size": row.size, "state": row.state, "stored_at": row.stored_at,
-         "tlp": tlp or report_tlp}
-        for row, tlp, report_tlp in tx.execute(query)
+         "tlp": tlp or report_tlp, "document": document_of(tx, row)}
+        for row, tlp, report_tlp in tx.execute(query).all()
     ]  # fmt: skip
 
 
