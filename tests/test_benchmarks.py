@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NUMBERS = re.compile(r"ours [0-9.e+-]+ .*floor [0-9.e+-]+ .*ratio [0-9.]+")
 #: Name -> how many lines of three numbers it prints.
-BENCHMARKS = {"intake": 3, "latency": 2, "steps": 3, "board": 4, "footprint": 2, "viewers": 2, "sharing": 3}
+BENCHMARKS = {
+    "intake": 3, "latency": 2, "steps": 3, "board": 4, "footprint": 2, "viewers": 2, "sharing": 3, "ledger": 4,
+}  # fmt: skip
 
 
 def run(name: str, *arguments: str) -> list[str]:
