@@ -36,12 +36,12 @@ ROLES = (
 
 
 def by_role(url: str) -> dict[Role, list[str]]:
-    """Every operation of the document, by its id, with the first role of ROLES that may do it."""
+    """Every operation of the document, by its id, with the first role that may do it, those of ROLES first."""
     document = requests.get(f"{url}/api/v1/openapi.json", timeout=60).json()
     found: dict[Role, list[str]] = {}
     for said in (said for item in document["paths"].values() for said in item.values()):
         needed = re.search("Needs the right `([a-z-]+)`", said.get("description", ""))
-        role = next(one for one in ROLES if needed is None or Right(needed[1]) in RIGHTS[one])
+        role = next(one for one in (*ROLES, *Role) if needed is None or Right(needed[1]) in RIGHTS[one])
         found.setdefault(role, []).append(said["operationId"])
     return found
 
@@ -60,7 +60,7 @@ def ask(
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings), "run", f"{url}/api/v1/openapi.json",
         "--checks", ",".join(CHECKS), "--phases", phases, "-n", str(examples), "--seed", str(seed), "--no-shrink",
         "--continue-on-failure", "--no-color", "--generation-database", "none", "--suppress-health-check", "all",
-        "--warnings", "off", "--max-redirects", "0", "-H", f"Authorization: Bearer {token}",
+        "--warnings", "off", "--max-redirects", "0", "--request-timeout", "60", "-H", f"Authorization: Bearer {token}",
         *(word for name in only for word in ("--include-operation-id", name)),
         *(("--max-time", str(seconds)) if seconds else ()),
     ]  # fmt: skip
