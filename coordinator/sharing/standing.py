@@ -22,12 +22,15 @@ from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused, Secre
 from coordinator.markings import Marking, Tlp, find_secrecy
 from coordinator.sharing.composed import content_digest
 from coordinator.sharing.models import Release, StandingClearance
+from coordinator.vocabulary import valid_language
 
 #: The kind of release it is for, and what such a text is: ours, for anyone, about nothing in particular.
 KIND, PURPOSE, CATEGORY = "call-our-desk", "incident-response", "incident-notification"
 MARKING = Marking(tlp=Tlp.CLEAR)
 DEFAULT_LIFE, LONGEST_LIFE = timedelta(days=180), timedelta(days=366)
 LONGEST_TITLE, LONGEST_BODY = 120, 1000
+LONGEST_LANGUAGE = 20
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _REFERENCE = re.compile(r"\b[A-Z]{2,5}-\d{4}-\d{4,}\b")
 
 
@@ -41,7 +44,7 @@ def propose(
     now = clock.now()
     until = until or now + DEFAULT_LIFE
     title, body = title.strip(), body.strip()
-    _check(title, body, until, now)
+    _check(title, body, language, until, now)
     row = StandingClearance(
         title=title, body=body, language=language, content_digest=digest_of(title, body, language), until=until,
         proposed_by=principal.user_id, proposed_role=principal.role, proposed_at=now,
@@ -153,7 +156,7 @@ def digest_of(title: str, body: str, language: str) -> str:
     )  # fmt: skip
 
 
-def _check(title: str, body: str, until: datetime, now: datetime) -> None:
+def _check(title: str, body: str, language: str, until: datetime, now: datetime) -> None:
     if find_secrecy(title, body) is not None:
         fault = Fault("", "The text bears a secrecy marking. Use the channels meant for classified material.")
         raise SecrecyMarkingFound([fault])
@@ -163,8 +166,12 @@ def _check(title: str, body: str, until: datetime, now: datetime) -> None:
     if not body or len(body) > LONGEST_BODY:
         faults.append(Fault("/body", f"Give a text of 1 to {LONGEST_BODY} characters."))
     for name, text in (("title", title), ("body", body)):
+        if _CONTROLS.search(text):
+            faults.append(Fault(f"/{name}", "Take out control characters, and halves of surrogate pairs."))
         if _REFERENCE.search(text):
             faults.append(Fault(f"/{name}", "Leave references out: the text is for every case and tells of none."))
+    if len(language) > LONGEST_LANGUAGE or not valid_language(language):
+        faults.append(Fault("/language", "Send a BCP 47 language tag, like en or pt-BR."))
     if not now < until <= now + LONGEST_LIFE:
         faults.append(Fault("/until", f"Give a time in the future, at most {LONGEST_LIFE.days} days away."))
     if faults:

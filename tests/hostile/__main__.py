@@ -56,11 +56,13 @@ def main() -> int:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--most", type=int, default=10**9, help="of each collection")
     parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--minutes", type=float, default=0, help="no more texts after so long; says how many were left")
     parser.add_argument("--all", action="store_true", help="each text through each door: hours for large collections")
     parser.add_argument("--postgresql", action="store_true")
     said = parser.parse_args()
     bodies = corpus.given_bodies(said.folder, said.most) if said.folder else corpus.BODIES
     texts = corpus.given_texts(said.folder, said.most) if said.folder else {text: text for text in corpus.TEXTS}
+    started, late = time.monotonic(), list[int]()
     with ExitStack() as stack:
         database = None
         if said.postgresql:
@@ -74,6 +76,9 @@ def main() -> int:
         began = time.monotonic()
 
         def sent(each: tuple[int, tuple[str, str]]) -> None:
+            if said.minutes and time.monotonic() - started > said.minutes * 60:
+                late.append(each[0])
+                return
             if each[0] % 100 == 0:
                 print(f"  text {each[0]} after {time.monotonic() - began:.0f} s", flush=True)
             doors.text(*each[1], turn=None if said.all or not said.folder else each[0])
@@ -88,7 +93,7 @@ def main() -> int:
             print(f"{len(documents)} documents in {time.monotonic() - began:.0f} s", flush=True)
             began = time.monotonic()
             list(pool.map(sent, enumerate(texts.items())))
-        print(f"{len(texts)} texts in {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{len(texts) - len(late)} of {len(texts)} texts in {time.monotonic() - began:.0f} s", flush=True)
         doors.shown()
         doors.tally.faults += leaks(machine, doors.site, broker)
         print(machine.run("record", "verify", seconds=600).splitlines()[0])

@@ -140,13 +140,14 @@ def test_what_is_over_is_not_cleared_any_more(tx: Session, world: World) -> None
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("title", ""), ("body", " "), ("body", "x" * 1001), ("body", "See INC-2026-000001."), ("until", timedelta(0)),
-     ("until", timedelta(days=400))],
+    [("title", ""), ("title", "a\x00b"), ("language", "<script>"), ("language", "x" * 21), ("body", " "),
+     ("body", "x" * 1001), ("body", "See INC-2026-000001."), ("until", timedelta(0)), ("until", timedelta(days=400))],
 )  # fmt: skip
 def test_a_text_that_cannot_be_fixed_names_its_field(tx: Session, world: World, field: str, value: object) -> None:
-    given = {"title": TITLE, "body": BODY, field: clock.now() + value if isinstance(value, timedelta) else value}
+    given = {"title": TITLE, "body": BODY, "language": "en"}
+    given |= {field: clock.now() + value if isinstance(value, timedelta) else value}  # type: ignore[dict-item]
     with pytest.raises(Invalid) as refused:
-        standing.propose(tx, language="en", principal=clearing(tx), **given)  # type: ignore[arg-type]
+        standing.propose(tx, principal=clearing(tx), **given)  # type: ignore[arg-type]
     assert [each.pointer for each in refused.value.errors] == [f"/{field}"]
 
 
