@@ -49,6 +49,7 @@ EXITS: dict[str, Exit] = {
 
 #: Routes at which our own people come across what was said. Each looks at need-to-know; the walk checks it.
 OURS = frozenset({
+    "markings.form",
     "api.releases.listed", "api.releases.one", "releases.write", "api.runs.one", "releases.listed", "playbooks.newer",
     "releases.one", "api.releases.recipients", "consents.listed", "consents.one", "consents.write",
     "api.consent-requests.listed", "api.consent-requests.one", "api.obligations.of_incident", "api.obligations.one",
