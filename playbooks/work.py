@@ -4,6 +4,7 @@ Nothing here moves a token. `begin` and `judge_*` answer with an Outcome, or Non
 """
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,7 @@ from playbooks.effects import BeginWork, Notice
 from playbooks.events import Answered, Told, Voted, WorkFinished
 from playbooks.machine import Machine
 from playbooks.state import Token
+from playbooks.variables import REFERENCE
 
 ANSWERS = frozenset({"acknowledged", "not-for-me", "question", "refused", "failed"})
 _OUT_OF_REACH = frozenset({"refused", "failed"})
@@ -144,7 +146,14 @@ def _spec(machine: Machine, token: Token, commands: tuple[Mapping[str, Any], ...
         "out_args": sorted({*step.out_args, *(filled_variables(step.work) if step.work else ())}),
         "foreign_extensions": list(step.foreign_extensions),
     }
-    return machine.fill(token, spec | _own_part(machine, token, step, commands)) | {"extension": step.extension}
+    whole = spec | _own_part(machine, token, step, commands)
+    return machine.fill(token, whole) | {"extension": step.extension, "uses": _uses(machine, token, whole)}
+
+
+def _uses(machine: Machine, token: Token, spec: Mapping[str, Any]) -> list[str]:
+    """The variables whose values stand in what is asked for. A constant is the playbook's own text."""
+    names = {found.group(1) for found in REFERENCE.finditer(json.dumps(spec, default=str))}
+    return sorted(name for name in names if not machine.declaration(token, name).constant)
 
 
 def _command(command: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from coordinator.tasks.models import Task
 from coordinator.timeline.models import Entry, Pending
 from playbooks.events import Answered, Event, FactsChanged, Happened, TimerFired, Voted, WorkFinished
 from playbooks.state import ENDED
-from workers import duty_step, sharing_step
+from workers import duty_step, http_step, sharing_step
 from workers.jobs import Later
 from workers.steps import ARMS
 
@@ -133,6 +133,13 @@ def obligation_settled(tx: Session, obligation_id: int) -> None:
     for attempt in tx.execute(query.order_by(StepAttempt.id)).scalars().all():
         if attempt.values.get("obligation") == duty.id:
             runs.advance(tx, attempt.run_id, [duty_step.finished(attempt.key, duty)], arms=ARMS, actor=duty.settled_by)
+
+
+def http_answered(tx: Session, call_id: int) -> None:
+    """A request that a step made by itself is over."""
+    found = http_step.result(tx, call_id)
+    if found is not None:
+        runs.advance(tx, found[0], [found[1]], arms=ARMS)
 
 
 def _result(tx: Session, attempt: StepAttempt, task: Task) -> Event:

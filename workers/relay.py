@@ -88,6 +88,8 @@ TELL_CLOCK = _job("tell-clock", "workers.tell:clock_doubted", queue=ALERTS)
 OBLIGATIONS_RECKON = _job("obligations-reckon", "workers.due:facts_reckoned")
 OBLIGATION_DUE = _job("obligation-due", "workers.due:obligation_due", queue=ALERTS)
 OBLIGATION_SETTLED = _job("runs-obligation-settled", "workers.advance:obligation_settled")
+HTTP_SEND = _job("http-send", "workers.call_service:send", queue=ALERTS, outside=True)
+HTTP_ANSWERED = _job("runs-http-answered", "workers.advance:http_answered")
 TELL_RUN = _job("tell-run-attention", "workers.tell:run_needs_attention", queue=ALERTS)
 
 #: What follows from what: the one place to look. A kind that is not here is a mistake and said so loudly.
@@ -132,6 +134,8 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "alert.rung": (ALERT_RUNG,),
     "alert.acknowledged": (ALERT_ANSWERED,),
     "alert.failed": (ALERT_FAILED, TELL_ALERT_FAILED),
+    "http.due": (HTTP_SEND,),
+    "http.answered": (HTTP_ANSWERED,),
     "obligation.due": (OBLIGATION_DUE,),
     "obligation.settled": (OBLIGATION_SETTLED,),
     "run.advance": (RUN_ADVANCE,),

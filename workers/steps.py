@@ -31,7 +31,7 @@ from coordinator.tasks import service as tasks
 from coordinator.tasks.models import Task
 from coordinator.tasks.rules import COORDINATOR
 from playbooks.events import Cancel, Event, HandedToPerson, Told, WorkFinished
-from workers import duty_step, sharing_step
+from workers import duty_step, http_step, sharing_step
 from workers.audiences import audience_of, silent_alerts
 from workers.texts import instructions, message
 
@@ -53,6 +53,11 @@ def assess(tx: Session, work: Begun) -> Sequence[Event]:
 def obligation(tx: Session, work: Begun) -> Sequence[Event]:
     """A duty with a clock."""
     return duty_step.obligation(tx, work, _give)
+
+
+def http_request(tx: Session, work: Begun) -> Sequence[Event]:
+    """A request to a service on the list, or a task that shows it."""
+    return http_step.begin(tx, work, _give)
 
 
 def decision(tx: Session, work: Begun) -> Sequence[Event]:
@@ -157,7 +162,7 @@ def playbook(tx: Session, work: Begun) -> Sequence[Event]:
 
 #: Step kind -> what is done. A kind that is not here is a task for a person (semantics of unknown commands).
 STEPS: dict[str, Callable[[Session, Begun], Sequence[Event]]] = {
-    "task": task, "http-api": task, "assess": assess, "obligation": obligation, "decision": decision,
+    "task": task, "http-api": http_request, "assess": assess, "obligation": obligation, "decision": decision,
     "approval": approval, "alert": alert, "share": share, "wait": wait, "status": status, "playbook": playbook,
 }  # fmt: skip
 
@@ -197,6 +202,8 @@ class Arms:
     def call_off(self, tx: Session, attempt: StepAttempt, *, reason: str) -> None:
         for task_id in tasks_of(tx, attempt):
             tasks.cancel_task(tx, task_id, reason=reason, actor=SYSTEM)
+        if attempt.kind == "http-api":
+            http_step.call_off(tx, attempt.id)
         if attempt.state == CANCELLED:
             for release_id in releases_of(tx, attempt):
                 alerts.call_off(tx, release_id, reason=reason)

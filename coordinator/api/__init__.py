@@ -13,6 +13,7 @@ from coordinator.api import (
     endpoints,
     exits,
     health,
+    http_hosts,
     incidents,
     intake,
     ledger,
@@ -37,7 +38,7 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints, operations, agreements, exits, releases, runs, consents, obligations, markings,
+        endpoints, operations, agreements, exits, releases, runs, consents, obligations, markings, http_hosts,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

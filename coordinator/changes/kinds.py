@@ -25,10 +25,10 @@ from coordinator.agreements.service import check_parties, record_agreement, reco
 from coordinator.changes.rules import Kind
 from coordinator.errors import Fault, Invalid, NotFound
 from coordinator.outside.faults import load
-from coordinator.partners import queries, signing
+from coordinator.partners import http_hosts, queries, signing
 from coordinator.partners import service as partners
 from coordinator.partners.models import Contact, Endpoint, Organisation
-from coordinator.partners.schema import ContactSchema, EndpointSchema
+from coordinator.partners.schema import ContactSchema, EndpointSchema, HttpHostSchema
 
 Data = dict[str, Any]
 
@@ -46,7 +46,7 @@ class Handling:
     check: Callable[[Session, Data], None] = lambda _tx, _wanted: None
 
 
-_ENDPOINT, _CONTACT = EndpointSchema(), ContactSchema()
+_ENDPOINT, _CONTACT, _HTTP_HOST = EndpointSchema(), ContactSchema(), HttpHostSchema()
 
 
 def _key_of(tx: Session, endpoint: Endpoint) -> str:
@@ -103,6 +103,28 @@ def _add_key(tx: Session, wanted: Data, actor: str) -> str:
     overlap = timedelta(days=wanted.get("overlap_days", partners.OVERLAP.days))
     partners.add_secret(tx, row.id, wanted["secret"], actor=actor, overlap=overlap)
     return f"endpoint {row.slug}: secret rotated"
+
+
+def _host_now(tx: Session, wanted: Data) -> Data | None:
+    row = http_hosts.by_code(tx, wanted["id"])
+    if row is None:
+        return None
+    return {
+        "organisation": tx.get_one(Organisation, row.organisation_id).code, "origin": row.origin,
+        "methods": list(row.methods), "allow_private": list(row.allow_private), "exercise": row.exercise,
+        "credential": f"key {row.fingerprint[:12]}" if row.fingerprint else "", "state": row.state,
+    }  # fmt: skip
+
+
+def _host_wanted(tx: Session, wanted: Data) -> Data:
+    row, given = http_hosts.by_code(tx, wanted["id"]), wanted.get("credential")
+    kept = row.fingerprint if row is not None and row.origin == http_hosts.origin_of(wanted["origin"]) else ""
+    mark = http_hosts.fingerprint_of(given) if given else kept
+    return {
+        "organisation": wanted["organisation"], "origin": http_hosts.origin_of(wanted["origin"]),
+        "methods": sorted(wanted["methods"]), "allow_private": list(wanted.get("allow_private") or ()),
+        "exercise": wanted.get("exercise") or "", "credential": f"key {mark[:12]}" if mark else "", "state": "active",
+    }  # fmt: skip
 
 
 def _contact_now(tx: Session, wanted: Data) -> Data | None:
@@ -196,6 +218,11 @@ HANDLING: Mapping[Kind, Handling] = {
     Kind.KEY: Handling(
         subject=lambda wanted: wanted["endpoint"], present=_key_now, read=dict, check=_check_key, apply=_add_key,
         compared=lambda _tx, wanted: {"secret": f"key {partners.fingerprint_of(wanted['secret'])[:12]}"},
+    ),
+    Kind.HTTP_HOST: Handling(
+        subject=lambda wanted: wanted["id"], present=_host_now, compared=_host_wanted,
+        read=lambda data: load(_HTTP_HOST, data),
+        apply=lambda tx, wanted, actor: http_hosts.put_http_host(tx, wanted, actor=actor),
     ),
     Kind.CONTACT: Handling(
         subject=lambda wanted: wanted["code"], present=_contact_now, compared=_contact_wanted,

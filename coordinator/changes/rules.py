@@ -22,6 +22,7 @@ TOLD_FIRST = timedelta(minutes=10)
 class Kind(StrEnum):
     ENDPOINT = "endpoint"
     KEY = "key"
+    HTTP_HOST = "http-host"
     CONTACT = "contact"
     AGREEMENT = "agreement"
     CONSENT = "consent"
@@ -33,6 +34,7 @@ class Kind(StrEnum):
 READS: Mapping[Kind, Right] = {
     Kind.ENDPOINT: Right.READ_PARTNERS,
     Kind.KEY: Right.READ_PARTNERS,
+    Kind.HTTP_HOST: Right.READ_PARTNERS,
     Kind.CONTACT: Right.READ_PARTNERS,
     Kind.AGREEMENT: Right.READ_AGREEMENTS,
     Kind.CONSENT: Right.READ_AGREEMENTS,

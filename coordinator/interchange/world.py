@@ -86,8 +86,8 @@ def _lines(tx: Session, world: dict[str, Any], *, actor: str, source: str) -> It
 
 #: What two persons change: until there are two, it is loaded as it stands in the file.
 _ASKED = {
-    "endpoints": Kind.ENDPOINT, "contacts": Kind.CONTACT, "agreements": Kind.AGREEMENT, "consents": Kind.CONSENT,
-    "users": Kind.ACCOUNT,
+    "endpoints": Kind.ENDPOINT, "http_hosts": Kind.HTTP_HOST, "contacts": Kind.CONTACT,
+    "agreements": Kind.AGREEMENT, "consents": Kind.CONSENT, "users": Kind.ACCOUNT,
 }  # fmt: skip
 
 

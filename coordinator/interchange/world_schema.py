@@ -15,7 +15,13 @@ from coordinator.accounts.schema import UserSchema
 from coordinator.agreements.schema import AgreementSchema, ConsentSchema
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Listed, Part
-from coordinator.partners.schema import ContactSchema, EndpointSchema, OrganisationSchema, SettingsSchema
+from coordinator.partners.schema import (
+    ContactSchema,
+    EndpointSchema,
+    HttpHostSchema,
+    OrganisationSchema,
+    SettingsSchema,
+)
 from coordinator.partners.signing import SECRET_PREFIX
 
 _MOST = 50_000
@@ -25,14 +31,15 @@ _ONCE: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
     ("organisations", "code", str),
     ("contacts", "code", str),
     ("endpoints", "id", str),
+    ("http_hosts", "id", str),
     ("endpoints", "secret", lambda secret: base64.b64decode(secret.removeprefix(SECRET_PREFIX))),
     ("agreements", "agreement_id", str),
     ("agreements", "reference", str),
     ("users", "email", str.casefold),
 )
 _TO_ORGANISATIONS = (
-    ("contacts", "organisation"), ("endpoints", "organisation"), ("consents", "from"), ("consents", "to"),
-    ("users", "organisation"),
+    ("contacts", "organisation"), ("endpoints", "organisation"), ("http_hosts", "organisation"),
+    ("consents", "from"), ("consents", "to"), ("users", "organisation"),
 )  # fmt: skip
 _OWN_SENTENCE = "Only one organisation is our own, the one that settings.own_organisation names."
 
@@ -50,6 +57,7 @@ class WorldSchema(Shape):
     organisations = Listed(Part(OrganisationSchema), most=_MOST)
     contacts = Listed(Part(ContactSchema), most=_MOST)
     endpoints = Listed(Part(EndpointSchema), most=_MOST)
+    http_hosts = Listed(Part(HttpHostSchema), most=_MOST)
     agreements = Listed(Part(AgreementSchema), most=_MOST)
     consents = Listed(Part(ConsentSchema), most=_MOST)
     users = Listed(Part(UserSchema), most=_MOST)

@@ -43,6 +43,7 @@ LATER_FIXED_COLUMNS = {
                             "added_by"),
     "playbook_signatures": ("version_id", "signature", "digest", "added_at", "added_by"),
     "handouts": ("alert_id", "decision_id", "user_id", "way", "format", "at", "exercise"),
+    "http_attempts": ("call_id", "number", "at", "outcome", "status", "exercise"),
     "obligation_rules": ("rule", "version", "digest", "terms", "recorded_at", "recorded_by"),
 }  # fmt: skip
 

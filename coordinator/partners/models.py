@@ -95,6 +95,27 @@ class EndpointKey(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class HttpHost(Exercised, Base):
+    """A service of an organisation that playbooks may call by themselves. `origin` is scheme, host and port.
+
+    `sealed`: the value of `auth_header`, if it asks for one; playbooks never hold it. `state`: active, disabled.
+    """
+
+    __tablename__ = "http_hosts"
+    id: Mapped[Id]
+    code: Mapped[Code] = mapped_column(unique=True)
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"), index=True)
+    origin: Mapped[str] = mapped_column(String(300))
+    methods: Mapped[list[str]]
+    allow_private: Mapped[list[str]]
+    auth_header: Mapped[Code] = mapped_column(default="")
+    fingerprint: Mapped[str] = mapped_column(String(64), default="")
+    data_key_id: Mapped[int | None]
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    state: Mapped[Code] = mapped_column(default="active")
+    __table_args__ = (whole(), UniqueConstraint("origin", "exercise"))
+
+
 class Channel(Exercised, Base):
     """One way to reach a contact, in the order of `position`. Voice numbers become tasks for a person."""
 

@@ -169,6 +169,31 @@ class EndpointSchema(Shape):
             raise ValidationError({"url": ["A partner posts to our intake: an endpoint of direction in has no URL."]})
 
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+class HttpHostSchema(Shape):
+    """A service of an organisation that steps of type http-api may call. `credential` is the whole value of the header
+    it asks for (`Authorization` unless `auth_header` says another)."""
+
+    id = terms.identifier(required=True)
+    organisation = terms.OrganisationCode(required=True)
+    origin = Url(required=True)
+    methods = Listed(Choice(METHODS), most=6, required=True)
+    allow_private = Ranges()
+    auth_header = Token(r"[A-Za-z0-9-]{1,60}", "Send the name of a header, like Authorization.")
+    credential = Text(4000)
+    exercise = terms.identifier()
+
+    @validates_schema
+    def _is_an_origin(self, data: Any, **_: Any) -> None:
+        parts = urlsplit(data.get("origin", ""))
+        if parts.path not in ("", "/") or parts.query:
+            raise ValidationError({"origin": ["Send scheme, host and port only, like https://api.fi.example."]})
+        if not data.get("methods"):
+            raise ValidationError({"methods": ["Name the methods that may be used, GET for example."]})
+
+
 class ExerciseSchema(Shape):
     """An exercise in the register: what reports call it, when it runs, who takes part."""
 

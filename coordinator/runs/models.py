@@ -136,6 +136,51 @@ class StepAttempt(Exercised, Base):
     )
 
 
+class HttpCall(Exercised, Base):
+    """A request that a step makes by itself. `state`: waiting, done, failed, called-off, late (answered after that).
+
+    `idempotency_key` is the same on every attempt. What is sent and what came back are sealed. `fence` grows with each
+    attempt: a worker that wakes late writes nothing.
+    """
+
+    __tablename__ = "http_calls"
+    id: Mapped[Id]
+    attempt_id: Mapped[int]
+    host_id: Mapped[int]
+    decision_id: Mapped[int | None]
+    idempotency_key: Mapped[str] = mapped_column(String(80), unique=True)
+    state: Mapped[Code] = mapped_column(default="waiting")
+    fence: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    status: Mapped[int | None]
+    outcome: Mapped[str] = mapped_column(String(200), default="")
+    data_key_id: Mapped[int]
+    request_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    answer_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    begun_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    __table_args__ = (
+        whole(),
+        within("attempt_id", "step_attempts"),
+        within("host_id", "http_hosts"),
+        within("decision_id", "share_decisions"),
+        UniqueConstraint("attempt_id"),
+    )
+
+
+class HttpAttempt(Exercised, Base):
+    """One try of such a request: when, and what came of it."""
+
+    __tablename__ = "http_attempts"
+    id: Mapped[Id]
+    call_id: Mapped[int]
+    number: Mapped[int]
+    at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(String(200))
+    status: Mapped[int | None]
+    __table_args__ = (within("call_id", "http_calls"), UniqueConstraint("call_id", "number"))
+
+
 class StepState(Exercised, Base):
     """The last thing seen of each step, for drawing the run."""
 

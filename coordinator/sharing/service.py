@@ -40,7 +40,7 @@ from coordinator.vocabulary import INFO_CATEGORIES
 
 #: What a release may be. `notice` is for our own people; the others go to partners.
 KINDS = ("receipt", "initial", "update", "correction", "closure", "recall", "request", "check", "call-our-desk",
-         "contact-change", "notice")
+         "contact-change", "automatic", "notice")
 #: As in a native report: another coordinator's intake takes what we send (contract, Outbound).
 LONGEST_TITLE, LONGEST_BODY = 120, 10_000
 

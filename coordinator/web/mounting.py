@@ -26,6 +26,7 @@ from coordinator.web import (
     endpoints,
     exercises,
     formats,
+    http_hosts,
     incidents,
     keys,
     ledger,
@@ -60,7 +61,7 @@ BLUEPRINTS = (
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
-    catalogue.pages, dry_run.pages, releases.pages, obligations.pages,
+    catalogue.pages, dry_run.pages, releases.pages, obligations.pages, http_hosts.pages,
 )  # fmt: skip
 SESSION_SECONDS = 12 * 3600
 

@@ -237,6 +237,7 @@ SCOPE = {
 CHANGE = {
     "endpoint": _("Endpoint"),
     "key": _("Key of an endpoint"),
+    "http-host": _("Service that playbooks call"),
     "contact": _("Point of contact"),
     "agreement": _("Agreement"),
     "consent": _("Consent"),

@@ -138,7 +138,7 @@ PAGES = {
         "/incidents/INC-{year}-000001/at?date={day}&time=23:59",
     ],
     "administrator": ["/users", "/users/new", "/operations", "/partners/FI-CSIRT", "/partners/FI-CSIRT/endpoints/new",
-                      "/keys/1/revoke", "/changes/1", "/users/1"],
+                      "/keys/1/revoke", "/changes/1", "/users/1", "/services"],
     "duty-officer": ["/quarantine", "/quarantine/{report}", "/quarantine/floods/1", "/sending",
                      "/keys/1/reports", "/exercises"],
     "exercise-controller": ["/exercises/new"],

@@ -54,10 +54,10 @@ def send(settings: Settings, parcel: WebhookParcel) -> Outcome:
     body = body_of(parcel)
     headers = signed_headers(endpoint.secrets, parcel.message_id, int(clock.now().timestamp()), body)
     headers["Content-Type"] = MEDIA_TYPE
-    allowed = _ranges(endpoint.allow_private, settings)
+    allowed = ranges(endpoint.allow_private, settings)
     try:
         check_written_address(endpoint.url, allowed)
-        with Deadline(WHOLE_SECONDS) as deadline, _session(settings, allowed) as session, session.post(
+        with Deadline(WHOLE_SECONDS) as deadline, guarded_session(settings, allowed) as session, session.post(
             endpoint.url, data=body, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)
         ) as answer:
             deadline.check()  # cut short, a head can still look whole
@@ -82,10 +82,10 @@ def answer(settings: Settings, url: str, *, allow_private: Sequence[str], body: 
 
     Raises RequestException or TimeOver where it is worth another attempt.
     """
-    allowed = _ranges(allow_private, settings)
+    allowed = ranges(allow_private, settings)
     try:
         check_written_address(url, allowed)
-        with Deadline(WHOLE_SECONDS) as deadline, _session(settings, allowed) as session, session.post(
+        with Deadline(WHOLE_SECONDS) as deadline, guarded_session(settings, allowed) as session, session.post(
             url, json=body, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)
         ) as said:
             deadline.check()
@@ -131,7 +131,7 @@ def _swallow(answer: requests.Response) -> None:
 Ranges = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 
-def _ranges(allow_private: Sequence[str], settings: Settings) -> Ranges | None:
+def ranges(allow_private: Sequence[str], settings: Settings) -> Ranges | None:
     """The private ranges that may be connected to; None: any (demo and tests)."""
     if settings.outbound_allow_private:
         return None
@@ -153,7 +153,7 @@ def check_written_address(url: str, allowed: Ranges | None) -> None:
 
 
 @contextlib.contextmanager
-def _session(settings: Settings, allowed: Ranges | None) -> Iterator[requests.Session]:
+def guarded_session(settings: Settings, allowed: Ranges | None) -> Iterator[requests.Session]:
     config = Config(
         ip_filter_enable=True, ip_filter_allow_loopback_ips=False, never_redirect=True,
         default_timeout=(CONNECT_SECONDS, READ_SECONDS), user_agent_override=USER_AGENT,

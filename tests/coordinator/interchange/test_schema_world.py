@@ -27,6 +27,8 @@ def world():
             {"id": "bb-out", "organisation": "BB-CSIRT", "direction": "out", "secret": secret("b"),
              "url": "https://bb.example/hook"},
         ],
+        "http_hosts": [{"id": "bb-api", "organisation": "BB-CSIRT", "origin": "https://api.bb.example",
+                        "methods": ["GET"]}],
         "agreements": [{
             "agreement_id": "MOU-1", "kind": "cert-cert", "tlp_ceiling": "AMBER", "supersedes": "MOU-0",
             "parties": [{"party": "AA-MFA", "role": "both"}, {"party": "BB-CSIRT", "role": "both"}],
@@ -65,7 +67,8 @@ def test_a_whole_world_is_taken():
 
 def test_every_part_is_optional_and_absent_ones_are_empty():
     assert load_world({}) == {
-        "settings": {}, "organisations": [], "contacts": [], "endpoints": [], "agreements": [], "consents": [],
+        "settings": {}, "organisations": [], "contacts": [], "endpoints": [], "http_hosts": [], "agreements": [],
+        "consents": [],
         "users": [],
     }  # fmt: skip
 
@@ -124,6 +127,7 @@ def test_everything_that_is_named_elsewhere_is_listed_with_its_pointer():
         ("/contacts/0/channels/1/endpoint", "endpoint", "bb-out"),
         ("/endpoints/0/organisation", "organisation", "BB-CSIRT"),
         ("/endpoints/1/organisation", "organisation", "BB-CSIRT"),
+        ("/http_hosts/0/organisation", "organisation", "BB-CSIRT"),
         ("/agreements/0/parties/0/party", "organisation", "AA-MFA"),
         ("/agreements/0/parties/1/party", "organisation", "BB-CSIRT"),
         ("/agreements/0/points_of_contact/0", "contact", "bb-duty"),

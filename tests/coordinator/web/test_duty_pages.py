@@ -46,3 +46,23 @@ def test_a_legal_adviser_signs_a_rule_and_a_coordinator_does_not(desk: Desk) -> 
     lawyer.get("/duties/rules")
     assert lawyer.post("/duties/rules/1/sign", {"note": "Read against the Official Journal."}).status_code == 303
     assert "Read against the Official Journal." in lawyer.text("/duties/rules")
+
+
+def test_a_service_is_put_on_the_list_and_its_credential_is_never_shown(desk: Desk) -> None:
+    administrator, coordinator = desk.sit("administrator"), desk.sit("coordinator")
+    assert "No service is on the list" in coordinator.text("/services")
+    administrator.get("/services")
+    given = {"id": "fi-api", "organisation": "FI-CSIRT", "origin": "https://api.fi.example/v1", "methods": ["POST"]}
+    assert administrator.post("/services", given).status_code == 422  # no path in an origin
+    given |= {"origin": "https://api.fi.example", "credential": "Bearer canary-7d1e"}
+    assert administrator.post("/services", given).status_code == 303
+    waiting = desk.sit("coordinator")
+    change = waiting.text("/changes/1")
+    assert "canary" not in change and "https://api.fi.example:443" in change
+    waiting.get("/changes/1")
+    assert waiting.post("/changes/1/accept").status_code == 303
+    page = coordinator.text("/services")
+    assert "api.fi.example" in page and "with a stored credential" in page and "canary" not in page
+    administrator.get("/services")
+    assert administrator.post("/services/fi-api/disable").status_code == 303
+    assert "Not called any more" in coordinator.text("/services")

@@ -1,0 +1,117 @@
+"""Sending what a step asks of a service: take it in hand and ask the rules again, send with no transaction open, note.
+
+Killed between the send and the note of it, the request is sent again under the same Idempotency-Key.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock, timeline
+from coordinator.incidents.holds import lock_incident
+from coordinator.incidents.models import Incident
+from coordinator.partners import http_hosts
+from coordinator.partners.models import HttpHost
+from coordinator.runs.models import HttpAttempt, HttpCall, Run, StepAttempt
+from coordinator.sharing.service import permits_now
+from coordinator.store import Store
+from coordinator.timeline.keys import seal, unseal
+from workers.channels import http_api
+from workers.http_step import ANSWER, CALLED_OFF, DONE, FAILED, LATE, REQUEST, WAITING
+from workers.jobs import Later, pause_after
+
+ATTEMPTS = 8
+LEASE = timedelta(seconds=30)  # longer than one attempt may take
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    call_id: int
+    fence: int
+    request: http_api.Request
+
+
+def send(store: Store, call_id: int) -> None:
+    """One attempt. Safe to repeat at any point. Raises Later where another worker has it."""
+    with store.unit_of_work() as tx:
+        held = _claim(tx, call_id)
+    if isinstance(held, datetime):
+        raise Later(held)
+    if held is None:
+        return
+    answer = http_api.call(store.settings, held.request)
+    with store.unit_of_work() as tx:
+        _settle(tx, held, answer)
+
+
+def _claim(tx: Session, call_id: int) -> _Held | datetime | None:
+    """Take the call in hand and ask the rules again; None where nothing is to be sent."""
+    row, incident = _locked(tx, call_id)
+    now = clock.now()
+    if row.state != WAITING:
+        return None
+    if row.lease_until is not None and row.lease_until > now:
+        return row.lease_until
+    host = tx.get_one(HttpHost, row.host_id)
+    asked = json.loads(unseal(tx, row.data_key_id, row.request_sealed, about=REQUEST))
+    listed = host.state == "active" and http_hosts.origin_of(asked["url"]) == host.origin
+    if not listed or asked["method"] not in host.methods:
+        _end(tx, row, incident, FAILED, "it is not on the list any more")
+        return None
+    if row.decision_id is not None and not permits_now(tx, row.decision_id, now=now):
+        _end(tx, row, incident, FAILED, "the sharing rules do not permit it any more")
+        return None
+    row.fence, row.lease_until = row.fence + 1, now + LEASE
+    headers = {**asked["headers"], **http_hosts.credential_of(tx, host), "Idempotency-Key": row.idempotency_key}
+    request = http_api.Request(
+        method=asked["method"], url=asked["url"], headers=headers, body=asked["content"].encode(),
+        allow_private=host.allow_private,
+    )  # fmt: skip
+    return _Held(call_id=row.id, fence=row.fence, request=request)
+
+
+def _settle(tx: Session, held: _Held, answer: http_api.Answer) -> None:
+    row, incident = _locked(tx, held.call_id)
+    if row.fence != held.fence:
+        return  # another worker has sent it meanwhile, under the same key
+    now = clock.now()
+    tx.add(HttpAttempt(call_id=row.id, number=row.fence, at=now, outcome=answer.said, status=answer.status,
+                       exercise=row.exercise))  # fmt: skip
+    row.lease_until, row.status, row.outcome = None, answer.status, answer.said
+    if answer.body:
+        row.answer_sealed = seal(tx, row.data_key_id, answer.body, about=ANSWER)
+    if row.state == CALLED_OFF:
+        _end(tx, row, incident, LATE, answer.said)
+    elif answer.outcome == "done":
+        _end(tx, row, incident, DONE, answer.said)
+    elif answer.outcome == "refused" or row.fence >= ATTEMPTS:
+        _end(tx, row, incident, FAILED, answer.said)
+    else:
+        wait = timedelta(seconds=min(answer.retry_after, 3600)) if answer.retry_after else pause_after(row.fence + 1)
+        timeline.pending(tx, "http.due", row.id, ready_at=now + wait, exercise=row.exercise)
+
+
+def _end(tx: Session, row: HttpCall, incident: Incident | None, state: str, said: str) -> None:
+    row.state, row.outcome, row.ended_at = state, said, clock.now()
+    timeline.append(tx, "http.answered", f"A request of a playbook: {said}.", actor="system", incident=incident,
+                    values={"call": row.id, "state": state, "attempts": row.fence, "status": row.status},
+                    about=("http_call", row.id), exercise=row.exercise)  # fmt: skip
+    timeline.pending(tx, "http.answered", row.id, exercise=row.exercise)
+
+
+def _locked(tx: Session, call_id: int) -> tuple[HttpCall, Incident | None]:
+    """The call and its incident, locked in this order."""
+    query = (
+        select(Run.incident_id)
+        .join(StepAttempt, StepAttempt.run_id == Run.id)
+        .join(HttpCall, HttpCall.attempt_id == StepAttempt.id)
+        .where(HttpCall.id == call_id)
+    )
+    incident_id = tx.execute(query).scalar_one()
+    incident = lock_incident(tx, incident_id) if incident_id is not None else None
+    return tx.get_one(HttpCall, call_id, with_for_update=True, populate_existing=True), incident
