@@ -43,14 +43,14 @@ class HttpHostBodySchema(HttpHostSchema):
         exclude = ("id",)
 
 
-class StopSchema(Shape):
+class HttpHostStopSchema(Shape):
     """`POST /http-hosts/{id}/disable`."""
 
     reason = Text(500, lines=True, required=True)
 
 
 HttpHostListSchema = shapes.many(HttpHostShownSchema)
-_HOST, _STOP = HttpHostSchema(), StopSchema()
+_HOST, _STOP = HttpHostSchema(), HttpHostStopSchema()
 
 
 @routes.get("/http-hosts")
@@ -77,7 +77,7 @@ def put(code: str) -> Response:
 
 @routes.post("/http-hosts/<code>/disable")
 @needs(Right.MANAGE_ENDPOINTS)
-@describes(body=StopSchema, answer=HttpHostListSchema)
+@describes(body=HttpHostStopSchema, answer=HttpHostListSchema)
 def disable(code: str) -> Response:
     """Stop calling it at once; nobody has to agree."""
     reason = load(_STOP, json_body())["reason"]

@@ -71,7 +71,7 @@ def of_incident(reference: str) -> Response:
 
 @routes.post("/incidents/<reference>/obligations")
 @needs(Right.MEET_OBLIGATION)
-@describes(body=schema.StartSchema, answer=ObligationSchema, status=201)
+@describes(body=schema.StartDutySchema, answer=ObligationSchema, status=201)
 def start(reference: str) -> Response:
     """Begin a duty; the same rule again gives the one there is."""
     wanted = schema.load_start(json_body())
@@ -146,7 +146,7 @@ def rules() -> Response:
 
 @routes.post("/obligation-rules/<int:number>/sign")
 @needs(Right.SIGN_RULES)
-@describes(body=schema.SignSchema, answer=ObligationRuleSchema)
+@describes(body=schema.SignRuleSchema, answer=ObligationRuleSchema)
 def sign(number: int) -> Response:
     """Stand for a version as its legal reviewer: from then on it is binding for us."""
     wanted = schema.load_sign(json_body())

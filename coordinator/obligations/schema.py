@@ -54,7 +54,7 @@ class RuleSchema(Shape):
             raise ValidationError({"clocks": ["Give one clock or more."]})
 
 
-class StartSchema(Shape):
+class StartDutySchema(Shape):
     """`POST …/obligations`. `basis_at` for a rule whose instant the incident does not hold."""
 
     rule = Text(60, required=True)
@@ -84,14 +84,14 @@ class BasisSchema(Shape):
     reason = Text(4000, lines=True, required=True)
 
 
-class SignSchema(Shape):
+class SignRuleSchema(Shape):
     """`POST /obligation-rules/{id}/sign`: what the legal reviewer states."""
 
     note = Text(4000, lines=True, required=True)
 
 
 _RULE, _START, _MEET, _ASIDE, _BASIS, _SIGN = (
-    RuleSchema(), StartSchema(), MeetSchema(), SetAsideSchema(), BasisSchema(), SignSchema()
+    RuleSchema(), StartDutySchema(), MeetSchema(), SetAsideSchema(), BasisSchema(), SignRuleSchema()
 )  # fmt: skip
 
 
