@@ -31,7 +31,7 @@ expected-statuses = [400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422, 428,
 #: Who asks, the one with most to do first.
 ROLES = (
     Role.COORDINATOR, Role.DUTY_OFFICER, Role.ADMINISTRATOR, Role.RELEASE_AUTHORITY, Role.AGREEMENT_MANAGER,
-    Role.EXERCISE_CONTROLLER, Role.PARTNER_USER, Role.AUDITOR,
+    Role.EXERCISE_CONTROLLER, Role.LEGAL_ADVISER, Role.PARTNER_USER, Role.AUDITOR,
 )  # fmt: skip
 
 
