@@ -6,8 +6,8 @@ from alembic import op
 from coordinator.db import BigId, Instant, Json
 from coordinator.migrations.protection import protect_later
 
-revision = "0022"
-down_revision = "0021"
+revision = "0024"
+down_revision = "0023"
 
 
 def upgrade() -> None:
