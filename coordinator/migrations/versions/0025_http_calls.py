@@ -6,8 +6,8 @@ from alembic import op
 from coordinator.db import BigId, Instant, Json
 from coordinator.migrations.protection import protect_later
 
-revision = "0024"
-down_revision = "0023"
+revision = "0025"
+down_revision = "0024"
 
 
 def upgrade() -> None:
