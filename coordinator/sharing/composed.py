@@ -96,7 +96,10 @@ def _of_the_whole(inputs: Inputs) -> dict[str, Result]:
         found["D-LABEL-RAISED"] = Result.DENY
     if inputs.recalled:
         found["D-RECALLED"] = Result.DENY
-    if inputs.fixed_text and not any(each != inputs.requested_by for each in inputs.approvals):
+    # Whatever the parts say, a public exit needs the release authority's word on exactly that text (R17), and a text
+    # cleared beforehand its two persons: R-TWO-PERSON is the release authority's to lift.
+    asks = inputs.fixed_text or inputs.recipient.type == "public"
+    if asks and not any(each != inputs.requested_by for each in inputs.approvals):
         found["R-TWO-PERSON"] = Result.REFER
     return found
 

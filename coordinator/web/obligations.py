@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, request
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from coordinator.accounts.rules import Right
 from coordinator.assessments import service as assessments
@@ -17,6 +18,7 @@ from coordinator.incidents.queries import get_visible
 from coordinator.incidents.references import reference_of
 from coordinator.obligations import queries, register, service
 from coordinator.status import people
+from coordinator.vocabulary.spans import in_words
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
@@ -75,7 +77,18 @@ def set_aside(number: int) -> Any:
 @needs(Right.READ_PLAYBOOKS)
 def rules() -> Response:
     with access.store().read() as tx:
-        return page.show("obligations/rules.html", here="duties", rows=queries.rules_of(tx))
+        return page.show("obligations/rules.html", here="duties", rows=queries.rules_of(tx), after=_after)
+
+
+def _after(offset: str) -> str:
+    """What a rule counts, in words: `PT24H` is "24 hours", `4BD` "4 working days"."""
+    if offset == "given":
+        return _("the time that was given")
+    if offset == "without-undue-delay":
+        return _("without undue delay")
+    if offset.endswith("BD"):
+        return ngettext("%(num)d working day", "%(num)d working days", int(offset[:-2]))
+    return in_words(offset)
 
 
 @pages.post("/duties/rules/<int:number>/sign")

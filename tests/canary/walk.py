@@ -69,12 +69,13 @@ class Walk:
         yield from (one for one in self.built.people if self.full or one.name not in _ALIKE)
 
     def _some(self, reader: Reader, *, api: bool) -> Iterator[tuple[str, str, str]]:
-        """Every address, or in the short walk a few of each kind: others for each reader, and one only of what is
-        refused to a partner's person whatever its id."""
+        """Every address. In the short walk a few of each kind, others for each reader: one only of what is refused to a
+        partner's person whatever its id, and all by which they read what was released to them."""
         for endpoint, group in groupby(addresses(self.built, api=api), key=lambda one: one[0]):
             several = list(group)
             most = 1 if reader.partner and not _theirs(endpoint) else FEW
-            yield from several if self.full else self.built.dice.sample(several, min(len(several), most))
+            everything = self.full or (reader.partner and endpoint in _READ_BY_THEM)
+            yield from several if everything else self.built.dice.sample(several, min(len(several), most))
 
     # ------------------------------------------------------------ exits
 
@@ -184,6 +185,9 @@ class Walk:
             f"{sum(self.found.values())} times; {len(self.mail.letters)} mails, {len(self.receiver.kept())} webhooks, "
             f"{self.broker.commands} broker commands, {len(self.built.machine.output)} lines of log"
         )
+
+
+_READ_BY_THEM = ("released.one", "api.released.one")
 
 
 def _theirs(endpoint: str) -> bool:

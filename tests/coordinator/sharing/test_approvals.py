@@ -14,6 +14,7 @@ from coordinator.errors import Invalid, NoRight, NotFound, Refused
 from coordinator.incidents.holds import open_holds
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking
+from coordinator.sharing.addressees import PUBLIC, Addressee
 from coordinator.sharing.approvals import approve, refuse, withdraw_release
 from coordinator.sharing.models import Release
 from coordinator.sharing.service import TextChanged, decide_share, redecide
@@ -195,3 +196,16 @@ def test_who_waits_for_a_withdrawn_release_is_told_that_there_is_no_answer(tx: S
     withdraw_release(tx, row.id, principal=clearing(tx, "coordinator"), reason="Asked by mistake.")
     told = tx.execute(select(Pending.object_id).where(Pending.kind == "decision.refused")).scalars().all()
     assert told == [decision.id]
+
+
+def test_a_public_exit_is_cleared_by_the_release_authority_for_that_text_whatever_its_label(tx: Session) -> None:
+    public = Addressee(recipient=PUBLIC, channel_kind="portal", encrypted=True)
+    row = release(tx, marking=Marking(tlp="CLEAR"))
+    decision = decide_share(tx, row, public)
+    assert (decision.result, decision.reasons) == ("refer", ["R-TWO-PERSON"])
+    with pytest.raises(NoRight):
+        approve(tx, decision.id, principal=clearing(tx, "coordinator"))
+    assert approve(tx, decision.id, principal=clearing(tx)).result == "permit"
+    other = decide_share(tx, release(tx, marking=Marking(tlp="CLEAR"), body="Another text."), public)
+    assert other.result == "refer"
+    assert "D-PUBLIC" in decide_share(tx, release(tx, marking=Marking(tlp="GREEN")), public).reasons

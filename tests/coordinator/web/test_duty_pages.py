@@ -41,7 +41,10 @@ def test_a_legal_adviser_signs_a_rule_and_a_coordinator_does_not(desk: Desk) -> 
     with desk.store.unit_of_work() as tx:
         register.ship_rules(tx)
     lawyer, coordinator = desk.sit("legal-adviser"), desk.sit("coordinator")
-    assert "Sign this version" not in coordinator.text("/duties/rules")
+    shown = coordinator.text("/duties/rules")
+    assert "Sign this version" not in shown and "PT24H" not in shown
+    for words in ("24 hours", "4 working days", "without undue delay", "the time that was given", "memory, to be"):
+        assert words in shown
     assert coordinator.post("/duties/rules/1/sign", {"note": "x"}).status_code == 403
     lawyer.get("/duties/rules")
     assert lawyer.post("/duties/rules/1/sign", {"note": "Read against the Official Journal."}).status_code == 303
