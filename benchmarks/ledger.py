@@ -34,7 +34,7 @@ from coordinator.timeline.keys import new_key
 from coordinator.web import access
 
 SIZES, ROUNDS, PARTNERS, EACH_INCIDENT = (10_000, 1_000_000), 10, 200, 100
-YEARS = timedelta(days=5 * 365)
+YEARS, HOLDS = timedelta(days=5 * 365), timedelta(hours=1)
 
 
 def main() -> None:
@@ -129,7 +129,7 @@ def _copies(tx: Session, size: int, ids: dict[str, int]) -> None:
                 "id": number, "release_id": number, "recipient": code, "channel_kind": "webhook", "result": "permit",
                 "reasons": [], "obligations": ["O-TLP-GREEN", "O-RETAIN-P1Y"], "effective_tlp": "GREEN",
                 "agreement_problems": {}, "purpose": "network-defence", "inputs": {}, "inputs_digest": digest,
-                "policy_version": "1", "evaluated_at": at, "valid_until": at, "requested_by": "user:1",
+                "policy_version": "1", "evaluated_at": at, "valid_until": at + HOLDS, "requested_by": "user:1",
             })  # fmt: skip
             rows["alerts"].append(whose | {
                 "id": number, "release_id": number, "kind": "initial", "recipient": code, "state": "delivered",

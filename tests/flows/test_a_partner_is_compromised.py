@@ -88,7 +88,10 @@ def test_a_thousand_reports_are_kept_as_one_flood_and_the_key_is_stopped(sqlite_
     # Everything received under it since Monday: on the page, as a table, by the API; each can be doubted.
     first = re.findall(r'value="(rep-\w+)"', officer.get(listed.location).text)
     assert len(first) == 50
-    assert len(officer.get(f"{listed.location}.csv").text.splitlines()) == SENT + 1
+    coordinator = desk.sit("coordinator")
+    assert "Download the list" in coordinator.text(listed.location)
+    table = coordinator.post(f"{listed.location}/file")
+    assert (table.mimetype, len(table.text.splitlines())) == ("text/csv", SENT + 1)
     api = desk.app.test_client()
     headers = {"Authorization": f"Bearer {token_for(store, 'duty-officer')}"}
     found, cursor = [], ""
