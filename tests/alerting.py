@@ -80,6 +80,10 @@ def phone(number: str = "+358000000") -> dict[str, Any]:
     return {"kind": "voice", "number": number}
 
 
+def courier(place: str = "Duty desk, Street 1") -> dict[str, Any]:
+    return {"kind": "courier", "place": place}
+
+
 def put_incident(tx: Session, *, tlp: str = "GREEN", marking: Marking | None = None, **more: Any) -> Incident:
     """An open incident of our own with this label."""
     now = clock.now()

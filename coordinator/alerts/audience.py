@@ -29,7 +29,7 @@ from coordinator.store import store_of
 #: The bodies that speak for a state: what "affected states" means.
 _FOR_A_STATE = ("state", "ministry", "national-csirt")
 _OFFICE_HOURS = range(9, 17)
-_PUSHED = ("webhook", "email", "voice")
+_PUSHED = ("webhook", "email", "voice", "courier")
 #: Alerts that no longer count as having told somebody.
 _NOT_TOLD = ("withdrawn", "withheld")
 
@@ -156,6 +156,8 @@ def usable(tx: Session, channel: Channel, *, tlp: Tlp | None) -> bool:
         return bool(channel.address) and bool(store_of(tx).settings.smtp_url)
     if channel.kind == "voice":
         return bool(channel.number)
+    if channel.kind == "courier":
+        return bool(channel.address)
     endpoint = tx.get(Endpoint, channel.endpoint_id) if channel.endpoint_id else None
     return endpoint is not None and endpoint.state == "active" and within(endpoint.tlp_max or "RED", tlp)
 

@@ -1,4 +1,6 @@
-"""A call is a rung like any other: a task with number and cleared script; its outcome is the acknowledgement."""
+"""A call or a courier is a rung like any other: a task with number or place and the cleared text; its outcome is the
+acknowledgement.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from coordinator.tasks.service import open_task
 def fields_of(kind: str) -> dict[str, Any]:
     """What whoever called fills in, for an alert of this kind."""
     return {
-        "spoke_with": {"label": "Whom did you speak with?", "type": "text", "required": False},
+        "spoke_with": {"label": "Whom did you speak with, or who took the letter?", "type": "text", "required": False},
         "answer": {
             "label": "What did they say?", "type": "choice", "required": True, "options": list(offered(kind, ())),
         },
@@ -30,16 +32,24 @@ def fields_of(kind: str) -> dict[str, Any]:
 
 
 def open_call(tx: Session, alert: Alert, delivery: Delivery) -> Task:
-    """Open the task for a call. The text stands in the task only up to GREEN; above, it is on the alert's page."""
+    """Open the task for a call, or for a letter to take there. The text stands in the task only up to GREEN.
+
+    Above, it is on the alert's page.
+    """
     contact, channel = tx.get_one(Contact, delivery.contact_id), tx.get_one(Channel, delivery.channel_id)
     incident = rungs.incident_of(tx, alert)
-    lines = [f"Call {channel.number} ({contact.function or alert.recipient}).", "Read out the text and nothing else."]
+    whom, by_hand = contact.function or alert.recipient, channel.kind == "courier"
+    if by_hand:
+        lines = [f"Take a letter to {channel.address} ({whom}).", "It holds the text and nothing else; have it signed."]
+    else:
+        lines = [f"Call {channel.number} ({whom}).", "Read out the text and nothing else."]
     if said_in(tx, alert, delivery).tlp <= Tlp.GREEN:
         lines += ["", script_for(tx, alert)]
     else:
         lines.append(f"The text is on the page of alert {alert.public_id}.")
+    title = f"{'Courier to' if by_hand else 'Call'} {alert.recipient}: an alert"
     task = open_task(
-        tx, title=f"Call {alert.recipient}: an alert", role="duty-officer", incident=incident, kind="voice",
+        tx, title=title, role="duty-officer", incident=incident, kind="voice",
         instructions="\n".join(lines), fallback_role="coordinator", priority=90, fields=fields_of(alert.kind),
         created_by="system", blocks="close" if incident is not None else "", exercise=alert.exercise,
     )  # fmt: skip

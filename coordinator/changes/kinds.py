@@ -147,7 +147,7 @@ def _contact_now(tx: Session, wanted: Data) -> Data | None:
 def _contact_wanted(_tx: Session, wanted: Data) -> Data:
     person = wanted.get("person") or {}
     channels = [
-        _way(each["kind"], each.get("endpoint") or each.get("address") or each.get("number") or "",
+        _way(each["kind"], each.get("endpoint") or each.get("address") or each.get("number") or each.get("place") or "",
              each.get("pgp_key") or "")
         for each in wanted.get("channels") or ()
     ]  # fmt: skip

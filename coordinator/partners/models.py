@@ -117,7 +117,8 @@ class HttpHost(Exercised, Base):
 
 
 class Channel(Exercised, Base):
-    """One way to reach a contact, in the order of `position`. Voice numbers become tasks for a person."""
+    """One way to reach a contact, in the order of `position`. A number becomes a call, and the
+    place of a `courier` (in `address`) a letter to take there: tasks for a person."""
 
     __tablename__ = "channels"
     id: Mapped[Id]

@@ -22,8 +22,12 @@ from coordinator.partners.signing import SECRET_PREFIX, BadSecret, check_secret
 HOURS = ("24x7", "office")
 PRIVATE_RANGES = ("10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
 
-_CHANNEL_NEEDS: Mapping[str, str] = {"webhook": "endpoint", "email": "address", "voice": "number"}
-_CHANNEL_MAY: Mapping[str, tuple[str, ...]] = {"webhook": (), "email": ("pgp_key",), "voice": ()}
+_CHANNEL_NEEDS: Mapping[str, str] = {
+    "webhook": "endpoint", "email": "address", "voice": "number", "courier": "place",
+}  # fmt: skip
+_CHANNEL_MAY: Mapping[str, tuple[str, ...]] = {
+    "webhook": (), "email": ("pgp_key",), "voice": (), "courier": (),
+}  # fmt: skip
 
 
 def community(**kwargs: Any) -> Token:
@@ -108,12 +112,14 @@ class PersonSchema(Shape):
 
 
 class ChannelSchema(Shape):
-    """One way to reach a contact: a webhook names an endpoint, email an address, voice a number."""
+    """One way to reach a contact: a webhook names an endpoint, email an address, voice a number, a
+    courier the place where a letter is handed over."""
 
     kind = Choice(_CHANNEL_NEEDS, required=True)
     endpoint = terms.identifier()
     address = terms.email()
     number = terms.phone()
+    place = Text(254)
     pgp_key = Text(50_000, lines=True)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)

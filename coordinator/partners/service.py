@@ -206,7 +206,7 @@ def _channel(tx: Session, fields: dict[str, Any]) -> dict[str, Any]:
     return {
         "kind": fields["kind"], "endpoint_id": endpoint.id if endpoint else None,
         "exercise": endpoint.exercise if endpoint else fields.get("exercise") or "",
-        "address": fields.get("address") or "", "pgp_key": fields.get("pgp_key") or "",
+        "address": fields.get("address") or fields.get("place") or "", "pgp_key": fields.get("pgp_key") or "",
         "number": fields.get("number") or "",
     }  # fmt: skip
 

@@ -50,10 +50,14 @@ def is_fresh(verified_on: datetime | None, suspect_since: datetime | None, now: 
 def to_contact(
     tx: Session, contact: Contact, channel: Channel, *, organisation: Organisation, tlp: Tlp | None, now: datetime
 ) -> Addressee:
-    """A contact by one of its channels. `tlp` is the effective label of what would go (None = strictest)."""
+    """A contact by one of its channels. `tlp` is the effective label of what would go (None = strictest).
+
+    A courier goes by the rules of voice: from person to person, over no wire.
+    """
+    kind = "voice" if channel.kind == "courier" else channel.kind
     return Addressee(
         recipient=organisation.code, organisation_id=organisation.id, contact_id=contact.id, channel_id=channel.id,
-        channel_kind=channel.kind, exercise=channel.exercise, person=_person(contact, channel),
+        channel_kind=kind, exercise=channel.exercise, person=_person(contact, channel),
         encrypted=_is_encrypted(tx, channel, tlp), poc_fresh=is_fresh(contact.verified_on, contact.suspect_since, now),
         communities=tuple(organisation.communities), client_of_own=organisation.client_of_own,
     )  # fmt: skip

@@ -190,7 +190,7 @@ def _contact_data(
     }  # fmt: skip
 
 
-_CHANNEL_FIELD = {"webhook": "endpoint", "email": "address", "voice": "number"}
+_CHANNEL_FIELD = {"webhook": "endpoint", "email": "address", "voice": "number", "courier": "place"}
 
 
 def _channel(line: str, keys: dict[str, str]) -> dict[str, str]:

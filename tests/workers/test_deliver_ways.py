@@ -26,6 +26,7 @@ from tests.alerting import (
     MailBox,
     agreement,
     alert_of,
+    courier,
     deliveries,
     due,
     mail_server,
@@ -177,6 +178,24 @@ def test_a_call_becomes_a_task_whose_outcome_is_the_answer(desk: Store) -> None:
     with desk.read() as tx:
         entry = timeline.entries(tx, incident_id=tx.get_one(Alert, alert).incident_id)[-1]
     assert entry["values"]["assurance"] == "noted-by-officer" and entry["actor"] == caller.actor
+
+
+def test_a_courier_is_a_task_to_take_a_letter_by_the_rules_of_voice(desk: Store) -> None:
+    with desk.unit_of_work() as tx:
+        agreement(tx)
+    alert = told(desk, courier(), tlp="AMBER", ack="person")
+    run_due(desk)
+    with desk.read() as tx:
+        task = tx.execute(select(Task).where(Task.kind == "voice")).scalar_one()
+        assert task.title.startswith("Courier to ") and "Take a letter to Duty desk, Street 1" in task.instructions
+        assert "What we saw" not in task.instructions
+        task_id = task.id
+    rider = person(desk, "duty-officer")
+    with desk.unit_of_work() as tx:
+        complete_task(tx, task_id, principal=rider, outcome="successful",
+                      result={"spoke_with": "Aino", "answer": "acknowledged"})  # fmt: skip
+        worker.finish_call(tx, task_id)
+    assert alert_of(desk, alert).state == "acknowledged"
 
 
 def test_the_text_of_an_amber_call_is_not_in_the_task(desk: Store) -> None:

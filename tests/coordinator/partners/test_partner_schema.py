@@ -68,6 +68,8 @@ def test_a_contact_is_a_function_with_or_without_a_person():
         ({"channels": [{"kind": "webhook"}]}, ["/channels/0/endpoint"]),
         ({"channels": [{"kind": "email", "number": "+358 0"}]}, ["/channels/0/address", "/channels/0/number"]),
         ({"channels": [{"kind": "voice", "number": "call me"}]}, ["/channels/0/number"]),
+        ({"channels": [{"kind": "courier"}]}, ["/channels/0/place"]),
+        ({"channels": [{"kind": "courier", "place": "x", "number": "+358 0"}]}, ["/channels/0/number"]),
         ({"channels": [{"kind": "pigeon"}]}, ["/channels/0/kind"]),
         ({"channels": ["email"]}, ["/channels/0"]),
         ({"channels": [{"kind": "webhook", "endpoint": "x", "pgp_key": "k"}]}, ["/channels/0/pgp_key"]),
