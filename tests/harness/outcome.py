@@ -19,7 +19,7 @@ from coordinator.timeline.models import Entry, Pending
 
 #: How often these happen depends on who was killed when; everything else happens as often as in an undisturbed story.
 #: (Alerts and decisions are counted as rows.)
-UNCOUNTED = {"alert.attempted", "alert.raised", "decision.made", "incident.read"}
+UNCOUNTED = {"alert.attempted", "alert.raised", "decision.made", "incident.read", "decision.answer-refused"}
 #: Rows that wait for an hour that is still to come.
 WAITING = ("timer", "task.due", "alert.rung", "incident.remind", "incident.fallback", "decision.remind",
            "agreement.end")
