@@ -293,7 +293,9 @@ def test_a_listening_socket_is_handed_through_to_the_child() -> None:
             for _ in range(2):  # the second one arrives while nobody listens, and waits in the queue
                 with socket.create_connection(listener.getsockname(), timeout=PATIENCE) as connection:
                     assert connection.recv(4) == b"here"
+                answered = tree.pids()["web"]
                 tree.kill("web")
+                until(lambda pid=answered: not runs(pid))  # a dying process may still accept, and answer nothing
 
 
 def test_two_children_of_one_name_are_refused() -> None:
