@@ -225,6 +225,15 @@ TLP_MEANING = {
     "AMBER+STRICT": _("The recipient's organisation only, where people need to know."),
     "RED": _("Only the persons you name. Nobody else, not even in their organisation."),
 }
+# After the levels of the Cyber Incident Severity Schema (PPD-41 annex, 2016), in our words.
+SEVERITY_MEANING = {
+    5: _("Lives, essential services on a wide scale or the stability of a government are in danger now."),
+    4: _("Great harm is likely: to health or safety, national or economic security, foreign relations or rights."),
+    3: _("Harm that can be shown is likely, to one of these."),
+    2: _("One of these may be harmed."),
+    1: _("Harm to any of these is unlikely."),
+    0: _("Not confirmed, or of no consequence."),
+}
 SCOPE = {
     "report": _("File reports"),
     "read": _("Read incidents and the directory"),
