@@ -28,7 +28,7 @@ from coordinator.outside.faults import load
 from coordinator.partners import http_hosts, queries, signing
 from coordinator.partners import service as partners
 from coordinator.partners.models import Contact, Endpoint, Organisation
-from coordinator.partners.schema import ContactSchema, EndpointSchema, HttpHostSchema
+from coordinator.partners.schema import ContactSchema, EndpointSchema, HttpHostSchema, OrganisationSchema
 
 Data = dict[str, Any]
 
@@ -47,6 +47,7 @@ class Handling:
 
 
 _ENDPOINT, _CONTACT, _HTTP_HOST = EndpointSchema(), ContactSchema(), HttpHostSchema()
+_ORGANISATION = OrganisationSchema()
 
 
 def _key_of(tx: Session, endpoint: Endpoint) -> str:
@@ -124,6 +125,24 @@ def _host_wanted(tx: Session, wanted: Data) -> Data:
         "organisation": wanted["organisation"], "origin": http_hosts.origin_of(wanted["origin"]),
         "methods": sorted(wanted["methods"]), "allow_private": list(wanted.get("allow_private") or ()),
         "exercise": wanted.get("exercise") or "", "credential": f"key {mark[:12]}" if mark else "", "state": "active",
+    }  # fmt: skip
+
+
+def _organisation_now(tx: Session, wanted: Data) -> Data | None:
+    row = queries.organisation_by_code(tx, wanted["code"])
+    if row is None:
+        return None
+    return {
+        "name": row.name, "kind": row.kind, "country": row.country, "communities": sorted(row.communities),
+        "sectors": list(row.sectors), "own": row.is_own, "client_of_own": row.client_of_own,
+    }  # fmt: skip
+
+
+def _organisation_wanted(_tx: Session, wanted: Data) -> Data:
+    return {
+        "name": wanted["name"], "kind": str(wanted["kind"]), "country": wanted.get("country") or "",
+        "communities": sorted(wanted.get("communities") or ()), "sectors": list(wanted.get("sectors") or ()),
+        "own": bool(wanted.get("own")), "client_of_own": bool(wanted.get("client_of_own")),
     }  # fmt: skip
 
 
@@ -223,6 +242,11 @@ HANDLING: Mapping[Kind, Handling] = {
         subject=lambda wanted: wanted["id"], present=_host_now, compared=_host_wanted,
         read=lambda data: load(_HTTP_HOST, data),
         apply=lambda tx, wanted, actor: http_hosts.put_http_host(tx, wanted, actor=actor),
+    ),
+    Kind.ORGANISATION: Handling(
+        subject=lambda wanted: wanted["code"], present=_organisation_now, compared=_organisation_wanted,
+        read=lambda data: load(_ORGANISATION, data),
+        apply=lambda tx, wanted, actor: partners.put_organisation(tx, wanted, actor=actor),
     ),
     Kind.CONTACT: Handling(
         subject=lambda wanted: wanted["code"], present=_contact_now, compared=_contact_wanted,

@@ -1,7 +1,8 @@
 """Which changes wait for a second person, who that may be, and how a change reads. Pure.
 
 Two persons are needed for what would let one of them listen in, speak for us, or clear alone: a channel, URL, key or
-private range of a partner, an agreement, a consent, an account's role, a second factor made new.
+private range of a partner, what a partner is to us and to whom it belongs, an agreement, a consent, an account's role,
+a second factor made new.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Kind(StrEnum):
     ENDPOINT = "endpoint"
     KEY = "key"
     HTTP_HOST = "http-host"
+    ORGANISATION = "organisation"
     CONTACT = "contact"
     AGREEMENT = "agreement"
     CONSENT = "consent"
@@ -35,6 +37,7 @@ READS: Mapping[Kind, Right] = {
     Kind.ENDPOINT: Right.READ_PARTNERS,
     Kind.KEY: Right.READ_PARTNERS,
     Kind.HTTP_HOST: Right.READ_PARTNERS,
+    Kind.ORGANISATION: Right.READ_PARTNERS,
     Kind.CONTACT: Right.READ_PARTNERS,
     Kind.AGREEMENT: Right.READ_AGREEMENTS,
     Kind.CONSENT: Right.READ_AGREEMENTS,
@@ -43,6 +46,10 @@ READS: Mapping[Kind, Right] = {
 }
 
 _REACHED_BY = frozenset({"organisation", "person", "tlp_max", "channels"})
+#: What decides which alerts an organisation gets: GREEN goes to a community, AMBER to our clients, anything to our own;
+#: an alert to affected states goes by country and kind.
+STANDING = frozenset({"communities", "client_of_own", "own"})
+_GETS_BY = STANDING | {"country", "kind"}
 
 
 def may_see(kind: Kind, role: Role) -> bool:
@@ -83,6 +90,8 @@ def waits(kind: Kind, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> 
     changed = set(differences(old, new))
     if kind is Kind.CONTACT:
         return bool(new.get("channels")) if old is None else not changed.isdisjoint(_REACHED_BY)
+    if kind is Kind.ORGANISATION:
+        return any(new.get(name) for name in STANDING) if old is None else not changed.isdisjoint(_GETS_BY)
     if kind is Kind.ACCOUNT:
         return "role" in changed and grants(Role(new["role"]))
     return bool(changed)

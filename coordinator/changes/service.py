@@ -27,6 +27,8 @@ from coordinator.changes.models import ProposedChange
 from coordinator.changes.rules import Kind
 from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused, StepUpNeeded
 from coordinator.outside.canonical_json import canonical
+from coordinator.partners.queries import organisation_by_code
+from coordinator.partners.service import put_organisation
 from coordinator.timeline.keys import new_key, seal, unseal
 
 LONGEST_REASON = 2000
@@ -63,6 +65,19 @@ def ask(
     telling.tell_of(tx, change, data)
     tx.flush()
     return Asked(f"{kind} {subject}: waits for a second person (change {change.id})", change)
+
+
+def ask_organisation(
+    tx: Session, wanted: Mapping[str, Any], *, actor: str, reason: str = "", source: str = ""
+) -> Asked:
+    """As `ask`, for an organisation: a new one is there at once, so that the rest can name it, but in no community, no
+    client of ours and not our own, until a second person accepts that."""
+    line = ""
+    if organisation_by_code(tx, wanted["code"]) is None and two_persons(tx, Kind.ORGANISATION):
+        bare = {name: value for name, value in wanted.items() if name not in rules.STANDING}
+        line = put_organisation(tx, bare, actor=actor)
+    asked = ask(tx, Kind.ORGANISATION, wanted, actor=actor, reason=reason, source=source)
+    return Asked("; ".join(each for each in (line, asked.line) if each), asked.change)
 
 
 def two_persons(tx: Session, kind: Kind) -> bool:

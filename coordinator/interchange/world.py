@@ -71,7 +71,7 @@ def _lines(tx: Session, world: dict[str, Any], *, actor: str, source: str) -> It
     organisations = [
         {**each, "own": bool(each.get("own")) or each["code"] == own} for each in world.get("organisations") or ()
     ]
-    yield from _each(tx, "organisations", organisations, partners.put_organisation, actor=actor)
+    yield from _each(tx, "organisations", organisations, partial(_ask_organisation, source=source), actor=actor)
     for name, value in settings.items():
         with _at(f"/settings/{name}"):
             if name == "own_organisation" and organisation_by_code(tx, value) is None:
@@ -93,6 +93,10 @@ _ASKED = {
 
 def _ask(tx: Session, fields: dict[str, Any], *, kind: Kind, actor: str, source: str) -> str:
     return changes.ask(tx, kind, fields, actor=actor, reason="from a world file", source=source).line
+
+
+def _ask_organisation(tx: Session, fields: dict[str, Any], *, actor: str, source: str) -> str:
+    return changes.ask_organisation(tx, fields, actor=actor, reason="from a world file", source=source).line
 
 
 def _each(

@@ -24,6 +24,8 @@ from coordinator.sharing.service import CLEARANCE, check_text, redecide, says_no
 
 #: How long an approval lasts unless its giver says otherwise, and the longest that may be said.
 DEFAULT_LIFE, LONGEST_LIFE = timedelta(hours=72), timedelta(days=30)
+#: Two lives that differ by less are the same: a page adds hours to the time it is pressed at.
+_SAME_LIFE = timedelta(minutes=1)
 
 
 def approve(
@@ -33,13 +35,18 @@ def approve(
 
     Raises NotFound, NoRight (the role may not), Invalid (`until`), TextChanged, and Refused (own request, answered
     already, not referred, own second factor reset lately). When the new decision permits, `decision.approved` follows
-    and the waiting alert is raised.
+    and the waiting alert is raised. Whoever says the very same again, because the answer got lost, is answered as
+    before, and nothing is written.
     """
     now = clock.now()
     check_may_approve(tx, principal.user_id)
-    decision, release = _open_decision(tx, decision_id, principal)
+    decision, release = _answerable(tx, decision_id, principal)
     check_text(tx, release, decision)
     until = until or now + DEFAULT_LIFE
+    before = _said_before(tx, decision, principal, until=until, now=now)
+    if before is not None:
+        return before
+    _check_open(tx, decision)
     if not now < until <= now + LONGEST_LIFE:
         raise Invalid([Fault("/until", f"Give a time in the future, at most {LONGEST_LIFE.days} days away.")])
     _answer(tx, decision, principal, answer="approve", reason="", until=until, now=now)
@@ -60,7 +67,8 @@ def refuse(tx: Session, decision_id: int, *, principal: Principal, reason: str) 
     now = clock.now()
     if not reason.strip() or len(reason) > 2000:
         raise Invalid([Fault("/reason", "Say why, in at most 2000 characters.")])
-    decision, release = _open_decision(tx, decision_id, principal)
+    decision, release = _answerable(tx, decision_id, principal)
+    _check_open(tx, decision)
     _answer(tx, decision, principal, answer="refuse", reason=reason.strip(), until=now, now=now)
     timeline.append(
         tx, "decision.refused", "A second person refused the release of this text.", actor=principal.actor,
@@ -160,8 +168,8 @@ def void(tx: Session, answer: Approval, *, actor: str, under_way: bool) -> None:
     settle_release(tx, release)
 
 
-def _open_decision(tx: Session, decision_id: int, principal: Principal) -> tuple[ShareDecision, Release]:
-    """The decision and its release, with everything asked that lets this person answer it now."""
+def _answerable(tx: Session, decision_id: int, principal: Principal) -> tuple[ShareDecision, Release]:
+    """The decision and its release, locked, with everything asked that lets this person answer it at all."""
     decision = tx.get(ShareDecision, decision_id)
     if decision is None:
         raise NotFound()
@@ -175,15 +183,33 @@ def _open_decision(tx: Session, decision_id: int, principal: Principal) -> tuple
     role = rights.Role(principal.role)
     if not rights.may_approve(role, decision.reasons, decision.effective_tlp, release.info_category):
         raise NoRight("Your role may not answer a release with this label and these reasons.")
-    if _answered(tx, decision):
-        raise Refused("This decision was answered or made anew already: look at the newest one for this recipient.")
     return decision, release
 
 
-def _answered(tx: Session, decision: ShareDecision) -> bool:
+def _said_before(
+    tx: Session, decision: ShareDecision, principal: Principal, *, until: datetime, now: datetime
+) -> ShareDecision | None:
+    """What this person's approval of this decision was answered with, where they ask for the very same again: the same
+    text, as long as before (a page counts it from when it is pressed), and not taken back."""
+    given = select(Approval).where(
+        Approval.decision_id == decision.id, Approval.user_id == principal.user_id, Approval.answer == "approve",
+        Approval.content_digest == decision.content_digest, Approval.voided_at.is_(None),
+    )  # fmt: skip
+    before = tx.execute(given).scalar_one_or_none()
+    if before is None:
+        return None
+    as_long = abs((until - now) - (before.until - before.at)) < _SAME_LIFE
+    if until != before.until and not as_long:
+        return None
+    made = select(ShareDecision).where(ShareDecision.previous_id == decision.id).order_by(ShareDecision.id).limit(1)
+    return tx.execute(made).scalar_one_or_none()
+
+
+def _check_open(tx: Session, decision: ShareDecision) -> None:
     newer = select(ShareDecision.id).where(ShareDecision.previous_id == decision.id)
-    refused = select(Approval.id).where(Approval.decision_id == decision.id)
-    return tx.execute(newer.limit(1)).first() is not None or tx.execute(refused.limit(1)).first() is not None
+    answers = select(Approval.id).where(Approval.decision_id == decision.id)
+    if tx.execute(newer.limit(1)).first() is not None or tx.execute(answers.limit(1)).first() is not None:
+        raise Refused("This decision was answered or made anew already: look at the newest one for this recipient.")
 
 
 def _answer(

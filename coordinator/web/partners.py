@@ -101,7 +101,11 @@ def save(code: str) -> Any:
         with access.store().unit_of_work() as tx:
             known = queries.organisation_by_code(tx, wanted["code"])
             wanted["own"] = bool(known and known.is_own)
-            service.put_organisation(tx, wanted, actor=access.required().actor)
+            asked = changes.ask_organisation(
+                tx, wanted, actor=access.required().actor, reason=form.get("reason", "").strip()
+            )
+            if asked.change is not None:
+                return page.after("changes.one", page.waits(), change_id=asked.change.id)
     except Invalid as error:
         shown = given | {"communities": form.get("communities", ""), "country": form.get("country", "")}
         return _organisation_form(shown, page.errors_by_field(error), code=code, status=422)

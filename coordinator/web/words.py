@@ -247,6 +247,7 @@ CHANGE = {
     "endpoint": _("Endpoint"),
     "key": _("Key of an endpoint"),
     "http-host": _("Service that playbooks call"),
+    "organisation": _("Organisation"),
     "contact": _("Point of contact"),
     "agreement": _("Agreement"),
     "consent": _("Consent"),

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from coordinator import cli
 from coordinator.accounts.models import User
 from coordinator.agreements import queries as register
-from coordinator.partners.models import Endpoint
+from coordinator.partners.models import Endpoint, Organisation
 from coordinator.partners.signing import generate_secret
 from coordinator.store import Store
 from coordinator.timeline.models import Entry
@@ -70,6 +70,12 @@ def test_an_administrator_alone_gets_nowhere_and_all_of_it_is_on_record(
     for path in (f"/incidents/{case}", f"/incidents/{case}/timeline", "/board"):
         assert administrator.get(path).status_code == 403
 
+    # A state made our client, so that AMBER may go there.
+    administrator.get("/partners/FI-CSIRT/edit")
+    client = {"name": "FI-CSIRT", "kind": "ministry", "client_of_own": "on", "communities": "cyber-defence"}
+    fourth = asked(administrator, "/partners/FI-CSIRT/edit", client)
+    assert administrator.post(f"/changes/{fourth}/accept").status_code == 409
+
     # From the command line: the state's webhook, and an agreement that nobody has seen.
     assert cli.main(["load", str(world_file(tmp_path)), "--data", str(desk.store.settings.data_dir)]) == 0
     said = capsys.readouterr().out
@@ -92,7 +98,7 @@ def test_an_administrator_alone_gets_nowhere_and_all_of_it_is_on_record(
     assert old_system.url in page and "https://attacker.example/hook" in page
 
     # The second person refuses.
-    for number in (first, second, third, third + 1):
+    for number in (first, second, fourth, third, third + 1):
         coordinator.get(f"/changes/{number}")
         answer = coordinator.post(f"/changes/{number}/refuse", {"reason": "Nobody at FI-CSIRT knows of it."})
         assert answer.status_code == 303, visible_text(answer.text)
@@ -101,10 +107,12 @@ def test_an_administrator_alone_gets_nowhere_and_all_of_it_is_on_record(
         assert register.current(tx) == []
         rows = tx.execute(select(Entry).where(Entry.kind.like("change.%")).order_by(Entry.id)).scalars().all()
         kinds = [row.kind for row in rows]
-        assert kinds == ["change.asked"] * 4 + ["change.refused"] * 4
-        assert rows[2].actor.startswith("cli:")
+        assert kinds == ["change.asked"] * 5 + ["change.refused"] * 5
+        assert rows[3].actor.startswith("cli:")
+        state = tx.execute(select(Organisation).where(Organisation.code == "FI-CSIRT")).scalar_one()
+        assert (state.client_of_own, state.communities) == (False, [])
         digest = hashlib.sha256((tmp_path / "world.json").read_bytes()).hexdigest()
-        assert described(tx, rows[2:3])[0]["values"]["source"] == digest
+        assert described(tx, rows[3:4])[0]["values"]["source"] == digest
         assert not verify(tx).broken
 
 

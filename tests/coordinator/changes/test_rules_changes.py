@@ -50,6 +50,8 @@ def test_a_role_that_clears_or_sees_a_case_is_given_by_two(role):
 
 ENDPOINT = {"url": "https://fi.example/hook", "allow_private": [], "restricted": False, "secret": "key aa"}
 CONTACT = {"organisation": "FI-CSIRT", "person": "", "tlp_max": "AMBER", "channels": ["email a@fi.example"], "order": 1}
+ORGANISATION = {"name": "National CSIRT", "kind": "national-csirt", "country": "FI", "sectors": [],
+                "communities": ["cyber-defence"], "own": False, "client_of_own": False}  # fmt: skip
 ACCOUNT = {"email": "a@b.example", "name": "Ann", "role": "analyst"}
 
 
@@ -67,6 +69,15 @@ ACCOUNT = {"email": "a@b.example", "name": "Ann", "role": "analyst"}
         (Kind.CONTACT, CONTACT, {"person": "Somebody else"}, True),
         (Kind.CONTACT, None, {**CONTACT, "channels": []}, False),
         (Kind.CONTACT, None, CONTACT, True),
+        (Kind.ORGANISATION, ORGANISATION, {"name": "Another name", "sectors": ["health"]}, False),
+        (Kind.ORGANISATION, ORGANISATION, {"communities": ["cyber-defence", "nordic"]}, True),
+        (Kind.ORGANISATION, ORGANISATION, {"communities": []}, True),
+        (Kind.ORGANISATION, ORGANISATION, {"client_of_own": True}, True),
+        (Kind.ORGANISATION, ORGANISATION, {"own": True}, True),
+        (Kind.ORGANISATION, ORGANISATION, {"country": "LV"}, True),
+        (Kind.ORGANISATION, ORGANISATION, {"kind": "ministry"}, True),
+        (Kind.ORGANISATION, None, {**ORGANISATION, "communities": []}, False),
+        (Kind.ORGANISATION, None, ORGANISATION, True),
         (Kind.ACCOUNT, ACCOUNT, {"name": "Anna"}, False),
         (Kind.ACCOUNT, ACCOUNT, {"role": "release-authority"}, True),
         (Kind.ACCOUNT, ACCOUNT, {"role": "partner-user"}, True),

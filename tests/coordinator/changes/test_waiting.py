@@ -19,6 +19,7 @@ from coordinator.changes.models import ProposedChange
 from coordinator.changes.rules import Kind
 from coordinator.errors import Invalid, NotFound, Refused, StepUpNeeded
 from coordinator.partners.models import Endpoint, EndpointKey
+from coordinator.partners.queries import organisation_by_code
 from coordinator.partners.signing import generate_secret
 from coordinator.sharing.inputs_from_world import text_of
 from coordinator.sharing.models import Release
@@ -67,6 +68,46 @@ def test_a_secret_that_waits_is_nowhere_in_the_open_and_in_no_answer(pair: Pair)
         shown = repr(queries.one(tx, change_id, principal=pair.coordinator))
         row = tx.get_one(ProposedChange, change_id)
         assert secret not in shown and secret[6:].encode() not in row.sealed
+
+
+def test_what_decides_who_gets_things_is_changed_by_two(pair: Pair) -> None:
+    """A community's members get its GREEN, our clients our AMBER: neither is one person's to say."""
+    wanted = {"code": "FI-CSIRT", "name": "National CSIRT", "kind": "national-csirt", "country": "FI"}
+    with pair.store.unit_of_work() as tx:
+        named = service.ask_organisation(tx, wanted, actor=pair.administrator.actor)
+        assert named.change is None and "changed name" in named.line
+    for more in ({"communities": ["cyber-defence"]}, {"client_of_own": True}, {"own": True}, {"country": "SE"}):
+        with pair.store.unit_of_work() as tx:
+            change = service.ask_organisation(tx, wanted | more, actor=pair.administrator.actor).change
+            assert change is not None
+            row = organisation_by_code(tx, "FI-CSIRT")
+            assert row is not None and (row.communities, row.client_of_own, row.is_own, row.country) == ([], False, False, "FI")
+            number = change.id
+        with pair.store.unit_of_work() as tx, pytest.raises(Refused):
+            service.accept(tx, number, principal=pair.administrator)
+    with pair.store.unit_of_work() as tx:
+        service.accept(tx, number - 3, principal=pair.coordinator)
+    with pair.store.read() as tx:
+        row = organisation_by_code(tx, "FI-CSIRT")
+        assert row is not None and (row.communities, row.client_of_own) == (["cyber-defence"], False)
+        assert tx.get_one(ProposedChange, number).state == "overtaken"
+
+
+def test_a_new_organisation_is_there_at_once_and_in_no_community_until_another_accepts(pair: Pair) -> None:
+    wanted = {"code": "SE-CERT", "name": "CERT", "kind": "csirt", "country": "SE", "communities": ["nordic"],
+              "client_of_own": True}  # fmt: skip
+    with pair.store.unit_of_work() as tx:
+        asked = service.ask_organisation(tx, wanted, actor=pair.administrator.actor)
+        assert asked.change is not None and "organisation SE-CERT: added" in asked.line
+    with pair.store.unit_of_work() as tx:
+        row = organisation_by_code(tx, "SE-CERT")
+        assert row is not None and (row.country, row.communities, row.client_of_own) == ("SE", [], False)
+        shown = queries.one(tx, asked.change.id, principal=pair.coordinator)
+        assert {each["field"] for each in shown["differences"]} == {"communities", "client_of_own"}
+        service.accept(tx, asked.change.id, principal=pair.coordinator)
+    with pair.store.read() as tx:
+        row = organisation_by_code(tx, "SE-CERT")
+        assert row is not None and (row.communities, row.client_of_own) == (["nordic"], True)
 
 
 def test_asked_twice_it_waits_once(pair: Pair) -> None:

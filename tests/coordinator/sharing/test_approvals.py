@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+import time_machine
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
@@ -15,8 +16,8 @@ from coordinator.incidents.holds import open_holds
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking
 from coordinator.sharing.addressees import PUBLIC, Addressee
-from coordinator.sharing.approvals import approve, refuse, withdraw_release
-from coordinator.sharing.models import Release
+from coordinator.sharing.approvals import approve, refuse, void, withdraw_release
+from coordinator.sharing.models import Approval, Release
 from coordinator.sharing.service import TextChanged, decide_share, redecide
 from coordinator.timeline import queries as timeline
 from coordinator.timeline.models import Pending
@@ -44,6 +45,48 @@ def test_an_approval_makes_a_new_decision_and_says_so(tx: Session, world: World)
     assert kinds == ["decision.made", "decision.approved", "decision.made"]
     waiting = tx.execute(select(Pending.kind, Pending.object_id)).all()
     assert ("decision.approved", answer.id) in waiting and ("decision.referred", decision.id) in waiting
+
+
+def test_an_approval_said_again_is_answered_as_before_and_not_written_again(tx: Session, world: World) -> None:
+    """An answer that got lost on its way back; by the page the end is counted anew, by the API it is the same."""
+    decision, second, now = referred(tx, world), clearing(tx), clock.now()
+    first = approve(tx, decision.id, principal=second, until=now + timedelta(hours=72))
+    entries = len(timeline.entries(tx, incident_id=decision.incident_id))
+    with time_machine.travel(now + timedelta(hours=5), tick=False):
+        for until in (None, now + timedelta(hours=72), clock.now() + timedelta(hours=72, seconds=2)):
+            assert approve(tx, decision.id, principal=second, until=until).id == first.id
+        assert len(timeline.entries(tx, incident_id=decision.incident_id)) == entries
+        assert tx.execute(select(func.count()).select_from(Approval)).scalar_one() == 1
+        assert tx.execute(select(func.count()).where(Pending.kind == "decision.approved")).scalar_one() == 1
+
+
+@pytest.mark.parametrize("what", ["by another", "for another time", "after it was taken back", "the other answer"])
+def test_anything_else_after_an_approval_is_refused(tx: Session, world: World, what: str) -> None:
+    decision, second = referred(tx, world), clearing(tx)
+    approve(tx, decision.id, principal=second)
+    who, until = second, None
+    if what == "by another":
+        who = clearing(tx)
+    elif what == "for another time":
+        until = clock.now() + timedelta(hours=24)
+    elif what == "after it was taken back":
+        void(tx, tx.execute(select(Approval)).scalar_one(), actor="user:1", under_way=False)
+    else:
+        with pytest.raises(Refused):
+            refuse(tx, decision.id, principal=who, reason="No.")
+        return
+    with pytest.raises(Refused):
+        approve(tx, decision.id, principal=who, until=until)
+
+
+def test_a_text_that_was_changed_is_not_approved_again(tx: Session, world: World) -> None:
+    decision, second = referred(tx, world), clearing(tx)
+    approve(tx, decision.id, principal=second)
+    other = release(tx, body="Another text.")
+    tx.get_one(Release, decision.release_id).body_version_id = other.body_version_id
+    tx.flush()
+    with pytest.raises(TextChanged):
+        approve(tx, decision.id, principal=second)
 
 
 def test_nobody_approves_what_they_asked_for(tx: Session, world: World) -> None:
