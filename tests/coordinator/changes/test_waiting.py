@@ -81,7 +81,8 @@ def test_what_decides_who_gets_things_is_changed_by_two(pair: Pair) -> None:
             change = service.ask_organisation(tx, wanted | more, actor=pair.administrator.actor).change
             assert change is not None
             row = organisation_by_code(tx, "FI-CSIRT")
-            assert row is not None and (row.communities, row.client_of_own, row.is_own, row.country) == ([], False, False, "FI")
+            assert row is not None
+            assert (row.communities, row.client_of_own, row.is_own, row.country) == ([], False, False, "FI")
             number = change.id
         with pair.store.unit_of_work() as tx, pytest.raises(Refused):
             service.accept(tx, number, principal=pair.administrator)
