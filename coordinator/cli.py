@@ -258,11 +258,14 @@ def _playbook_check(arguments: argparse.Namespace) -> int:
 
 
 def _playbook_simulate(arguments: argparse.Namespace) -> int:
+    from coordinator.obligations.register import shipped_rules
+    from coordinator.obligations.rehearsed import RehearsedDuties
     from playbooks.document import parse
     from playbooks.simulate import simulate_files, validity_warnings
 
     document, events = arguments.file.read_bytes(), arguments.events.read_bytes()
-    lines, code = simulate_files(document, events, [file.read_bytes() for file in arguments.others])
+    others = [file.read_bytes() for file in arguments.others]
+    lines, code = simulate_files(document, events, others, duties=RehearsedDuties(shipped_rules()))
     for sentence in validity_warnings(document, parse(events)) if code != 1 else ():
         print(f"warning: {sentence}", file=sys.stderr)
     for line in lines:

@@ -2,11 +2,12 @@
 
 What stands in for the rest of the world is as little as can be: work that needs nobody is done at once, a script's
 events are handed to the step they name (or kept for its next entry), and timers come due in the order of time. At one
-instant events come before timers.
+instant events come before timers. A submission and an assessment wait for their person where the script has one do it;
+else the virtual clock's instant is that of the submission, and what the facts say is what was assessed.
 """
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,14 +18,16 @@ from playbooks.coordination import Alert, Approval, Decision, Share, Wait
 from playbooks.document import DocumentFault, Playbook, Step, load, parse
 from playbooks.durations import read_instant, write_instant
 from playbooks.effects import BeginWork, CancelTimer, CancelWork, Effect, Ignored, RunEnded, SetTimer, StepRecorded
-from playbooks.events import Answered, Cancel, Event, TimerFired, Told, Voted, WorkFinished
+from playbooks.events import Answered, Cancel, Event, HandedToPerson, TimerFired, Told, Voted, WorkFinished
 from playbooks.interpreter import StartRefused, apply, start
+from playbooks.rehearsal import Duties, Rehearsal, Unclocked
 from playbooks.script import BadScript, Deed, Script, read_script
 from playbooks.state import State, Token
 
 EXIT_CODES = {"completed": 0, "failed": 3, "needs-attention": 3, "waiting": 4, "running": 4}
 MAX_TURNS = 200_000
-_AUTOMATIC = frozenset({"http-api", "status", "obligation", "assess"})
+_AUTOMATIC = frozenset({"http-api", "status"})
+_BY_PEOPLE = frozenset({"succeed", "fail"})
 _NOBODY_KNOWN = "contact"
 
 __all__ = ["BadScript", "simulate", "simulate_files", "validity_warnings"]
@@ -48,6 +51,8 @@ class _World:
     script: Script
     others: Mapping[tuple[str, str], Playbook]
     now: datetime
+    rehearsal: Rehearsal
+    by_people: Counter[str]  # deeds that are still to be used, by step
     runs: list[_Run] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
     timers: list[tuple[datetime, int, int, str]] = field(default_factory=list)
@@ -60,17 +65,20 @@ class _World:
 
 def simulate(
     document: Mapping[str, Any] | bytes, events: Mapping[str, Any], others: Mapping[str, Any] | None = None, *,
-    until: datetime | None = None,
+    until: datetime | None = None, duties: Duties | None = None,
 ) -> tuple[list[dict[str, Any]], int]:
     """Output lines and exit code: 0 completed, 3 failed or needs attention, 4 waiting. `until` stops the clock there.
 
-    `events` is the script (script.py); `others` are documents that playbook-action steps may call, under any name.
+    `events` is the script (script.py); `others` are documents that playbook-action steps may call, under any name;
+    `duties`: the clock rules that obligation steps name, without any they have no deadline.
     Raises BadScript (exit code 1 of the command) for a script, a document, or first values that cannot be used.
     """
     script = read_script(events)
     playbook = _checked(document, "")
     called = [_checked(each, f"/with/{name}") for name, each in (others or {}).items()]
-    world = _World(script, _by_version([*called, playbook]), script.start)
+    rehearsal = Rehearsal(script, duties or Unclocked())
+    by_people = Counter(deed.step for deed in script.deeds if deed.what in _BY_PEOPLE)
+    world = _World(script, _by_version([*called, playbook]), script.start, rehearsal, by_people)
     try:
         state, effects = start(
             playbook, now=world.now, variables=script.variables, facts=script.facts, enforce_validity=False
@@ -83,11 +91,13 @@ def simulate(
     return _finish(world)
 
 
-def simulate_files(document: bytes, events: bytes, others: list[bytes]) -> tuple[list[dict[str, Any]], int]:
+def simulate_files(
+    document: bytes, events: bytes, others: list[bytes], *, duties: Duties | None = None
+) -> tuple[list[dict[str, Any]], int]:
     """`simulate` on the bytes of files. With exit code 1 the lines are faults: {"pointer", "sentence"}."""
     try:
         named = {str(at): each for at, each in enumerate(others)}
-        return simulate(document, parse(events), named)
+        return simulate(document, parse(events), named, duties=duties)
     except BadScript as bad:
         return [{"pointer": pointer, "sentence": sentence} for pointer, sentence in bad.faults], 1
     except DocumentFault as fault:
@@ -205,7 +215,9 @@ def _act(world: _World, run: int, effects: list[Effect]) -> None:
 def _begin(world: _World, run: int, work: BeginWork) -> None:
     """Do what needs nobody; for the rest use what the script kept for this step."""
     if work.kind in _AUTOMATIC:
-        world.inbox.append((run, WorkFinished(work.key, "successful", _automatic_values(work))))
+        world.inbox.append((run, WorkFinished(work.key, "successful")))
+    elif work.kind in ("obligation", "assess"):
+        _rehearse(world, run, work)
     elif work.kind == "share":
         result = world.script.shares.get(work.step, "permit")
         counts = {"permitted_count": int(result == "permit"), "refused_count": int(result == "deny")}
@@ -221,8 +233,14 @@ def _begin(world: _World, run: int, work: BeginWork) -> None:
         _use_kept(world, work.step)
 
 
-def _automatic_values(work: BeginWork) -> dict[str, Any]:
-    return {"do": work.spec["do"]} if work.kind == "obligation" else {}
+def _rehearse(world: _World, run: int, work: BeginWork) -> None:
+    """A duty or an assessment: done at once, or by the person the script has for it."""
+    by_person = world.by_people[work.step] > 0
+    step = world.runs[run].playbook.steps[work.step]
+    finished = world.rehearsal.begin(work, step.work, now=world.now, by_person=by_person)
+    world.inbox.append((run, finished or HandedToPerson(work.key)))
+    if finished is None:
+        _use_kept(world, work.step)
 
 
 def _audience(world: _World, run: int, work: BeginWork) -> list[str]:
@@ -252,19 +270,23 @@ def _hand_over(world: _World, deed: Deed) -> None:
     """Give an event to a run whose step waits for it, or keep it for the step's next entry."""
     for at, run in enumerate(world.runs):
         for token in list(run.state.tokens.values()):
-            event = _as_event(run, token, deed) if token.step == deed.step and token.status == "waiting" else None
+            named = token.step == deed.step and token.status == "waiting"
+            event = _as_event(world, run, token, deed) if named else None
             if event is not None and _send(world, at, event):
+                world.by_people[deed.step] -= deed.what in _BY_PEOPLE
                 return
     world.kept.setdefault(deed.step, deque()).append(deed)
 
 
-def _as_event(run: _Run, token: Token, deed: Deed) -> Event | None:
+def _as_event(world: _World, run: _Run, token: Token, deed: Deed) -> Event | None:
     step = run.playbook.steps[token.step]
     work = step.work
     match deed.what:
         case "succeed" | "fail" if _is_task(step):
             outcome = "successful" if deed.what == "succeed" else "failed"
             return WorkFinished(token.key, outcome, deed.values, by=deed.by)
+        case "succeed" | "fail" if token.data.get("handed"):
+            return world.rehearsal.done(token.key, work, deed, now=world.now)
         case "approve" | "refuse" if isinstance(work, Approval):
             return _vote(token, work, deed)
         case "approve" | "refuse" if isinstance(work, Share) and token.data.get("referred"):

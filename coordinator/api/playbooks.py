@@ -15,6 +15,8 @@ from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body
 from coordinator.api.described import describes
 from coordinator.errors import Fault, Invalid, NotFound, UnsupportedType
+from coordinator.obligations.register import current_terms
+from coordinator.obligations.rehearsed import RehearsedDuties
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Text
 from coordinator.runs import activation, catalogue, queries, signers
@@ -189,9 +191,9 @@ def simulated(number: int) -> Response:
     with store().read() as tx:
         row = _row(tx, number)
         others = catalogue.called_documents(tx, catalogue.document_of(tx, number))
-        raw = row.document
+        raw, duties = row.document, RehearsedDuties(current_terms(tx))
     try:
-        lines, code = simulate(raw, script, others)
+        lines, code = simulate(raw, script, others, duties=duties)
     except BadScript as bad:
         raise Invalid([Fault(*each) for each in bad.faults]) from None
     return answer({"lines": lines, "exit_code": code})

@@ -85,6 +85,12 @@ def sign_rule(tx: Session, rule_id: int, *, principal: Principal, note: str) -> 
     return row
 
 
+def current_terms(tx: Session) -> list[dict[str, Any]]:
+    """The terms of every rule in its newest version, by name."""
+    query = select(ObligationRule.terms).where(ObligationRule.current).order_by(ObligationRule.rule)
+    return list(tx.execute(query).scalars())
+
+
 def current_rule(tx: Session, rule: str) -> ObligationRule | None:
     """The newest version of a rule, None where there is no such rule."""
     query = select(ObligationRule).where(ObligationRule.rule == rule, ObligationRule.current)

@@ -16,6 +16,8 @@ from flask_babel import gettext as _
 from coordinator import clock
 from coordinator.accounts.rules import Right
 from coordinator.errors import Fault, Invalid, NotFound
+from coordinator.obligations.register import current_terms
+from coordinator.obligations.rehearsed import RehearsedDuties
 from coordinator.runs import catalogue
 from coordinator.runs.models import PlaybookVersion
 from coordinator.status import run_view
@@ -51,9 +53,11 @@ def begin(version_id: int) -> Response:
 def step(version_id: int) -> Response:
     """One more thing happens, or time passes; then the story is played from its beginning."""
     row, playbook, others = _loaded(version_id)
+    with access.store().read() as tx:
+        duties = RehearsedDuties(current_terms(tx))
     try:
         script, now = _story(playbook)
-        lines, _code = simulate(row.document, script, others, until=now)
+        lines, _code = simulate(row.document, script, others, until=now, duties=duties)
     except (BadScript, Invalid) as wrong:
         faults = wrong.errors if isinstance(wrong, Invalid) else [Fault(*each) for each in wrong.faults]
         errors = {_field(fault.pointer): fault.detail for fault in faults}

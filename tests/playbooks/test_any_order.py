@@ -39,7 +39,15 @@ WORK: list[dict[str, Any] | None] = [
     {"kind": "wait", "event": "status", "until": {"within": "PT2H"}, "on_expiry": "fail"},
     {"kind": "wait", "event": "time", "until": {"within": "PT3H"}},
     {"kind": "set", "values": {"__mood__": "calm"}},
+    {"kind": "obligation", "do": "start", "rule": "EU-NIS2-EW", "out": {"state": "__duty__", "due_at": "__due__"}},
+    {"kind": "obligation", "do": "meet", "rule": "EU-NIS2-EW", "out": {"state": "__duty__", "late": "__late__"}},
+    {"kind": "obligation", "do": "check", "rule": "EU-NIS2-FR", "out": {"state": "__duty__", "due_at": "__due__"}},
+    {"kind": "assess", "role": "analyst", "out": {"confidence": "__sure__"}},
 ]
+#: What each of them fills: parallel branches may not fill the same variable.
+FILLED = {3: ["__choice__"], 9: ["__mood__"]} | {
+    at: list(work["out"].values()) for at, work in enumerate(WORK) if work and "out" in work
+}
 CALLED = "playbook--8d5493cf-27e6-4591-a895-0aa842644b3e"
 TIMEOUTS = st.sampled_from([0, 0, 0, 2_400_000])
 
@@ -69,7 +77,9 @@ class Builder:
     def __init__(self) -> None:
         self.steps: dict[str, Any] = {}
         self.variables: dict[str, Any] = {
-            "__choice__": {"type": "string", "value": "red"}, "__mood__": {"type": "string", "value": ""},
+            "__choice__": {"type": "string", "value": "red"},
+            **{name: {"type": "string", "value": ""} for name in
+               ("__mood__", "__duty__", "__due__", "__late__", "__sure__")},
         }
         self.count = 0
 
@@ -100,11 +110,11 @@ class Builder:
     def make_action(self, drawn: Any, following: str, parallel: bool) -> str:
         _, work, handled, delay, _timeout = drawn
         name = self.name("action")
-        chosen = WORK[work] if not (parallel and work in (3, 9)) else None
+        chosen = WORK[work] if not (parallel and work in FILLED) else None
         ways: dict[str, Any] = {"on_completion": following}
         if handled:
             ways = {"on_success": following, "on_failure": following}
-        out = {3: ["__choice__"], 9: ["__mood__"]}.get(work, []) if chosen else []
+        out = FILLED.get(work, []) if chosen else []
         more = {"out_args": out} if out else {}
         self.steps[name] = action(work=chosen, **ways, **more, **({"delay": delay} if delay else {}))
         return name

@@ -19,6 +19,9 @@ from sqlalchemy import select
 
 from coordinator import config
 from coordinator.accounts.principal import Principal
+from coordinator.clock import now, rfc3339
+from coordinator.obligations.register import ship_rules, shipped_rules
+from coordinator.obligations.rehearsed import RehearsedDuties
 from coordinator.runs.models import Run, StepAttempt
 from coordinator.store import Store
 from coordinator.tasks.models import Task
@@ -33,8 +36,10 @@ from tests.workers.running import Running, keep, run_of
 from tests.workers.test_runs_agree import pass_time
 
 START = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=1)
-#: Of the kinds of WORK those of people, the clock and nobody: plain, task, approval, decision, wait for a time, set.
-KINDS = [0, 1, 2, 3, 8, 9]
+AWARE = START - timedelta(hours=3)
+#: Of the kinds of WORK those of people, the clock and nobody: plain, task, approval, decision, wait for a time, set,
+#: duties (begun, met, looked at) and assessments.
+KINDS = [0, 1, 2, 3, 8, 9, 10, 11, 12, 13]
 OVER = ("completed", "failed", "cancelled", "needs-attention")
 CALLEE = document({"inner": action("inner", on_completion="end inner"), "end inner": end()}, "inner") | {"id": CALLED}
 
@@ -46,7 +51,9 @@ def people(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Any) -> An
     shutil.copy(sqlite_template, found.data_dir / "coordinator.db")
     store = Store(found)
     small_world(store)
-    yield store, {role: person(store, role) for role in ("analyst", "coordinator", "duty-officer")}
+    with store.unit_of_work() as tx:
+        ship_rules(tx)
+    yield store, {role: person(store, role) for role in ("analyst", "coordinator", "duty-officer", "legal-adviser")}
     store.close()
 
 
@@ -78,6 +85,10 @@ def do(store: Store, who: Principal, attempt: StepAttempt, task: Task, choice: s
         result = {attempt.spec["variable"]: values["option"], "rationale": "Because."}
     elif choice == "fail":
         outcome, what, result = "failed", "fail", {"note": "No."}
+    elif "submitted_at" in task.fields:
+        values = result = {"submitted_at": rfc3339(now() - timedelta(seconds=choice == "no")), "evidence": "Receipt 17"}
+    elif "confidence" in task.fields:
+        values = result = {"confidence": "high" if choice == "yes" else "low", "reason": "Because."}
     else:
         values = result = {name: choice for name in task.fields if name.startswith("__go")}
     with store.unit_of_work() as tx:
@@ -103,24 +114,37 @@ def test_the_engine_and_the_dry_run_agree_on_any_playbook(people: Any, drawn: li
     events: list[dict[str, Any]] = []
     with time_machine.travel(START, tick=False) as clock:
         keep(store, CALLEE)
-        run, at = run_of(store, raw, with_incident=True), START
+        run, at = run_of(store, raw, with_incident=True, aware_at=AWARE, aware_fidelity="second"), START
+
+        def hand_back() -> None:
+            """Submissions and assessments are done when they are asked for: where a script has nobody do them, the dry
+            run does not wait for them."""
+            while handed := [each for each in open_work(run) if each[0].kind in ("obligation", "assess")]:
+                choice = data.draw(st.sampled_from(["no", "yes", "yes", "fail"]), label="handed")
+                attempt, task = handed[0]
+                done = do(store, persons[task.role], attempt, task, choice)
+                events.append({"at": rfc3339(now()), **done})
+
+        hand_back()
         for _ in range(data.draw(st.integers(0, 12), label="events")):
             at += timedelta(seconds=data.draw(st.sampled_from([61, 1_205, 3_607]), label="later"))
-            pass_time(store, clock, at)
+            pass_time(store, clock, at, after=hand_back)
             work = open_work(run)
             if not work or run.state in OVER:
                 break
             attempt, task = data.draw(st.sampled_from(work), label="task")
             choice = data.draw(st.sampled_from(["no", "no", "yes", "fail"]), label="answer")
             done = do(store, persons.get(task.role, persons["coordinator"]), attempt, task, choice)
-            events.append({"at": at.isoformat().replace("+00:00", "Z"), **done})
-        pass_time(store, clock, at + timedelta(days=2))
+            events.append({"at": rfc3339(at), **done})
+            hand_back()
+        pass_time(store, clock, at + timedelta(days=2), after=hand_back)
         real = [(each["step"], each["what"]) for each in run.said("run.step")]
         state, variables = worst(run), run.variables
         if state not in OVER[:3]:
             run.ask("cancel", persons["coordinator"])
-    script = {"start": START.isoformat().replace("+00:00", "Z"), "events": events}
-    lines, _code = simulate(raw, script, {"callee": CALLEE})
+    facts = {"aware_at": rfc3339(AWARE), "aware_fidelity": "second"}
+    script = {"start": rfc3339(START), "facts": facts, "events": events}
+    lines, _code = simulate(raw, script, {"callee": CALLEE}, duties=RehearsedDuties(shipped_rules()))
     note(str(events))
     dry = [(each["step"], each["what"]) for each in lines if each["what"] not in ("run", "unused-event")]
     assert real == dry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -75,8 +76,8 @@ def people(sqlite_store: Store) -> dict[str, Principal]:
     return {role: person(sqlite_store, role) for role in roles}
 
 
-def pass_time(store: Store, clock: Any, until: datetime) -> None:
-    """Let every timer come due at its own instant, as in the dry run."""
+def pass_time(store: Store, clock: Any, until: datetime, *, after: Callable[[], None] = lambda: None) -> None:
+    """Let every timer come due at its own instant, as in the dry run; `after` each somebody may do something."""
     while True:
         with store.read() as tx:
             due = tx.execute(select(func.min(Pending.ready_at)).where(
@@ -86,6 +87,7 @@ def pass_time(store: Store, clock: Any, until: datetime) -> None:
             break
         clock.move_to(max(due, datetime.now(UTC)))
         drain(store)
+        after()
     clock.move_to(until)
 
 
