@@ -7,19 +7,18 @@ whoever writes: the desk shows the text as it will leave.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from coordinator.cleaning.naming import pattern_of
 from coordinator.incidents.models import ExternalReference, ItemVersion
 from coordinator.markings import Marking
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
 
 WITHHELD = "[source withheld]"
-_SHORTEST = 3
 
 
 def is_withheld(marking: Marking) -> bool:
@@ -35,11 +34,8 @@ def sources_of(parts: Iterable[ItemVersion], *more: int | None) -> set[int]:
 
 def without_source(text: str, names: Iterable[str]) -> str:
     """The text with each of the names replaced, longest first, whatever the case of its letters. Pure."""
-    wanted = sorted({name.strip() for name in names if len(name.strip()) >= _SHORTEST}, key=len, reverse=True)
-    if not wanted:
-        return text
-    pattern = "|".join(re.escape(name) for name in wanted)
-    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", WITHHELD, text, flags=re.IGNORECASE)
+    pattern = pattern_of(names)
+    return pattern.sub(WITHHELD, text) if pattern is not None else text
 
 
 def names_of(tx: Session, organisation_ids: Iterable[int], *, incident_id: int | None) -> set[str]:
