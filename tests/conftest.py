@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings as examples
 
 from coordinator import config, migrations
 from coordinator.app import Application, create_app
@@ -18,6 +19,10 @@ from coordinator.store import Store
 from coordinator.vault import open_master_key
 from tests.factories import PartnerSystem, World, small_world
 from tests.postgres import Database, NoPostgres, PostgresServer
+
+# A busy machine is no fault of a rule: no example has to be done by a time.
+examples.register_profile("untimed", examples.default, deadline=None)
+examples.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

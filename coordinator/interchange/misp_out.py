@@ -36,22 +36,46 @@ _TYPES = {
     "file:hashes.SHA-256": "sha256", "file:hashes.SHA-512": "sha512", "file:name": "filename",
     "pattern:stix": "stix2-pattern", "pattern:yara": "yara", "pattern:sigma": "sigma", "pattern:snort": "snort",
 }  # fmt: skip
+#: The types of the format that can be looked for or say what was found, by the category it gives them first.
 _CATEGORIES = {
     "Network activity": (
         "ip-src", "ip-dst", "ip-src|port", "ip-dst|port", "hostname", "hostname|port", "domain", "domain|ip", "url",
-        "uri", "email", "email-src", "email-dst", "email-subject", "mac-address", "user-agent", "AS", "snort",
-        "stix2-pattern", "onion-address",
+        "uri", "email", "email-src", "email-dst", "email-subject", "mac-address", "mac-eui-64", "user-agent", "AS",
+        "snort", "bro", "zeek", "stix2-pattern", "pattern-in-traffic", "onion-address", "http-method", "cookie", "port",
+        "x509-fingerprint-md5", "x509-fingerprint-sha1", "x509-fingerprint-sha256", "ja3-fingerprint-md5",
     ),
     "Payload delivery": (
-        "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "filename", "filename|md5", "filename|sha1",
-        "filename|sha256", "ssdeep", "imphash", "yara", "sigma",
+        "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha512/224", "sha512/256", "filename", "filename|md5",
+        "filename|sha1", "filename|sha224", "filename|sha256", "filename|sha384", "filename|sha512", "filename|ssdeep",
+        "filename|imphash", "filename|tlsh", "ssdeep", "imphash", "impfuzzy", "authentihash", "pehash", "tlsh", "yara",
+        "sigma", "pattern-in-file", "malware-type", "email-attachment", "email-body", "email-header",
+        "email-message-id", "email-mime-boundary", "email-reply-to", "email-src-display-name",
+        "email-dst-display-name", "email-thread-index", "email-x-mailer", "mobile-application-id",
     ),
-    "External analysis": ("vulnerability", "cpe", "weakness", "link"),
-    "Artifacts dropped": ("regkey", "regkey|value", "mutex", "named pipe"),
-    "Financial fraud": ("btc", "xmr", "iban", "bic", "bank-account-nr", "phone-number"),
+    "External analysis": ("vulnerability", "weakness", "link"),
+    "Artifacts dropped": (
+        "regkey", "regkey|value", "mutex", "named pipe", "mime-type", "pattern-in-memory", "pdb",
+        "windows-scheduled-task", "windows-service-name", "windows-service-displayname",
+    ),
+    "Attribution": (
+        "threat-actor", "campaign-name", "campaign-id", "whois-registrant-phone", "whois-registrant-email",
+        "whois-registrant-name", "whois-registrant-org", "whois-registrar", "whois-creation-date", "dns-soa-email",
+    ),
+    "Financial fraud": ("btc", "xmr", "iban", "bic", "bank-account-nr", "aba-rtn", "bin", "prtn", "phone-number"),
+    "Social network": ("github-username", "github-repository", "github-organisation", "jabber-id", "twitter-id"),
+    "Targeting data": (
+        "target-user", "target-email", "target-machine", "target-org", "target-location", "target-external",
+    ),
+    "Other": ("size-in-bytes", "float", "hex", "cpe"),
 }  # fmt: skip
 _CATEGORY_OF = {kind: category for category, kinds in _CATEGORIES.items() for kind in kinds}
 _LOOKED_FOR = ("Network activity", "Payload delivery")
+#: By themselves they would find everybody: nothing for a recipient's sensors.
+_FOUND_EVERYWHERE = frozenset({
+    "port", "http-method", "cookie", "malware-type", "email-body", "email-header", "email-message-id",
+    "email-mime-boundary", "email-reply-to", "email-src-display-name", "email-dst-display-name", "email-thread-index",
+    "email-x-mailer", "mobile-application-id",
+})  # fmt: skip
 
 
 def refuse_red(tlp: str) -> None:
@@ -155,9 +179,10 @@ def _attribute(contents: Contents, kind: str, value: str, comment: str = "") -> 
         known, comment = "text", comment or kind
     return {
         "id": "1", "uuid": _uuid("attribute", contents.key, kind, value), "event_id": "1", "type": known,
-        "category": category or "Other", "to_ids": category in _LOOKED_FOR, "distribution": "5",
+        "category": category or "Other", "distribution": "5",
         "timestamp": _unix(contents.left_at), "comment": comment, "sharing_group_id": "0", "deleted": False,
         "disable_correlation": category is None, "value": value,
+        "to_ids": category in _LOOKED_FOR and known not in _FOUND_EVERYWHERE,
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from coordinator.errors import Fault, Invalid
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.schema import MOST_OBSERVABLES, load_report
+from coordinator.interchange import stix_out
 from coordinator.interchange.shortened import shortened
 from coordinator.interchange.stix_markings import Marked, marking_of
 from coordinator.outside.strict_json import parse_json
@@ -26,8 +27,11 @@ _MOST_OBJECTS = 1000
 _LONGEST_PATTERN = 5000  # the validator's parser of patterns recurses
 # As the standard writes type names, but matched in one pass: the validator's own expression can take for ever.
 _TYPE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*-?")
+# As the standard writes names of properties (3.1). Its validator's schemas let through what follows a good beginning.
+_NAME = re.compile(r"[a-z][a-z0-9_]{2,249}|id")
 _INCIDENT_CORE = "extension-definition--ef765651-680c-498d-9894-99799f2fa126"
 _ONE_COMPARISON = re.compile(r"\[\s*([a-z0-9-]+:[A-Za-z0-9_.'\-]{1,50})\s*=\s*'((?:[^'\\]|\\.)*)'\s*\]")
+_NAMES = "Name each property with 3 to 250 of a to z, 0 to 9 and _, beginning with a letter."
 #: Without an incident or a report, a bundle is about the first of these.
 _SAYS_SOMETHING = frozenset({
     "indicator", "malware", "campaign", "intrusion-set", "threat-actor", "attack-pattern", "tool", "vulnerability",
@@ -71,13 +75,15 @@ def _objects(bundle: Any) -> list[dict[str, Any]]:
     if len(objects) > _MOST_OBJECTS:
         raise Invalid([Fault("/objects", f"Send at most {_MOST_OBJECTS} objects in one bundle.")])
     faults = [fault for index, one in enumerate(objects) for fault in _shape_faults(one, index)]
+    if not all(map(_NAME.fullmatch, bundle)):
+        faults.insert(0, Fault("", _NAMES))
     if faults:
         raise Invalid(faults)
     return objects
 
 
 def _shape_faults(one: Any, index: int) -> Iterator[Fault]:
-    """What the validator itself could not bear."""
+    """What the validator itself could not bear, or would let through."""
     where = f"/objects/{index}"
     if not isinstance(one, Mapping):
         yield Fault(where, "Send each object as a JSON object.")
@@ -89,6 +95,8 @@ def _shape_faults(one: Any, index: int) -> Iterator[Fault]:
         yield Fault(f"{where}/id", "Send the id of the object.")
     if isinstance(pattern, str) and len(pattern) > _LONGEST_PATTERN:
         yield Fault(f"{where}/pattern", f"Shorten the pattern to at most {_LONGEST_PATTERN} characters.")
+    if not all(map(_NAME.fullmatch, one)):
+        yield Fault(where, _NAMES)
 
 
 def _validate(bundle: Mapping[str, Any], objects: list[dict[str, Any]]) -> None:
@@ -127,6 +135,8 @@ def _subject(objects: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
     something of its own."""
     for kind in ("incident", "report"):
         found = [(one, f"/objects/{index}") for index, one in enumerate(objects) if one["type"] == kind]
+        if len({one["id"] for one, _ in found}) > 1 and (first := _told_first(objects, kind)):
+            found = [pair for pair in found if pair[0]["id"] == first]
         if len({one["id"] for one, _ in found}) > 1:
             raise Invalid([Fault("/objects", f"Send one {kind} in a bundle: each {kind} is answered by itself.")])
         if found:
@@ -135,6 +145,24 @@ def _subject(objects: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
         if one["type"] in _SAYS_SOMETHING:
             return one, f"/objects/{index}"
     raise Invalid([Fault("/objects", "Send an incident, a report or an indicator: nothing here says what happened.")])
+
+
+def _told_first(objects: list[dict[str, Any]], kind: str) -> str:
+    """Where another Coordinator tells of several: the id of the one it is about, else "".
+
+    Its report, known by its labels, names its own case before what it encloses, and refers to any report among that.
+    """
+    reports = [one for one in objects if one["type"] == "report" and _is_coordinators(one)]
+    enclosed = {reference for one in reports for reference in one["object_refs"]}
+    told = {one["id"]: one for one in reports if one["id"] not in enclosed}
+    if len(told) != 1:
+        return ""
+    [(report_id, report)] = told.items()
+    return next((each for each in (report_id, *report["object_refs"]) if each.startswith(f"{kind}--")), "")
+
+
+def _is_coordinators(report: Mapping[str, Any]) -> bool:
+    return any(str(label).startswith(stix_out.LABELS) for label in report.get("labels") or ())
 
 
 def _report(

@@ -18,6 +18,8 @@ from coordinator.interchange.stix_observed import observed
 
 MEDIA_TYPE = "application/stix+json;version=2.1"
 INCIDENT_CORE = "extension-definition--ef765651-680c-498d-9894-99799f2fa126"
+#: How a label of our reports begins: another Coordinator knows by it which of several incidents it is told of.
+LABELS = "coordination-"
 #: Who is who does not change with time: one version of each.
 _SINCE = "2026-01-01T00:00:00.000Z"
 _NOT_REFERRED_TO = ("marking-definition", "extension-definition", "language-content", "bundle")
@@ -123,7 +125,7 @@ def _observed(contents: Contents, frame: dict[str, Any]) -> list[dict[str, Any]]
 
 
 def _report(contents: Contents, told: list[dict[str, Any]], frame: dict[str, Any]) -> dict[str, Any]:
-    labels = [f"coordination-{contents.kind}", *(["exercise"] if contents.exercise else [])]
+    labels = [f"{LABELS}{contents.kind}", *(["exercise"] if contents.exercise else [])]
     said = {
         "name": f"{contents.kind_name}: {contents.title}", "description": contents.body, "labels": labels,
         "published": stamp(contents.left_at), "object_refs": list(dict.fromkeys(one["id"] for one in told)),
