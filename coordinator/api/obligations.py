@@ -73,13 +73,13 @@ def of_incident(reference: str) -> Response:
 @needs(Right.MEET_OBLIGATION)
 @describes(body=schema.StartDutySchema, answer=ObligationSchema, status=201)
 def start(reference: str) -> Response:
-    """Begin a duty; the same rule again gives the one there is."""
+    """Begin a duty; the same rule again gives the one there is, unless it was set aside: then it begins anew."""
     wanted = schema.load_start(json_body())
     with store().unit_of_work() as tx:
         incident = lock_incident(tx, get_visible(tx, reference, principal=principal()).id)
         row = service.start(
             tx, incident, wanted["rule"], actor=principal().actor, basis_at=wanted.get("basis_at"),
-            fidelity=wanted.get("fidelity", "second"),
+            fidelity=wanted.get("fidelity", "second"), anew=True,
         )  # fmt: skip
         tx.flush()
         return answer(queries.one(tx, row.id, principal=principal()), status=201)

@@ -56,10 +56,14 @@ class Guard(StrEnum):
     NOTHING_BLOCKS_RESOLVING = "nothing-blocks-resolving"
     NOTHING_OPEN = "nothing-open"
     SECOND_LOOK = "second-look"
+    NO_OPEN_DUTY = "no-open-duty"
 
 
-_REJECT = (Guard.REASON, Guard.SECOND_LOOK)
-_DUPLICATE = (Guard.DUPLICATE_OF, Guard.NO_CYCLE)
+#: Kinds of holds that no end of the incident sweeps away: a clock is never stopped silently (R13).
+DUTIES = frozenset({"obligation"})
+
+_REJECT = (Guard.REASON, Guard.NO_OPEN_DUTY, Guard.SECOND_LOOK)
+_DUPLICATE = (Guard.DUPLICATE_OF, Guard.NO_CYCLE, Guard.NO_OPEN_DUTY)
 _RESOLVE = (Guard.OUTLOOK, Guard.NOTHING_BLOCKS_RESOLVING)
 _CLOSE = (Guard.NOTE, Guard.NOTHING_OPEN)
 _UNDO = (Guard.AS_BEFORE, Guard.REASON)
@@ -187,6 +191,8 @@ def _blockers(guard: Guard, situation: Situation, change: Change) -> Iterable[Bl
         yield from (_blocker(hold) for hold in situation.holds if hold.blocks is Blocks.RESOLVE)
     if guard is Guard.NOTHING_OPEN:
         yield from map(_blocker, situation.holds)
+    if guard is Guard.NO_OPEN_DUTY:
+        yield from (_blocker(hold) for hold in situation.holds if hold.kind in DUTIES)
     if guard is Guard.AS_BEFORE and change.target is not situation.before:
         text = f"It was {situation.before or 'something else'} before it was marked: it goes back to that."
         yield Blocker("incident", situation.id, text)

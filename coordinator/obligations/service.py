@@ -22,7 +22,7 @@ from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused
 from coordinator.incidents import holds, items
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import visible
-from coordinator.incidents.rules import INSTANTS
+from coordinator.incidents.rules import INSTANTS, Status
 from coordinator.markings import Marking
 from coordinator.obligations import rules
 from coordinator.obligations.models import Obligation, ObligationRule
@@ -35,16 +35,19 @@ HOLD, NOTE = "obligation", "obligation-note"
 
 def start(
     tx: Session, incident: Incident, rule: str, *, actor: str, basis_at: datetime | None = None,
-    fidelity: str = "second",
+    fidelity: str = "second", anew: bool = False,
 ) -> Obligation:  # fmt: skip
     """Begin a duty under the newest version of a rule; the same rule again gives the duty there is, settled or not.
 
-    `basis_at`: the instant it counts from, where a person knows it and the incident does not hold it. `incident` is
-    locked by this transaction. Raises NotFound for an unknown rule.
+    `basis_at`: the instant it counts from, where a person knows it and the incident does not hold it. `anew`: a person
+    asks, so one that was set aside begins again, beside the one that was. `incident` is locked by this transaction.
+    Raises NotFound for an unknown rule, Refused where the incident is rejected or a duplicate.
     """
     known = of_rule(tx, incident.id, rule)
-    if known is not None:
+    if known is not None and not (anew and known.state in SET_ASIDE):
         return known
+    if incident.status in (Status.REJECTED, Status.DUPLICATE):
+        raise Refused(f"This incident is {incident.status}: a duty belongs to one that is worked on.")
     version = current_rule(tx, rule)
     if version is None:
         raise NotFound("There is no clock rule of this name.")

@@ -147,6 +147,8 @@ def _status_page(
     ]  # fmt: skip
     if rules.Guard.NOTHING_OPEN in guards:
         blocking = one["open"]
+    if rules.Guard.NO_OPEN_DUTY in guards:
+        blocking = [hold for hold in one["open"] if hold["kind"] in rules.DUTIES]
     return page.show(
         "incidents/status.html", here="board", one=one, to=to, guards=[str(guard) for guard in guards],
         blocking=blocking, values={"outlook": one["outlook"] or "", "version": one["version"]} | values, errors=errors,

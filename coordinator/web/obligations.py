@@ -104,7 +104,7 @@ def sign(number: int) -> Any:
 def start(reference: str) -> Any:
     with access.store().unit_of_work() as tx:
         incident = lock_incident(tx, get_visible(tx, reference, principal=access.required()).id)
-        row = service.start(tx, incident, request.form.get("rule", ""), actor=access.required().actor)
+        row = service.start(tx, incident, request.form.get("rule", ""), actor=access.required().actor, anew=True)
         tx.flush()
         number = row.id
     return page.after("obligations.one", _("The duty is begun."), number=number)

@@ -117,6 +117,14 @@ def test_rejecting_where_people_may_suffer_needs_a_second_person():
     check_transition(situation("triage", rejection_asked_by="user:2", **flagged), change("rejected"))
 
 
+@pytest.mark.parametrize("target", ["rejected", "duplicate"])
+@pytest.mark.parametrize("source", ["reported", "triage"])
+def test_no_end_of_an_incident_sweeps_a_duty_away_and_other_work_does_not_keep_it_from_ending(source, target):
+    duty = OpenHold("obligation", "9", "The duty EU-NIS2-EW is not settled", Blocks.CLOSE)
+    assert blockers(situation(source, holds=[TASK, duty]), change(target)) == [("obligation", "9")]
+    check_transition(situation(source, holds=[TASK, REQUEST]), change(target))
+
+
 def test_a_duplicate_names_the_incident_that_stays_and_makes_no_circle():
     assert missing(situation("triage"), change("duplicate", duplicate_of=None)) == ["/duplicate_of"]
     assert blockers(situation("triage"), change("duplicate", duplicate_of="INC-1")) == [("incident", "INC-1")]

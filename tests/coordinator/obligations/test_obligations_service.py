@@ -13,6 +13,7 @@ from coordinator.alerts.models import Alert
 from coordinator.errors import NoRight, NotFound, Refused
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
+from coordinator.incidents.references import reference_of
 from coordinator.incidents.service import change_incident, transition
 from coordinator.obligations import queries, register, service
 from coordinator.obligations.models import Obligation, ObligationRule
@@ -97,6 +98,29 @@ def test_closing_waits_for_every_duty_and_waiving_needs_right_and_reason(
         assert (one["status"], one["said"]) == ("not-applicable", "No essential entity.")
         assert [each["kind"] for each in one["history"]][-1] == "obligation.not-applicable"
         assert not verify(tx).broken
+
+
+def test_a_duplicate_is_marked_once_its_duties_are_settled_and_one_set_aside_may_begin_anew(
+    store: Store, incident_id: int, lawyer: Principal, coordinator: Principal
+) -> None:
+    number = begin(store, incident_id)
+    with store.unit_of_work() as tx:
+        stays = reference_of(put_incident(tx))
+    with pytest.raises(Refused) as blocked, store.unit_of_work() as tx:
+        transition(tx, incident_id, "duplicate", principal=coordinator, duplicate_of=stays)
+    assert [(each.kind, each.id) for each in blocked.value.blocked_by] == [("obligation", str(number))]
+    with store.unit_of_work() as tx:
+        service.set_aside(tx, number, principal=lawyer, state="superseded", reason="It runs on the one that stays.")
+        transition(tx, incident_id, "duplicate", principal=coordinator, duplicate_of=stays)
+    with pytest.raises(Refused):
+        begin(store, incident_id, "EU-NIS2-IN")
+    with store.unit_of_work() as tx:
+        transition(tx, incident_id, "active", principal=coordinator, reason="Another one after all.")
+    assert begin(store, incident_id) == number  # a playbook does not overrule who set it aside
+    with store.unit_of_work() as tx:
+        row = service.start(tx, lock_incident(tx, incident_id), "EU-NIS2-EW", actor=lawyer.actor, anew=True)
+        again = service.start(tx, lock_incident(tx, incident_id), "EU-NIS2-EW", actor=lawyer.actor, anew=True)
+        assert row.id == again.id != number and row.state == "running"
 
 
 def test_a_deadline_moves_to_earlier_by_itself_and_to_later_only_by_a_person_who_may(
