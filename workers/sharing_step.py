@@ -29,6 +29,7 @@ from workers.texts import LONGEST_TITLE
 CLEAR = Marking(tlp=Tlp.CLEAR)
 LONGEST_BODY = 10_000
 PART = "share"
+_NO_TEXT_OF_ITS_OWN = ("alert-title", "alert-body", "alert-field", "task-result", "attachment", "obligation-note")
 
 
 def begin(tx: Session, work: Begun, part_of: Callable[..., StepAttempt]) -> Sequence[Event]:
@@ -68,7 +69,7 @@ def newest_of(tx: Session, incident_id: int, category: str) -> list[ItemVersion]
     newest = (
         select(func.max(ItemVersion.id))
         .where(ItemVersion.incident_id == incident_id, ItemVersion.info_category == category,
-               ItemVersion.kind.not_in(("alert-title", "alert-body", "task-result", "attachment", "obligation-note")))
+               ItemVersion.kind.not_in(_NO_TEXT_OF_ITS_OWN))
         .group_by(ItemVersion.item)
     )  # fmt: skip
     return list(tx.execute(select(ItemVersion).where(ItemVersion.id.in_(newest)).order_by(ItemVersion.id)).scalars())

@@ -71,7 +71,7 @@ def find(
     for code in audience.get("organisations") or ():
         if not tx.execute(select(Organisation.id).where(Organisation.code == code)).first():
             lost.append(Unreachable(code, "There is no organisation with this code."))
-    for organisation in _organisations(tx, audience, incident=incident):
+    for organisation in organisations_of(tx, audience, incident=incident):
         ways = ways_to(tx, organisation, exercise=exercise, tlp=tlp, contact_kind=kind)
         if not ways and (audience.get("reporter") or audience.get("told")):
             ways = system_of(tx, organisation, exercise=exercise, tlp=tlp)
@@ -197,7 +197,7 @@ def _kind_of_directory(name: Any) -> str | None:
     return name if isinstance(name, str) and name not in ("", "all") else None
 
 
-def _organisations(tx: Session, audience: Mapping[str, Any], *, incident: Incident | None) -> list[Organisation]:
+def organisations_of(tx: Session, audience: Mapping[str, Any], *, incident: Incident | None) -> list[Organisation]:
     """The organisations an audience names, by code, each once; never ours, never one that is no longer active."""
     query = select(Organisation).where(Organisation.active, Organisation.is_own.is_(False)).order_by(Organisation.code)
     everyone = list(tx.execute(query).scalars())

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
-from coordinator import clock, timeline
+from coordinator import clock
 from coordinator.accounts.principal import Principal
+from coordinator.alerts import pieces, versions
+from coordinator.alerts.desk import held, record
 from coordinator.alerts.reach import who_could_receive
 from coordinator.alerts.telling import THREADED, Told, asked_of, decide_and_raise, said_before
-from coordinator.errors import Fault, Invalid, NotFound, Refused
-from coordinator.incidents.holds import lock_incident_row
-from coordinator.incidents.items import read_item
+from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarkingFound
 from coordinator.incidents.models import Incident, ItemVersion
-from coordinator.incidents.queries import check_visible
-from coordinator.markings import Marking
+from coordinator.markings import Marking, find_secrecy
 from coordinator.sharing.inputs_from_world import digest_of, text_of
 from coordinator.sharing.models import Release
-from coordinator.sharing.service import LONGEST_BODY, TextChanged, prepare_release
+from coordinator.sharing.parts import FACTS
+from coordinator.sharing.service import ENVELOPE, TextChanged, prepare_release
 
 DRAFT = "draft"
 #: Kinds that a person drafts.
 KINDS = ("initial", *THREADED)
+LONGEST_ASKS = 2000
 
 
 def draft(
@@ -48,46 +48,79 @@ def draft(
     language: str = "en",
     ack: str | None = None,
     enclosed: Sequence[int] = (),
+    facts: Sequence[str] | None = None,
+    asks: str = "",
 ) -> Release:
     """Write a draft of a release on this incident. `items`: the item versions it is made from; without a text of its
-    own (`body` empty) it is what they say, one after the other. `enclosed`: those among `items` whose indicators go
-    along, in the forms that can carry them. `marking`, `of_incident`: as `prepare_release`.
+    own (`body` empty) it is what they say, one after the other. `enclosed`: item versions whose indicators go along, in
+    the forms that can carry them; one that is not among `items` binds what leaves and nothing of the text is from it.
+    `facts`: which facts of the incident it says (parts.FACTS); None: none in words, and what the envelope of an event
+    has room for. `asks`: what is asked of the reader. `marking`, `of_incident`: as `prepare_release`.
 
+    An update, correction or closure follows the version that each recipient has had (versions.follow).
     Raises Invalid, SecrecyMarkingFound, and NotFound where an item is none of this incident.
     """
+    title, body, asks = title.strip(), body.strip(), asks.strip()
     parts = [_part(tx, incident, each) for each in items]
-    if not set(enclosed) <= set(items):
-        raise Invalid([Fault("/enclosed", "Enclose items that the release is made from: name them under items too.")])
+    more = [_part(tx, incident, each) for each in enclosed if each not in items]
+    _check(facts or (), title, asks)
+    of_incident = of_incident or (marking is None and not parts)
+    made = pieces.write(
+        tx, incident, title=title, body=body, asks=asks, facts=facts or (), items=parts, enclosed=more,
+        marking=marking, of_incident=of_incident, info_category=info_category, author=principal.actor,
+    )  # fmt: skip
     asked = asked_of(kind, ack)
     release = prepare_release(
-        tx, kind=kind, title=title.strip(), body=body.strip() or _said(tx, parts), purpose=purpose,
-        info_category=info_category, requested_by=principal.actor, incident=incident, marking=marking, items=parts,
-        reply_by=reply_by, language=language, in_reply_to=said_before(tx, incident, kind), ack=asked.ack,
-        ladder=asked.ladder, of_incident=of_incident, enclosed=enclosed,
+        tx, kind=kind, title=title, body=pieces.text_of_parts(tx, made.versions, made.fields), purpose=purpose,
+        info_category=info_category, requested_by=principal.actor, incident=incident, marking=marking,
+        items=made.versions, fields=made.fields, reply_by=reply_by, language=language,
+        in_reply_to=said_before(tx, incident, kind), ack=asked.ack, ladder=asked.ladder,
+        of_incident=of_incident or bool(facts), enclosed=enclosed,
+        envelope=ENVELOPE if facts is None else [name for name in ENVELOPE if name in facts],
+        facts={} if of_incident else {pieces.OWN_WORDS: True},
     )  # fmt: skip
     release.state = DRAFT
     tx.flush()
-    _record(tx, release, "release.drafted", "A release was drafted.", principal, {
-        "kind": kind, "purpose": purpose, "parts": [f"{part.item}@{part.version}" for part in parts],
-        "content_digest": release.content_digest,
+    record(tx, release, "release.drafted", "A release was drafted.", principal, {
+        "kind": kind, "purpose": purpose, "parts": [f"{part.item}@{part.version}" for part in [*parts, *more]],
+        "facts": list(facts or ()), "content_digest": release.content_digest,
     })  # fmt: skip
+    if kind in THREADED:
+        versions.follow(tx, release, principal=principal)
     return release
 
 
 def submit(tx: Session, release_id: int, *, codes: Iterable[str], principal: Principal) -> Told:
     """Ask for the release of a draft to these organisations: decided for each on record, sent where it is permitted.
 
-    Only whoever drafted it: the second person must not be the one who asked (I15). Raises NotFound, Invalid
-    (/recipients), Refused (somebody else's, or no draft any more), TextChanged.
+    Who has a version of its own is asked about that one, and gets no other. Only whoever drafted it: the second person
+    must not be the one who asked (I15). Raises NotFound, Invalid (/recipients), Refused (somebody else's, a version, or
+    no draft any more), TextChanged.
     """
-    release = _held(tx, release_id, principal)
+    release = held(tx, release_id, principal)
     if release.state != DRAFT:
         raise Refused("This was submitted or withdrawn already: look at what became of it.")
     if release.requested_by != principal.actor:
         raise Refused("Somebody else drafted this: ask them to submit it, or draft your own.")
+    if versions.row_of(tx, release) is not None:
+        raise Refused("This is a version for some recipients: submit the draft it belongs to.")
     wanted = list(dict.fromkeys(codes))
     if not wanted:
         raise Invalid([Fault("/recipients", "Choose at least one recipient.")])
+    told = []
+    for row, whose in versions.divided(tx, release, wanted):
+        if whose:
+            told.append(_submit(tx, row, whose, principal))
+        else:
+            row.state = "withdrawn"  # it is for nobody among those chosen
+    tx.flush()
+    return Told(
+        release, *(tuple(each for one in told for each in getattr(one, name)) for name in Told.__dataclass_fields__
+                   if name != "release")
+    )  # fmt: skip
+
+
+def _submit(tx: Session, release: Release, wanted: Sequence[str], principal: Principal) -> Told:
     title, body = text_of(tx, release)
     if digest_of(tx, release, title=title, body=body) != release.content_digest:
         raise TextChanged()
@@ -97,18 +130,19 @@ def submit(tx: Session, release_id: int, *, codes: Iterable[str], principal: Pri
         raise Invalid([Fault("/recipients", "Choose among the partners shown: one of these cannot be reached.")])
     release.state = "evaluated"
     tx.flush()
-    _record(tx, release, "release.submitted", "A release was submitted.", principal, {"recipients": wanted})
+    record(tx, release, "release.submitted", "A release was submitted.", principal, {"recipients": list(wanted)})
     return decide_and_raise(tx, release, [each for each in addressees if each is not None])
 
 
 def discard(tx: Session, release_id: int, *, principal: Principal) -> Release:
     """A draft is not wanted any more. Raises NotFound, Refused."""
-    release = _held(tx, release_id, principal)
+    release = held(tx, release_id, principal)
     if release.state != DRAFT:
         raise Refused("This is no draft any more: what waits or was sent is withdrawn for itself.")
-    release.state = "withdrawn"
+    for row, _whose in versions.divided(tx, release, ()):
+        row.state = "withdrawn"
     tx.flush()
-    _record(tx, release, "release.withdrawn", "A draft of a release was discarded.", principal, {})
+    record(tx, release, "release.withdrawn", "A draft of a release was discarded.", principal, {})
     return release
 
 
@@ -119,26 +153,13 @@ def _part(tx: Session, incident: Incident, version_id: int) -> ItemVersion:
     return version
 
 
-def _said(tx: Session, parts: Sequence[ItemVersion]) -> str:
-    """What the parts say, built by inclusion: the texts of those chosen, nothing else of the incident."""
-    texts = [said for part in parts if isinstance(said := read_item(tx, part), str)]
-    return "\n\n".join(texts)[:LONGEST_BODY]
-
-
-def _held(tx: Session, release_id: int, principal: Principal) -> Release:
-    """The release, locked, its incident first. Raises NotFound where this person may not know of the incident."""
-    release = tx.get(Release, release_id)
-    if release is None or release.incident_id is None:
-        raise NotFound()
-    check_visible(tx, release.incident_id, principal=principal)
-    lock_incident_row(tx, release.incident_id)
-    return tx.get_one(Release, release_id, with_for_update=True, populate_existing=True)
-
-
-def _record(
-    tx: Session, release: Release, kind: str, text: str, principal: Principal, values: dict[str, Any]
-) -> None:
-    timeline.append(
-        tx, kind, text, actor=principal.actor, incident=tx.get(Incident, release.incident_id), values=values,
-        about=("release", release.id), exercise=release.exercise,
-    )  # fmt: skip
+def _check(facts: Iterable[str], title: str, asks: str) -> None:
+    faults = [] if set(facts) <= set(FACTS) else [Fault("/facts", f"Choose among: {', '.join(FACTS)}.")]
+    if not title:  # a part has to say something; the release says the rest of what is wrong
+        faults.append(Fault("/title", "Give a title."))
+    if len(asks) > LONGEST_ASKS:
+        faults.append(Fault("/asks", f"Give at most {LONGEST_ASKS} characters."))
+    if find_secrecy(title, asks) is not None:
+        raise SecrecyMarkingFound([Fault("", "The text bears a secrecy marking.")])
+    if faults:
+        raise Invalid(faults)

@@ -14,11 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator.alerts.audience import directory_of, ways_to
+from coordinator.incidents.models import ItemVersion
 from coordinator.markings import Marking
 from coordinator.partners.models import Organisation
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.composed import judge
-from coordinator.sharing.inputs_from_world import Basis, basis_of, book_for, gather
+from coordinator.sharing.inputs_from_world import Basis, basis_of, basis_of_parts, book_for, gather
 from coordinator.sharing.models import Release
 from coordinator.sharing.rules import Decision, Result
 
@@ -49,6 +50,16 @@ def who_could_receive(
         _of(tx, basis, partner, ways_to(tx, partner, exercise=release.exercise, tlp=label, directory=directory), now)
         for partner in partners
     ]
+
+
+def of_parts(
+    tx: Session, release: Release, partner: Organisation, parts: Sequence[ItemVersion], *, now: datetime
+) -> Decision | None:
+    """What the rules would say if only these parts of a release were to go to this partner, by the best way for them;
+    None where no way may bear them."""
+    basis = basis_of_parts(basis_of(tx, release, [partner.code], now=now), tx, parts)
+    ways = ways_to(tx, partner, exercise=release.exercise, tlp=basis.marking.effective)
+    return _of(tx, basis, partner, ways, now).decision
 
 
 def _of(tx: Session, basis: Basis, partner: Organisation, ways: Sequence[Addressee], now: datetime) -> Reach:

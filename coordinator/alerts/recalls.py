@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
-from coordinator.alerts import rungs, telling
+from coordinator.alerts import rungs, telling, versions
 from coordinator.alerts.changes import take_back
 from coordinator.alerts.left import has_left
 from coordinator.alerts.models import Alert
@@ -38,7 +38,8 @@ PURPOSE, CATEGORY = "incident-response", "incident-notification"
 def recall_alert(
     tx: Session, alert_id: int, *, principal: Principal, reason: str, only: bool = False, cause: str = "asked"
 ) -> Recall:
-    """Ask the text of an alert back from everybody who had it (`only`: from this recipient alone).
+    """Ask the text of an alert back from everybody who had it or another version of it (`only`: from this recipient
+    alone).
 
     Raises NotFound, Invalid (/reason), Refused where there is nothing to ask back.
     """
@@ -46,7 +47,7 @@ def recall_alert(
     if alert is None or alert.incident_id is None:
         raise NotFound()
     check_visible(tx, alert.incident_id, principal=principal)
-    every = select(Alert.id).where(Alert.release_id == alert.release_id)
+    every = select(Alert.id).where(Alert.release_id.in_(versions.family(tx, alert.release_id)))
     wanted = [alert.id] if only else list(tx.execute(every).scalars())
     return recall(tx, alert.incident_id, wanted, actor=principal.actor, reason=reason, cause=cause)
 

@@ -20,6 +20,7 @@ from coordinator.alerts.audience import Unreachable, find
 from coordinator.alerts.ladder import DEFAULT_LADDER
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.alerts.plan import plan_of
+from coordinator.alerts.versions import withheld_so_far
 from coordinator.errors import Fault, Invalid, Refused
 from coordinator.incidents.holds import lock_incident_row, place_hold
 from coordinator.incidents.models import Incident, ItemVersion
@@ -28,6 +29,7 @@ from coordinator.markings import Marking, parse_tlp
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.inputs_from_world import Basis, addressee_of, basis_of
 from coordinator.sharing.models import Release, ShareDecision
+from coordinator.sharing.parts import ORIGINATOR
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import (
     TextChanged,
@@ -95,6 +97,7 @@ def tell(
     tlp_max: str = "",
     facts: dict[str, Any] | None = None,
     of_incident: bool = False,
+    unnamed: bool = False,
 ) -> Told:
     """Tell somebody something. One of `audience` and `addressees`; an update, correction, closure or recall without
     either goes to everyone told so far. `tlp_max`: refuse a text above this label. The rest as `prepare_release`.
@@ -113,7 +116,7 @@ def tell(
         incident=incident, marking=marking, items=items, originator_id=originator_id, reply_by=reply_by,
         language=language, in_reply_to=in_reply_to or said_before(tx, incident, kind), ack=asked.ack,
         ladder=asked.ladder if ladder is None else ladder, exercise=exercise, facts=facts,
-        of_incident=of_incident,
+        of_incident=of_incident, unnamed=unnamed or _withheld_before(tx, incident, kind),
     )  # fmt: skip
     label = Marking.from_json(release.marking).effective
     if tlp_max and label > parse_tlp(tlp_max):
@@ -125,6 +128,13 @@ def tell(
         best = [_first_permitted(tx, release, each, resolved.others, basis) for each in resolved.addressees]
         found, unreachable = [*found, *best], resolved.unreachable
     return decide_and_raise(tx, release, found, unreachable)
+
+
+def _withheld_before(tx: Session, incident: Incident | None, kind: str) -> bool:
+    """Whether the source was withheld from somebody this text follows to: then it is from all, for it is one text."""
+    if incident is None or kind not in THREADED:
+        return False
+    return any(ORIGINATOR in names for names in withheld_so_far(tx, incident.id).values())
 
 
 def _first_permitted(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import vocabulary
 from coordinator.accounts.rules import Right
-from coordinator.alerts import drafts
+from coordinator.alerts import drafts, versions
 from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body
@@ -22,9 +22,10 @@ from coordinator.incidents.models import Incident
 from coordinator.markings import Marking, parse_tlp
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape, load
-from coordinator.outside.fields import Choice, Instant, Listed, Text, Whole
+from coordinator.outside.fields import Choice, Instant, Listed, Part, Text, Whole
 from coordinator.sharing.approvals import withdraw_release
 from coordinator.sharing.models import Release
+from coordinator.sharing.parts import FACTS
 from coordinator.status import release_desk
 
 routes = Blueprint("releases", __name__)
@@ -44,6 +45,8 @@ class DraftRequestSchema(Shape):
     body = Text(10_000, lines=True)
     items = Listed(Whole(1, LARGEST_ID), most=100)
     enclosed = Listed(Whole(1, LARGEST_ID), most=100, metadata={"description": "Items whose indicators go along."})
+    facts = Listed(Choice(FACTS), most=len(FACTS), metadata={"description": "Facts of the incident that it says."})
+    asks = Text(drafts.LONGEST_ASKS, lines=True)
     purpose = Choice(vocabulary.PURPOSES.codes, required=True)
     info_category = Choice(vocabulary.INFO_CATEGORIES.codes)
     tlp = terms.tlp()
@@ -56,6 +59,22 @@ class SubmissionSchema(Shape):
     """`POST …/releases/{number}/submit`: codes of the organisations it is to go to."""
 
     recipients = Listed(terms.OrganisationCode(), most=200, required=True)
+
+
+class AudienceSchema(Shape):
+    """Whom a version is for: one of the three. Those under an agreement or in a community are looked up now."""
+
+    organisations = Listed(terms.OrganisationCode(), most=200)
+    agreement = Text(80)
+    community = Text(80)
+
+
+class VersionRequestSchema(Shape):
+    """`POST …/releases/{number}/versions`. `include`: names of the draft's `pieces`; nothing else is in it."""
+
+    audience = Part(AudienceSchema, required=True)
+    include = Listed(Text(80), most=200, required=True)
+    title = Text(120)
 
 
 class ReleaseWithdrawalSchema(Shape):
@@ -75,6 +94,11 @@ class DeskReleaseSchema(Schema):
     requested_by = shapes.text()
     created_at = shapes.at()
     reply_by = shapes.at(none=True)
+    pieces = fields.List(fields.Dict(), metadata={"description": "What a version may be given or not."})
+    version_of = fields.Integer(allow_none=True, metadata={"description": "The draft this is a version of."})
+    versions = fields.List(fields.Dict())
+    included = fields.List(fields.String(), allow_none=True)
+    left_out = fields.List(fields.Dict(), metadata={"description": "By recipient: parts and why they are not in it."})
 
 
 class RecipientsSchema(Schema):
@@ -87,6 +111,7 @@ class RecipientsSchema(Schema):
 
 
 DeskReleaseListSchema = shapes.many(DeskReleaseSchema)
+_VERSION = VersionRequestSchema()
 _DRAFT, _SUBMISSION, _WITHDRAWAL = DraftRequestSchema(), SubmissionSchema(), ReleaseWithdrawalSchema()
 
 
@@ -111,7 +136,7 @@ def draft(reference: str) -> Response:
         row = drafts.draft(
             tx, incident=incident, principal=principal(), kind=wanted["kind"], title=wanted["title"],
             body=wanted.get("body", ""), purpose=wanted["purpose"], items=wanted.get("items", ()),
-            enclosed=wanted.get("enclosed", ()),
+            enclosed=wanted.get("enclosed", ()), facts=wanted.get("facts"), asks=wanted.get("asks", ""),
             info_category=wanted.get("info_category", "incident-notification"),
             marking=Marking(tlp=parse_tlp(wanted["tlp"])) if "tlp" in wanted else None,
             reply_by=wanted.get("reply_by"), language=wanted.get("language", "en"), ack="" if ack == "none" else ack,
@@ -135,6 +160,33 @@ def recipients(reference: str, number: int) -> Response:
     """Who could receive it: every partner, with every reason, agreement and clause, and who can change it."""
     with store().read() as tx:
         return answer(release_desk.recipients(tx, _release(tx, reference, number), principal=principal()))
+
+
+@routes.post("/incidents/<reference>/releases/<int:number>/versions")
+@needs(Right.REQUEST_RELEASE)
+@describes(body=VersionRequestSchema, answer=DeskReleaseSchema, status=201)
+def version(reference: str, number: int) -> Response:
+    """A version of a draft for some recipients, composed of these parts alone."""
+    wanted = load(_VERSION, json_body())
+    with store().unit_of_work() as tx:
+        row = _release(tx, reference, number)
+        made = versions.make(
+            tx, row.id, audience=wanted["audience"], include=wanted["include"], title=wanted.get("title", ""),
+            principal=principal(),
+        )  # fmt: skip
+        return _full(tx, made, status=201)
+
+
+@routes.post("/incidents/<reference>/releases/<int:number>/leave-out")
+@needs(Right.REQUEST_RELEASE)
+@describes(body=SubmissionSchema, answer=DeskReleaseSchema, status=201)
+def leave_out(reference: str, number: int) -> Response:
+    """Versions of a draft for these recipients without what may not go to them; answers the draft, which lists them."""
+    wanted = load(_SUBMISSION, json_body())
+    with store().unit_of_work() as tx:
+        row = _release(tx, reference, number)
+        versions.leave_out(tx, row.id, codes=wanted["recipients"], principal=principal())
+        return _full(tx, row, status=201)
 
 
 @routes.post("/incidents/<reference>/releases/<int:number>/submit")

@@ -20,7 +20,7 @@ from coordinator.markings import Marking, Tlp, combine, parse_tlp
 #: Codes of parties, and what is said or not said.
 LISTS, FLAGS = ("not_rel_to", "rel_to"), ("orcon", "no_attribution", "le_sensitive")
 LONGEST_REASON = 2000
-_TEXTS = ("alert-title", "alert-body")
+_TEXTS = ("alert-title", "alert-body", "alert-field")
 
 
 def tighten(

@@ -37,6 +37,7 @@ LATER_FIXED_COLUMNS = {
                          "valid_until", "reply_by", "asked_by", "asked_at", "exercise"),
     "recalls": ("incident_id", "cause", "reason", "asked_by", "asked_at", "exercise"),
     "recalled": ("recall_id", "release_id", "recipient", "asks_id", "at", "exercise"),
+    "release_versions": ("release_id", "version_of_id", "recipients", "included", "left_out", "exercise"),
     "reviews": ("incident_id", "cause", "consent_id", "alerts", "opened_at", "exercise"),
     "wrong_releases": ("alert_id", "incident_id", "marked_by", "marked_at", "exercise"),
     "agreement_documents": ("key", "name", "media_type", "sha256", "size", "tlp", "data_key_id", "sealed", "added_at",

@@ -110,6 +110,16 @@ def gather(
     )
 
 
+def basis_of_parts(basis: Basis, tx: Session, parts: Sequence[ItemVersion]) -> Basis:
+    """As `basis`, of a text made of these parts alone: what the rules would say if only they were to go."""
+    own, marking = own_organisation(tx), combine([Marking.from_json(part.marking) for part in parts])
+    whose = [each for part in parts for each in _whose(tx, part)]
+    return replace(
+        basis, marking=marking, label_raised=False,
+        items=tuple(_item(tx, each, marking, basis.release.exercise, own=own) for each in whose),
+    )  # fmt: skip
+
+
 def book_for(basis: Basis, addressee: Addressee) -> Book:
     """The agreements asked about this addressee, looked through once for all its ways."""
     return basis.agreements.get(addressee.recipient, _NO_AGREEMENTS)[2]
@@ -258,9 +268,13 @@ def _parts(tx: Session, release: Release) -> list[Whose]:
     where = _incident_reference(tx, release.incident_id)
     parts = _claim(Whose((*named, *where), release.originator_id, release.info_category), title.source_id)
     for version in made_from:
-        where = _incident_reference(tx, version.incident_id)
-        parts += _claim(Whose((version.item, *where), version.originator_id, version.info_category), version.source_id)
+        parts += _whose(tx, version)
     return parts
+
+
+def _whose(tx: Session, version: ItemVersion) -> list[Whose]:
+    where = _incident_reference(tx, version.incident_id)
+    return _claim(Whose((version.item, *where), version.originator_id, version.info_category), version.source_id)
 
 
 def _incident_reference(tx: Session, incident_id: int | None) -> tuple[str, ...]:

@@ -54,7 +54,8 @@ class Release(Exercised, Base):
 class ReleaseItem(Exercised, Base):
     """Which item versions a release was composed from: the strictest of their markings binds it.
 
-    `enclosed`: its indicators, or its STIX objects as they came, go along in the forms that can carry them.
+    `enclosed`: its indicators, or its STIX objects as they came, go along in the forms that can carry them. `field`:
+    the name under which it is included or left out (parts.py); "" and "description": the text was made from it.
     """
 
     __tablename__ = "release_items"
@@ -62,11 +63,35 @@ class ReleaseItem(Exercised, Base):
     release_id: Mapped[int]
     item_version_id: Mapped[int]
     enclosed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    field: Mapped[Code] = mapped_column(default="", server_default="")
     __table_args__ = (
         within("release_id", "releases"),
         within("item_version_id", "item_versions"),
         UniqueConstraint("release_id", "item_version_id"),
         Index("ix_release_items_version", "item_version_id"),
+    )
+
+
+class ReleaseVersion(Exercised, Base):
+    """A release that is a version of a draft, for these of its recipients: composed of the parts they are given.
+
+    `included`: the names of what it was composed from (parts.py). `left_out`: why the rest is not in it, as
+    {recipient: {name: [reasons]}}; no reasons where whoever releases chose so. Never changed: to choose again is to
+    make another version.
+    """
+
+    __tablename__ = "release_versions"
+    id: Mapped[Id]
+    release_id: Mapped[int]
+    version_of_id: Mapped[int]
+    recipients: Mapped[list[Any]]
+    included: Mapped[list[Any]]
+    left_out: Mapped[dict[str, Any]]
+    __table_args__ = (
+        within("release_id", "releases"),
+        within("version_of_id", "releases"),
+        UniqueConstraint("release_id"),
+        Index("ix_release_versions_of", "version_of_id"),
     )
 
 

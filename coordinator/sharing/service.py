@@ -5,7 +5,8 @@ Everything is recorded: the release with its digest, each decision with what it 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +50,8 @@ LONGEST_TITLE, LONGEST_BODY = 120, 10_000
 CLEARANCE = "clearance"
 #: Facts of the incident that go along with a text.
 ENVELOPE_FACTS = ("noticed_at", "detected_at", "states_affected")
+#: The names under which they stand in the envelope.
+ENVELOPE = ("noticed_at", "states_affected")
 _NOT_HOLDING = ("receipt", "closure", "notice")
 
 
@@ -80,6 +83,9 @@ def prepare_release(
     facts: dict[str, Any] | None = None,
     of_incident: bool = False,
     enclosed: Collection[int] = (),
+    fields: Mapping[int, str] | None = None,
+    envelope: Collection[str] = ENVELOPE,
+    unnamed: bool = False,
 ) -> Release:
     """Write down a text that is to leave, with its marking and digest. Raises Invalid, SecrecyMarkingFound, NotFound.
 
@@ -87,7 +93,9 @@ def prepare_release(
     neither marking nor items are given, the text is taken for whatever the incident is, and for its originator's. The
     marking is never looser than any part; where it forbids to name the source, its names are taken out of the text.
     `facts`: what else goes along in the envelope. `of_incident`: besides its parts it tells what the incident is, and
-    is bound as the incident. `enclosed`: ids among `items` whose indicators go along with the text.
+    is bound as the incident. `enclosed`: ids among `items` whose indicators go along with the text. `fields`: the name
+    under which each of `items` is included or left out. `envelope`: which facts of the incident may go along.
+    `unnamed`: the source is withheld, whatever the marking says.
     """
     _check(kind, title, body, info_category)
     exercise = incident.exercise if incident is not None else exercise
@@ -100,6 +108,7 @@ def prepare_release(
     along = incident is not None and _may_ride(tx, incident, parts)
     declared = [] if marking is None and parts else [marking or Marking()]
     whole = combine([*declared, *(Marking.from_json(part.marking) for part in parts)])
+    whole = replace(whole, no_attribution=True) if unnamed else whole
     if is_withheld(whole) and kind != "notice":
         title, body = _unnamed(tx, title, body, incident, sources_of(parts, originator_id, source_id))
     written = {
@@ -120,13 +129,19 @@ def prepare_release(
         info_category=info_category, title_version_id=written["title"].id, body_version_id=written["body"].id,
         marking=whole.to_json(), originator_id=originator_id, content_digest=digest, reply_by=reply_by, ack=ack,
         in_reply_to_id=in_reply_to.id if in_reply_to else None, ladder=list(ladder), requested_by=requested_by,
-        facts={**_facts(incident if along and kind != standing.KIND else None, whole, now), **bound, **(facts or {})},
+        facts={
+            **_facts(incident if along and kind != standing.KIND else None, whole, now, envelope), **bound,
+            **(facts or {}),
+        },
         created_at=now, exercise=exercise,
     )  # fmt: skip
     tx.add(release)
     tx.flush()
     tx.add_all(
-        ReleaseItem(release_id=release.id, item_version_id=part.id, enclosed=part.id in enclosed, exercise=exercise)
+        ReleaseItem(
+            release_id=release.id, item_version_id=part.id, enclosed=part.id in enclosed, exercise=exercise,
+            field=(fields or {}).get(part.id, ""),
+        )
         for part in parts
     )
     tx.flush()
@@ -277,12 +292,17 @@ def _may_ride(tx: Session, incident: Incident, parts: Sequence[ItemVersion]) -> 
     return {each.id for each in chosen_from_others(tx, incident, ENVELOPE_FACTS)} <= {part.id for part in parts}
 
 
-def _facts(incident: Incident | None, marking: Marking, now: datetime) -> dict[str, Any]:
+def _facts(
+    incident: Incident | None, marking: Marking, now: datetime, names: Collection[str] = ENVELOPE
+) -> dict[str, Any]:
     """noticed_at (RFC 3339) and states_affected for the envelope, fixed now: every attempt sends the same. The
-    incident's own facts go along only with a text at least as strict as the incident."""
+    incident's own facts go along only with a text at least as strict as the incident, and those of `names` alone."""
     noticed, states = now, list[str]()
     if incident is not None and not incident.restricted and marking.effective >= parse_tlp(incident.tlp):
-        noticed, states = incident.noticed_at or incident.detected_at or now, list(incident.states_affected)
+        if "noticed_at" in names:
+            noticed = incident.noticed_at or incident.detected_at or now
+        if "states_affected" in names:
+            states = list(incident.states_affected)
     return {"noticed_at": clock.rfc3339(noticed), "states_affected": states}
 
 

@@ -27,6 +27,8 @@ from coordinator.timeline.keys import Erased
 from coordinator.timeline.queries import ERASED
 
 MOST = 200
+#: Parts of what we wrote ourselves: consent is asked for what they were made from.
+_OF_TEXTS = ("alert-title", "alert-body", "alert-field", "title")
 #: Refusals that a consent of the originator lifts.
 LIFTED = frozenset({"D-ORCON", "D-GREEN-COMMUNITY", "D-AMBER-ONWARD", "D-STRICT-ONWARD", "D-RED-ONWARD"})
 
@@ -116,7 +118,7 @@ def askable(tx: Session, incident: Incident, *, decision_id: int | None = None) 
     theirs = (ItemVersion.incident_id == incident.id) & (
         ItemVersion.originator_id.is_not(None) | ItemVersion.source_id.is_not(None)
     )
-    query = select(ItemVersion).where(theirs, ItemVersion.kind.not_in(("alert-title", "alert-body", "title")))
+    query = select(ItemVersion).where(theirs, ItemVersion.kind.not_in(_OF_TEXTS))
     items = {row.item: row for row in tx.execute(query.order_by(ItemVersion.version)).scalars()}
     ids = {each for row in items.values() for each in (row.originator_id, row.source_id)}
     ids |= {incident.originator_id, incident.source_id}

@@ -12,16 +12,19 @@ from coordinator import clock
 from coordinator.accounts import rules as rights
 from coordinator.accounts.principal import Principal
 from coordinator.agreements.queries import current
+from coordinator.alerts import versions
 from coordinator.alerts.models import Alert
+from coordinator.alerts.pieces import KIND, Piece, pieces_of
 from coordinator.alerts.reach import Reach, who_could_receive
 from coordinator.alerts.released import has_left
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident, ItemVersion
-from coordinator.markings import Marking
+from coordinator.markings import Marking, combine
 from coordinator.partners.models import Contact, Organisation
 from coordinator.sharing.composed import handling
 from coordinator.sharing.inputs_from_world import OF_INCIDENT, items_of
-from coordinator.sharing.models import Approval, Release, ShareDecision
+from coordinator.sharing.models import Approval, Release, ReleaseVersion, ShareDecision
+from coordinator.sharing.parts import NAMES
 from coordinator.sharing.remedies import CHANGED_BY, PERMIT_RESTS_ON, RESTS_ON, UNKNOWN
 from coordinator.sharing.rules import Result
 from coordinator.sharing.wording import explain
@@ -31,12 +34,19 @@ from coordinator.status import outgoing, people
 GROUPS = ("permit", "refer", "deny", "unreachable")
 UNREACHABLE = "No contact there may be told this by any of its channels."
 MOST = 100
+LONGEST_LABEL = 60
 
 
 def releases(tx: Session, incident: Incident, *, limit: int = MOST) -> list[dict[str, Any]]:
-    """Drafts and releases of an incident that persons or playbooks asked for, newest first."""
+    """Drafts and releases of an incident that persons or playbooks asked for, newest first. As `described`, with
+    `version_for`: the recipients whom a version of a draft is for."""
     query = select(Release).where(Release.incident_id == incident.id, Release.kind.not_in(("notice", "receipt")))
-    return described(tx, list(tx.execute(query.order_by(Release.id.desc()).limit(limit)).scalars()))
+    rows = list(tx.execute(query.order_by(Release.id.desc()).limit(limit)).scalars())
+    whose = select(ReleaseVersion.release_id, ReleaseVersion.recipients).where(
+        ReleaseVersion.release_id.in_([row.id for row in rows])
+    )
+    version_for = {row.release_id: row.recipients for row in tx.execute(whose)}
+    return [one | {"version_for": version_for.get(one["id"])} for one in described(tx, rows)]
 
 
 def one(tx: Session, incident: Incident, release_id: int) -> Release:
@@ -62,7 +72,12 @@ def described(tx: Session, rows: Sequence[Release]) -> list[dict[str, Any]]:
 
 
 def in_full(tx: Session, row: Release, *, principal: Principal) -> dict[str, Any]:
-    """As `described`, with text, caveats, parts, decisions and alerts; `may_submit`: a draft of this person's own."""
+    """As `described`, with text, caveats, parts, decisions and alerts; `may_submit`: a draft of this person's own.
+
+    `pieces`: what a version may be given or not, {name, label, said, category, tlp}. `versions`: those of this draft;
+    `version_of`: the draft this is a version of, with `included` and `left_out` [{recipient, parts [{name, label,
+    reasons}]}].
+    """
     title, body = outgoing.texts_of(tx, row)
     alerts = tx.execute(select(Alert).where(Alert.release_id == row.id).order_by(Alert.id)).scalars()
     return described(tx, [row])[0] | {
@@ -70,19 +85,63 @@ def in_full(tx: Session, row: Release, *, principal: Principal) -> dict[str, Any
         "language": row.language, "ack": row.ack or None, "content_digest": row.content_digest,
         "parts": parts(tx, row), "of_incident": bool(row.facts.get(OF_INCIDENT)),
         "decisions": outgoing.decisions_of(tx, row.id), "alerts": outgoing.described_alerts(tx, list(alerts)),
-        "may_submit": row.state == "draft" and row.requested_by == principal.actor,
+        **_as_version(tx, row),
+    } | {"may_submit": row.state == "draft" and row.requested_by == principal.actor and versions.row_of(tx, row) is None
     }  # fmt: skip
 
 
 def parts(tx: Session, row: Release) -> list[dict[str, Any]]:
     """What it was made from: {item, version, kind, tlp, originator, info_category}."""
-    found = items_of(tx, row)
+    found = [each for each in items_of(tx, row) if each.kind != KIND]
     codes = _codes(tx, found)
     return [
         {"item": each.item, "version": each.version, "kind": each.kind, "tlp": each.tlp,
          "originator": codes.get(each.originator_id or 0), "info_category": each.info_category}
         for each in found
     ]  # fmt: skip
+
+
+def _as_version(tx: Session, row: Release) -> dict[str, Any]:
+    said = versions.row_of(tx, row)
+    base = tx.get_one(Release, said.version_of_id) if said is not None else row
+    pieces = pieces_of(tx, base)
+    labels = {each.name: label_of(each) for each in pieces}
+    shown = [
+        {"name": each.name, "label": labels[each.name], "said": list(each.said), "category": each.category or None,
+         "tlp": combine([Marking.from_json(one.marking) for one in each.versions]).effective.value
+         if each.versions else None}
+        for each in pieces
+    ]  # fmt: skip
+    made = versions.versions_of(tx, row) if said is None else []
+    titles = described(tx, [each for each, _ in made])
+    return {
+        "pieces": shown, "version_of": said.version_of_id if said is not None else None,
+        **_left_out(said, labels),
+        "versions": [title | _left_out(each, labels) for title, (_, each) in zip(titles, made, strict=True)],
+    }  # fmt: skip
+
+
+def _left_out(said: ReleaseVersion | None, labels: Mapping[str, str]) -> dict[str, Any]:
+    if said is None:
+        return {"recipients": None, "included": None, "left_out": []}
+    return {
+        "recipients": said.recipients, "included": said.included,
+        "left_out": [
+            {"recipient": code, "parts": [
+                {"name": name, "label": labels.get(name, name),
+                 "reasons": [{"code": reason, "text": explain(reason)} for reason in reasons]}
+                for name, reasons in left.items()
+            ]} for code, left in said.left_out.items()
+        ],
+    }  # fmt: skip
+
+
+def label_of(piece: Piece) -> str:
+    """What a part is called: its name, or of an item what it begins with."""
+    if piece.name in NAMES:
+        return NAMES[piece.name]
+    words = piece.said[0] if piece.said else piece.kind
+    return words if len(words) <= LONGEST_LABEL else words[: LONGEST_LABEL - 1] + "…"
 
 
 def stage(stored: str, *, left: bool, cleared: bool, lapsed: bool) -> str:
@@ -123,16 +182,26 @@ def recipients(tx: Session, release: Release, *, principal: Principal) -> dict[s
 
     code, name, result, channel, contact, effective_tlp, reasons [{code, text, changed_by}], approvers [role],
     agreement {key, version, title, clauses {field: clause}} or None, problems [{agreement, title, code, text, clause,
-    changed_by}], obligations [{code, text}].
+    changed_by}], obligations [{code, text}], version (the version of this draft that is meant for it, or None).
     """
-    found = who_could_receive(tx, release, now=clock.now())
+    now, found, version_of = clock.now(), list[Reach](), dict[str, int]()
+    said = versions.row_of(tx, release)
+    if said is None:
+        for row, version in versions.versions_of(tx, release):
+            found += who_could_receive(tx, row, now=now, codes=version.recipients)
+            version_of |= dict.fromkeys(version.recipients, row.id)
+    codes = said.recipients if said is not None else None
+    everyone = who_could_receive(tx, release, now=now, codes=codes)
+    found += [each for each in everyone if each.organisation.code not in version_of]
+    found.sort(key=lambda each: each.organisation.code)
     reads = rights.may(rights.Role(principal.role), rights.Right.READ_AGREEMENTS)
     agreements = {row.key: row.terms if reads else {} for row in current(tx)}
     contacts = _contact_codes(tx, found)
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in GROUPS}
     for each in found:
         group = each.decision.result.value if each.decision else "unreachable"
-        groups[group].append(_described(each, release, agreements, contacts))
+        one = _described(each, release, agreements, contacts)
+        groups[group].append(one | {"version": version_of.get(each.organisation.code)})
     return groups
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import vocabulary
 from coordinator.accounts.rules import Right
-from coordinator.alerts import drafts
+from coordinator.alerts import drafts, versions
 from coordinator.errors import Fault, Invalid, SecrecyMarkingFound
 from coordinator.incidents.form import form_field
 from coordinator.incidents.holds import lock_incident
@@ -18,8 +18,9 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import described_in_full, get_visible
 from coordinator.markings import Marking, Tlp, parse_tlp
 from coordinator.sharing.approvals import withdraw_release
+from coordinator.sharing.parts import FACTS
 from coordinator.status import incident_page, release_desk
-from coordinator.web import access
+from coordinator.web import access, words
 from coordinator.web import pages as page
 from coordinator.web.access import needs
 from coordinator.web.alerts import reply_by_of
@@ -27,7 +28,7 @@ from coordinator.web.alerts import reply_by_of
 pages = Blueprint("releases", __name__, url_prefix="/incidents/<reference>/releases")
 
 _PLAIN = ("kind", "purpose", "info_category", "title", "body", "tlp", "ack", "language", "reply_by_date",
-          "reply_by_time", "zone")  # fmt: skip
+          "reply_by_time", "zone", "asks")  # fmt: skip
 #: What is no text an officer would give away as it stands.
 _NOT_OFFERED = ("title", "task-result")
 
@@ -54,7 +55,7 @@ def write(reference: str) -> Response:
 def draft(reference: str) -> Any:
     """Keep a draft. Nobody is asked and nothing leaves."""
     given: dict[str, Any] = {name: request.form.get(name, "").replace("\r\n", "\n") for name in _PLAIN}
-    given["items"] = request.form.getlist("items")
+    given |= {name: request.form.getlist(name) for name in ("items", "facts")}
     try:
         with access.store().unit_of_work() as tx:
             row = _drafted(tx, reference, given)
@@ -87,6 +88,30 @@ def submit(reference: str, number: int) -> Any:
     return page.after("releases.one", text, reference=reference, number=number)
 
 
+@pages.post("/<int:number>/versions")
+@needs(Right.REQUEST_RELEASE)
+def version(reference: str, number: int) -> Any:
+    """A version for some recipients: of the parts ticked, or (`leave-out`) of all that may go to each of them."""
+    chosen, principal = request.form.getlist("version_for"), access.required()
+    try:
+        with access.store().unit_of_work() as tx:
+            _seen(tx, reference, number)
+            if "leave-out" in request.form:
+                versions.leave_out(tx, number, codes=chosen, principal=principal)
+            else:
+                versions.make(
+                    tx, number, audience={"organisations": chosen}, include=request.form.getlist("include"),
+                    title=request.form.get("version_title", ""), principal=principal,
+                )  # fmt: skip
+    except Invalid as error:
+        names = {"/recipients": "version_for", "/title": "version_title"}
+        errors = page.errors_by_field(error, field=lambda pointer: names.get(pointer, form_field(pointer)))
+        return _desk(reference, number, errors, code=422)
+    return page.after(
+        "releases.one", _("Look at what each version says. Nothing has left."), reference=reference, number=number
+    )
+
+
 @pages.post("/<int:number>/withdraw")
 @needs(Right.REQUEST_RELEASE)
 def withdraw(reference: str, number: int) -> Any:
@@ -115,7 +140,8 @@ def _drafted(tx: Session, reference: str, given: dict[str, Any]) -> Any:
     return drafts.draft(
         tx, incident=incident, principal=access.required(), kind=given["kind"], title=given["title"],
         body=given["body"], purpose=given["purpose"], info_category=given["info_category"], items=items,
-        marking=Marking(tlp=label) if label else None, reply_by=reply_by_of(given),
+        marking=Marking(tlp=label) if label else None, reply_by=reply_by_of(given), asks=given["asks"],
+        facts=[name for name in FACTS if name in given["facts"]] or None,
         ack={"person": "person", "system": "system", "none": ""}.get(given["ack"]),
     )  # fmt: skip
 
@@ -153,6 +179,7 @@ def _form(reference: str, values: dict[str, Any], errors: dict[str, str], *, cod
     return page.show(
         "releases/write.html", here="board", one=incident, said=said, values=began | values, errors=errors, code=code,
         exercise=incident["exercise"], kinds=drafts.KINDS, purposes=vocabulary.PURPOSES.choices(),
+        facts=[(name, words.name("part", name)) for name in FACTS],
         categories=vocabulary.INFO_CATEGORIES.choices(), labels_tlp=[label.value for label in Tlp],
     )  # fmt: skip
 
@@ -173,5 +200,11 @@ def _desk(
         incident = described_in_full(tx, get_visible(tx, reference, principal=access.required()))
     return page.show(
         "releases/one.html", here="board", one=incident, release=release, groups=groups, errors=errors, code=code,
-        values={"recipients": chosen or [], "reason": request.form.get("reason", "")}, exercise=incident["exercise"],
+        values={
+            "recipients": chosen or [], "reason": request.form.get("reason", ""),
+            "version_for": request.form.getlist("version_for"),
+            "include": request.form.getlist("include") or [each["name"] for each in release["pieces"]],
+            "version_title": request.form.get("version_title", ""),
+        }, partners=[(each["code"], each["name"]) for group in (groups or {}).values() for each in group
+                     if each["version"] is None], exercise=incident["exercise"],
     )  # fmt: skip

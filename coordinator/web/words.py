@@ -9,7 +9,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from coordinator import vocabulary
-from coordinator.web.words_sharing import ANSWER, ANSWER_BUTTON, CAUSE, CONSENT, CONSENT_REQUEST, RECALL, THANKS
+from coordinator.web.words_sharing import ANSWER, ANSWER_BUTTON, CAUSE, CONSENT, CONSENT_REQUEST, PART, RECALL, THANKS
 
 STATUS = {
     "reported": (_("Reported"), "new"),
@@ -207,6 +207,7 @@ ITEM_KIND = {
     "partner-reply": _("Partner's reply"),
     "alert-title": _("Alert title"),
     "alert-body": _("Alert text"),
+    "alert-field": _("Part of an alert"),
 }
 HOLD_KIND = {
     "task": _("Task"),
@@ -349,6 +350,7 @@ _NAMES: dict[str, dict[str, object]] = {
     "tri-state": TRI_STATE,
     "via": VIA,
     "item-kind": ITEM_KIND,
+    "part": PART,
     "hold-kind": HOLD_KIND,
     "scope": SCOPE,
     "instant": INSTANTS,

@@ -15,7 +15,7 @@ from coordinator.accounts.service import create_token
 from coordinator.alerts import drafts
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Handout
-from coordinator.errors import Invalid
+from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.interchange import exits, misp, stix
 from coordinator.markings import Marking, Tlp
@@ -238,11 +238,11 @@ def test_objects_do_not_go_out_under_a_looser_label_than_the_release_or_where_th
             assert "identity" not in json.dumps([one for one in bundle["objects"] if one["type"] != "identity"])
 
 
-def test_only_an_item_the_release_is_made_from_can_be_enclosed(desk, released_bundle):
+def test_only_an_item_of_the_incident_can_be_enclosed(desk, released_bundle):
     officer = person(desk, "duty-officer")
-    with pytest.raises(Invalid), desk.unit_of_work() as tx:
+    with pytest.raises(NotFound), desk.unit_of_work() as tx:
         incident = tx.execute(select(Incident)).scalar_one()
         drafts.draft(
             tx, incident=incident, principal=officer, kind="initial", title="T", body="B", purpose="network-defence",
-            info_category="incident-notification", enclosed=[1],
+            info_category="incident-notification", enclosed=[999_999],
         )  # fmt: skip

@@ -89,3 +89,46 @@ def test_the_same_through_the_api(told_desk: Desk, file_report: Callable[..., st
     bad = client.post(path, json=wanted | {"items": [0, "1"]}, **said)
     assert bad.status_code == 422 and {each["pointer"] for each in bad.json["errors"]} == {"/items/0", "/items/1"}
     assert client.post(path, json=wanted | {"items": [10**15]}, **said).status_code == 404
+
+
+def test_a_version_for_some_of_them_is_made_on_the_desk_and_shows_what_is_left_out(
+    told_desk: Desk, file_report: Callable[..., str]  # noqa: F811
+) -> None:
+    reference, officer = file_report(told_desk.sit("liaison-officer"), tlp="GREEN"), told_desk.sit("coordinator")
+    path = drafted(officer, reference, facts=["noticed_at"], asks="Look at your logs.")
+    assert "What we ask: Look at your logs." in officer.text(path)
+    wrong = officer.post(f"{path}/versions", {"version_for": ["FI-CSIRT"], "include": ["title"]})
+    assert (wrong.status_code, "Include something that says anything" in wrong.text) == (422, True)
+    chosen = {"version_for": ["FI-CSIRT"], "include": ["title", "description", "originator"]}
+    assert officer.post(f"{path}/versions", chosen).status_code == 303
+    text = officer.text(path)
+    assert "Version for FI-CSIRT" in text and "gets a version of its own" in text
+    assert "is not told: When it was noticed – by choice What we ask – by choice" in text
+    version = f"{path.rsplit('/', 1)[0]}/{int(path.rsplit('/', 1)[1]) + 1}"
+    assert "This is all they are told" in officer.text(version)
+    assert "Look at your logs" not in officer.text(version)
+    assert officer.post(f"{version}/submit", {"recipients": ["FI-CSIRT"]}).status_code == 409
+    assert officer.post(f"{path}/submit", {"recipients": ["FI-CSIRT"]}).status_code == 303
+    assert "Cleared, nothing has left yet" in officer.text(version)
+    again = drafted(officer, reference, facts=["noticed_at"])
+    refused = officer.post(f"{again}/versions", {"version_for": ["FI-CSIRT"], "leave-out": "1"})
+    assert refused.status_code == 409  # it may have everything
+
+
+def test_a_version_through_the_api(told_desk: Desk, file_report: Callable[..., str]) -> None:  # noqa: F811
+    reference = file_report(told_desk.sit("liaison-officer"), tlp="GREEN")
+    client, token = told_desk.app.test_client(), token_for(told_desk.store, "coordinator")
+    said = {"headers": {"Authorization": f"Bearer {token}"}}
+    path = f"/api/v1/incidents/{reference}/releases"
+    wanted = {name: DRAFT[name] for name in ("kind", "title", "body", "purpose", "info_category")}
+    made = client.post(path, json=wanted | {"facts": ["noticed_at"]}, **said).json
+    assert [each["name"] for each in made["pieces"]][:3] == ["title", "description", "noticed_at"]
+    one = f"{path}/{made['id']}"
+    version = client.post(f"{one}/versions", json={
+        "audience": {"organisations": ["FI-CSIRT"]}, "include": ["title", "description", "originator"]}, **said)
+    assert (version.status_code, version.json["version_of"], version.json["body"]) == (
+        201, made["id"], "We saw a loader.")
+    assert [each["recipients"] for each in client.get(one, **said).json["versions"]] == [version.json["recipients"]]
+    assert client.post(f"{one}/leave-out", json={"recipients": ["FI-CSIRT"]}, **said).status_code == 422
+    shared = {"audience": {"community": "nobody's"}, "include": ["description"]}
+    assert client.post(f"{one}/versions", json=shared, **said).status_code == 422
