@@ -56,7 +56,9 @@ def put_contact(tx: Session, *channels: dict[str, Any], code: str = "fi-duty", o
     return tx.execute(select(Contact).where(Contact.code == code)).scalar_one()
 
 
-def agreement(tx: Session, *, ceiling: str = "AMBER", expires_on: datetime | None = None, code: str = PARTNER) -> None:
+def agreement(
+    tx: Session, *, ceiling: str = "AMBER", expires_on: datetime | None = None, code: str = PARTNER, **more: Any
+) -> None:
     """An agreement with a partner on telling each other of incidents, in force since last year; or its next version."""
     terms = {
         "agreement_id": "MOU", "title": "Arrangement", "kind": "cert-cert", "legal_status": "operational",
@@ -64,6 +66,7 @@ def agreement(tx: Session, *, ceiling: str = "AMBER", expires_on: datetime | Non
         "info_categories_allowed": ["incident-notification"], "tlp_ceiling": ceiling, "personal_data": "none",
         "permitted_purposes": ["network-defence", "incident-response"], "onward_sharing": "own-organisation",
         "effective_from": "2025-01-15T00:00:00Z", "expires_on": clock.rfc3339(expires_on) if expires_on else None,
+        **more,
     }  # fmt: skip
     record_agreement(tx, {name: value for name, value in terms.items() if value is not None}, actor="cli:test")
 

@@ -91,8 +91,13 @@ def consent_withdrawn(tx: Session, consent_id: int) -> None:
     pause_sharing(tx, reviews.after_withdrawal(tx, consent_id), reason=WITHDRAWN)
 
 
+def consent_ends(tx: Session, consent_id: int) -> None:
+    """Its time is over: what rests on it stops. What left under it left as it was foreseen."""
+    pause_sharing(tx, reviews.after_end(tx, consent_id), reason="A consent that it rests on has ended.")
+
+
 def agreement_amended(tx: Session, agreement_id: int) -> None:
-    """Suspended, ended or otherwise new: what waits under it is put to the rules again."""
+    """Suspended, ended or otherwise new, now or at a date that is reached: what waits is put to the rules again."""
     reviews.after_agreement(tx, agreement_id)
 
 

@@ -80,6 +80,7 @@ SIGNER_CHANGED = _job("signer-changed", "workers.due:signer_changed")
 AGREEMENT_DUE = _job("agreement-due", "workers.due:agreement_due")
 CONSENT_DUE = _job("consent-due", "workers.due:consent_due")
 CONSENT_WITHDRAWN = _job("consent-withdrawn", "workers.due:consent_withdrawn")
+CONSENT_ENDS = _job("consent-ends", "workers.due:consent_ends")
 AGREEMENT_AMENDED = _job("agreement-amended", "workers.due:agreement_amended")
 BOUND_ANEW = _job("look-at-what-left", "workers.due:bound_anew")
 REVIEW_DECIDED = _job("review-decided", "workers.due:review_decided")
@@ -147,7 +148,9 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "agreement.objection": (AGREEMENT_DUE,),
     "consent.due": (CONSENT_DUE,),
     "consent.withdrawn": (CONSENT_WITHDRAWN,),
+    "consent.ends": (CONSENT_ENDS,),
     "agreement.amended": (AGREEMENT_AMENDED,),
+    "agreement.turns": (AGREEMENT_AMENDED,),
     "change.expires": (CHANGE_EXPIRES,),
     "user.factor-reset": (TELL_RESET,),
     "link.made": (TELL_LINK,),

@@ -42,6 +42,16 @@ def reminders(register: Mapping[str, Any]) -> list[Reminder]:
     return sorted(found, key=lambda one: (one.at, one.what))
 
 
+def turns(register: Mapping[str, Any]) -> list[datetime]:
+    """Every instant at which what these terms permit may change by itself, earliest first: a start, an end, a day of
+    signature, the edges of a suspension."""
+    pauses = register.get("suspended") or ()
+    edges = [_instant(pause.get(edge)) for pause in pauses for edge in ("from", "to")]
+    dates = [_instant(register.get(name)) for name in ("effective_from", "expires_on", "terminated_on")]
+    signed = [_day(each.get("signed_on")) for each in (register, *register.get("parties", ()))]
+    return sorted({at for at in (*edges, *dates, *signed) if at is not None})
+
+
 def objects_by(register: Mapping[str, Any]) -> datetime | None:
     """The last instant to object before it renews by itself: its end less the notice; None where it does not."""
     end, notice = _instant(register.get("expires_on")), register.get("termination_notice")

@@ -14,16 +14,16 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
-from coordinator.alerts.rungs import newest_delivery
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking, Tlp
-from coordinator.partners.models import Organisation
+from coordinator.partners.models import Contact, Organisation
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Decision, Result
-from coordinator.sharing.service import TextChanged, decide_share, forecast, permits_now, redecide
+from coordinator.sharing.service import TextChanged, check_text, decide_share, forecast, permits_now, redecide
 from coordinator.store import store_of
+from coordinator.timeline.keys import Erased
 
 #: Ways in which a machine asks again and again: noted once for each permit, not for each question.
 _REPEATED = ("taxii",)
@@ -41,21 +41,44 @@ def permit(tx: Session, alert: Alert, *, person: str = "") -> ShareDecision | No
     addressee = _by_portal(tx, alert, release, person)
     try:
         last = _last(tx, alert, addressee)
-        return redecide(tx, last.id, now=now, addressee=addressee) if last else decide_share(tx, release, addressee)
+        made = redecide(tx, last.id, now=now, addressee=addressee) if last else decide_share(tx, release, addressee)
     except (TextChanged, NotFound):
         return None
+    return made if made.result == Result.PERMIT else None
 
 
 def foreseen(tx: Session, alert: Alert, *, person: str = "") -> Decision | None:
-    """What `permit` would be made from, not recorded: for telling that there is something, not for giving it."""
-    if alert.state in ("withdrawn", "withheld") or alert.organisation_id is None:
-        return None
-    newest = newest_delivery(tx, alert)
-    if not permits_now(tx, newest.decision_id if newest is not None else alert.decision_id, now=clock.now()):
+    """What `permit` would be made from, not recorded: for telling that there is something, not for giving it.
+
+    What left lawfully stays with whoever has it, but is given out here only while the rules permit that now, by every
+    door alike. By which way it was sent, and whether that way is still there, plays no part: whoever reads here has
+    signed in for the organisation, or as the person.
+    """
+    if not _given_out(tx, alert) or alert.organisation_id is None:
         return None
     release = tx.get_one(Release, alert.release_id)
-    said = forecast(tx, release, _by_portal(tx, alert, release, person))
+    try:
+        check_text(tx, release, tx.get_one(ShareDecision, alert.decision_id))
+        said = forecast(tx, release, _by_portal(tx, alert, release, person))
+    except (TextChanged, Erased):
+        return None
     return said if said.result is Result.PERMIT else None
+
+
+def to_holder(tx: Session, alert: Alert, delivery: Delivery) -> bool:
+    """Whether the rules let whoever holds the link of this delivery read the text now, if its label lets them at all:
+    the contact it was sent to must still be one."""
+    contact = tx.get(Contact, delivery.contact_id) if delivery.contact_id is not None else None
+    if not _given_out(tx, alert) or (contact is not None and not contact.active):
+        return False
+    return permits_now(tx, delivery.decision_id, now=clock.now())
+
+
+def _given_out(tx: Session, alert: Alert) -> bool:
+    """Whether it may be given to anybody at all: not taken or held back, and its recipient is still a partner."""
+    if alert.state in ("withdrawn", "withheld"):
+        return False
+    return alert.organisation_id is None or tx.get_one(Organisation, alert.organisation_id).active
 
 
 def note(tx: Session, alert: Alert, decision: ShareDecision, *, principal: Principal, way: str, format: str) -> None:

@@ -1,8 +1,9 @@
 """What a partner reads of what was told to it: behind the link in an alert, or signed in here.
 
 Up to GREEN the holder of the link sees the text. Above, only one who signed in from the organisation that was told, and
-of RED only the person whose contact it went to. A partner learns of nothing that was not released to it: no number,
-no search and no error tells more.
+of RED only the person whose contact it went to. The text is there only while the rules permit giving it out
+(`handing_out`); once they do not, the reader is told so in the same words, whatever the reason is. A partner learns of
+nothing that was not released to it: no number, no search and no error tells more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
+from coordinator.alerts import handing_out
 from coordinator.alerts.acknowledge import AckResult, by_token, check_answer, note_answer
 from coordinator.alerts.answers import offered
 from coordinator.alerts.left import has_left
@@ -29,13 +31,14 @@ from coordinator.incidents.queries import note_read
 from coordinator.markings import Tlp, parse_tlp
 from coordinator.partners.models import Contact
 from coordinator.sharing.models import Recalled, Release, ShareDecision
-from coordinator.sharing.service import permits_now
 from coordinator.timeline.keys import Erased
 from coordinator.timeline.models import Entry
 
 #: A search reads the texts of the newest of them.
 MOST_SEARCHED = 300
 _READ_AGAIN = timedelta(minutes=15)
+#: Why a text is not shown.
+WITHDRAWN, RECALLED, SIGN_IN, NOT_NOW = "withdrawn", "recalled", "sign-in", "not-now"
 
 
 # ---------------------------------------------------------------- behind a link
@@ -46,20 +49,34 @@ def answer_page(tx: Session, token: str, *, reader: Principal | None = None) -> 
 
     label, tlp, colour, pap, kind, kind_name, recipient, public_id, reference, sender, exercise, language, sent_at,
     reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}], offered
-    (the answers to choose from now), recalled_at, about ({public_id, sent_at} of what a recall or correction follows).
+    (the answers to choose from now), recalled_at, about ({public_id, sent_at} of what a recall or correction follows),
+    why: "" where the text is shown, else WITHDRAWN, RECALLED, SIGN_IN or NOT_NOW.
     Raises NotFound (no such link) and Gone (withdrawn or expired).
     """
     delivery, alert = by_token(tx, token, hold=False)
     said = said_in(tx, alert, delivery)
-    open_here = said.tlp <= Tlp.GREEN and recalled_at(tx, alert) is None
-    shown = open_here or (_is_reader(tx, alert, reader) and _may_show(tx, alert))
-    return _page(tx, alert, delivery, said, shown=shown)
+    known = reader if reader is not None and _is_reader(tx, alert, reader) else None
+    if known is not None:
+        shown = handing_out.foreseen(tx, alert, person=_email(tx, known)) is not None
+    else:
+        shown = said.tlp <= Tlp.GREEN and handing_out.to_holder(tx, alert, delivery)
+    page = _page(tx, alert, delivery, said, shown=shown)
+    return page | {"why": SIGN_IN} if known is None and said.tlp > Tlp.GREEN and page["why"] == NOT_NOW else page
 
 
 def is_reader(tx: Session, token: str, *, reader: Principal | None) -> bool:
     """Whether who answers by this link is signed in as somebody who may read the alert. Raises NotFound, Gone."""
     _, alert = by_token(tx, token, hold=False)
     return _is_reader(tx, alert, reader)
+
+
+def place_of(tx: Session, token: str, *, reader: Principal | None) -> str:
+    """The public id under which the reader, who is signed in, finds what this link is for; "" where they find nothing.
+    Raises NotFound, Gone."""
+    _, alert = by_token(tx, token, hold=False)
+    if reader is None:
+        return ""
+    return tx.execute(select(Alert.public_id).where(_of(reader), Alert.id == alert.id)).scalar_one_or_none() or ""
 
 
 # ---------------------------------------------------------------- signed in
@@ -79,13 +96,15 @@ def released(tx: Session, *, reader: Principal, q: str = "", before: str = "", l
             query = query.where(or_(
                 Alert.created_at < edge, and_(Alert.created_at == edge, Alert.public_id < before)))  # fmt: skip
     rows = list(tx.execute(query.limit(MOST_SEARCHED if q else limit + 1)).scalars())
-    found = [line for row in rows if _matches(line := _line(tx, row), q)]
+    email = _email(tx, reader)
+    found = [line for row in rows if _matches(line := _line(tx, row, email), q)]
     more = not q and len(rows) > limit
     return {"items": found[:limit], "next": found[limit - 1]["public_id"] if more else None}
 
 
 def one_released(tx: Session, public_id: str, *, reader: Principal) -> dict[str, Any]:
-    """As `answer_page`, of an alert released to the reader's organisation; of a withdrawn one without text.
+    """As `answer_page`, of an alert released to the reader's organisation, under a recorded permit of now; without its
+    text where there is none.
 
     That it was read goes on record, once a quarter of an hour. Raises NotFound, the same for what is none and what is
     another's.
@@ -93,10 +112,10 @@ def one_released(tx: Session, public_id: str, *, reader: Principal) -> dict[str,
     alert = _one(tx, public_id, reader)
     delivery = newest_delivery(tx, alert)
     said = said_in(tx, alert, delivery)
-    shown = alert.state != "withdrawn" and _may_show(tx, alert)
-    if shown:
+    permit = handing_out.permit(tx, alert, person=_email(tx, reader))
+    if permit is not None:
         _note_read(tx, alert, reader)
-    return _page(tx, alert, delivery, said, shown=shown)
+    return _page(tx, alert, delivery, said, shown=permit is not None)
 
 
 def released_alert(tx: Session, public_id: str, *, reader: Principal) -> Alert:
@@ -132,7 +151,7 @@ def _for(reader: Principal) -> ColumnElement[bool]:
     addressed = (
         select(Delivery.id)
         .join(Contact, Contact.id == Delivery.contact_id)
-        .where(Delivery.alert_id == Alert.id, func.lower(Contact.person_email) == func.lower(mine))
+        .where(Delivery.alert_id == Alert.id, Contact.active, func.lower(Contact.person_email) == func.lower(mine))
     )
     red = select(ShareDecision.id).where(
         ShareDecision.id == Alert.decision_id, ShareDecision.effective_tlp == Tlp.RED.value
@@ -156,18 +175,9 @@ def _is_reader(tx: Session, alert: Alert, reader: Principal | None) -> bool:
     return tx.execute(select(Alert.id).where(_for(reader), Alert.id == alert.id)).first() is not None
 
 
-def _may_show(tx: Session, alert: Alert) -> bool:
-    """Whether the text may be read here now: they have it already by their system, or the rules still permit it."""
-    if alert.state == "withheld" or recalled_at(tx, alert) is not None:
-        return False
-    had = select(Delivery.id).where(
-        Delivery.alert_id == alert.id, Delivery.kind == "webhook", Delivery.state == "delivered"
-    )
-    if tx.execute(had.limit(1)).first() is not None:
-        return True
-    newest = newest_delivery(tx, alert)
-    decision = newest.decision_id if newest is not None else alert.decision_id
-    return permits_now(tx, decision, now=clock.now())
+def _email(tx: Session, reader: Principal) -> str:
+    """Who reads, as a list of named recipients knows them."""
+    return tx.get_one(User, reader.user_id).email
 
 
 # ---------------------------------------------------------------- as plain data
@@ -181,11 +191,25 @@ def _page(tx: Session, alert: Alert, delivery: Delivery | None, said: Said, *, s
         "reference": alert.partner_reference or None, "sender": said.sender, "exercise": alert.exercise,
         "language": tx.get_one(Release, alert.release_id).language, "sent_at": alert.created_at,
         "reply_by": alert.reply_by, "asks_answer": said.asks_answer, "handling": list(said.handling),
-        "obligations": decided.obligations, "purpose": said.purpose, "state": alert.state,
+        "obligations": decided.obligations, "purpose": said.purpose, "state": _state(alert),
         "title": said.title if shown else None, "body": said.body if shown else None,
         "answers": _answers(tx, alert, delivery), "offered": list(offered(alert.kind, _given(tx, alert))),
         "recalled_at": recalled_at(tx, alert), "about": _followed(tx, alert),
+        "why": "" if shown else _why(tx, alert),
     }  # fmt: skip
+
+
+def _state(alert: Alert) -> str:
+    """withdrawn, acknowledged or released: how our sending of it goes is no matter of theirs."""
+    return alert.state if alert.state in ("withdrawn", "acknowledged") else "released"
+
+
+def _why(tx: Session, alert: Alert) -> str:
+    """Why the text is not there, as far as the reader may know: that a consent, a label, an agreement or a contact
+    changed would tell of others."""
+    if alert.state == "withdrawn":
+        return WITHDRAWN
+    return RECALLED if recalled_at(tx, alert) is not None else NOT_NOW
 
 
 def _answers(tx: Session, alert: Alert, delivery: Delivery | None) -> list[dict[str, Any]]:
@@ -216,11 +240,11 @@ def _given(tx: Session, alert: Alert) -> list[str]:
     return list(tx.execute(query.order_by(Acknowledgement.id)).scalars())
 
 
-def _line(tx: Session, alert: Alert) -> dict[str, Any]:
+def _line(tx: Session, alert: Alert, email: str) -> dict[str, Any]:
     said, shown = None, False
     try:
         said = said_in(tx, alert, None)
-        shown = alert.state != "withdrawn" and _may_show(tx, alert)
+        shown = handing_out.foreseen(tx, alert, person=email) is not None
     except Erased:
         pass
     label = said.tlp if said else parse_tlp(tx.get_one(ShareDecision, alert.decision_id).effective_tlp)

@@ -86,16 +86,36 @@ def after_raise(tx: Session, incident_id: int) -> list[int]:
     return sorted({each.release_id for each in affected})
 
 
+def after_end(tx: Session, consent_id: int) -> list[int]:
+    """The time of a consent is over: what waits stops. Nobody is asked about what left, since it was given for that
+    long. Answers as `after_withdrawal`; nothing where it was withdrawn, or another one holds."""
+    consent = tx.get_one(Consent, consent_id)
+    if consent.withdrawn_at is not None:
+        return []
+    affected = [each for each in _under(tx, consent) if _says(tx, each, ONWARD)]
+    _stop(tx, affected)
+    _stop_waiting(tx, _waiting_under(tx, consent))
+    return sorted({each.release_id for each in affected})
+
+
 def after_agreement(tx: Session, agreement_id: int) -> None:
-    """A new version of an agreement: whatever waits to be sent under it is put to the rules again."""
-    key = tx.get_one(Agreement, agreement_id).key
-    query = (
+    """A new version of an agreement, or one of its dates is reached: whatever waits under it, or under the one that it
+    follows, is put to the rules again. Nothing for a version that was amended."""
+    row = tx.get_one(Agreement, agreement_id)
+    if not row.current:
+        return
+    keys = [key for key in (row.key, row.terms.get("supersedes")) if key]
+    queued = (
         select(Delivery.id)
         .join(ShareDecision, ShareDecision.id == Delivery.decision_id)
-        .where(Delivery.state == "queued", ShareDecision.agreement == key)
+        .where(Delivery.state == "queued", ShareDecision.agreement.in_(keys))
     )
-    for delivery_id in tx.execute(query.order_by(Delivery.id)).scalars().all():
+    for delivery_id in tx.execute(queued.order_by(Delivery.id)).scalars().all():
         sending.recheck(tx, delivery_id, now=clock.now())
+    waiting = select(Release.id).join(ShareDecision, ShareDecision.release_id == Release.id).where(
+        Release.state == "awaiting-approval", ShareDecision.agreement.in_(keys), ShareDecision.result == "refer"
+    )
+    _stop_waiting(tx, sorted(set(tx.execute(waiting).scalars())))
 
 
 def decided(tx: Session, task_id: int) -> None:

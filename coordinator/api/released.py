@@ -41,7 +41,8 @@ class ReleasedSchema(Schema):
     title = shapes.text(none=True)
     body = shapes.text(none=True)
     obligations = fields.List(fields.String(), required=True)
-    state = shapes.text()
+    state = shapes.text(description="released, acknowledged or withdrawn.")
+    why = shapes.text(description="Empty where the text is there; else withdrawn, recalled or not-now.")
     answers = fields.List(fields.Dict(), required=True)
 
 

@@ -30,9 +30,9 @@ from coordinator.timeline.keys import Erased
 
 
 class NotGiven(Gone):
-    """It was released once, and may not be given any more."""
+    """It was released once, and is not given out now. The reader learns no reason: it may tell of others."""
 
-    title = "This may not be given any more"
+    title = "This is not given out at present"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def take(tx: Session, public_id: str, *, reader: Principal, form: str, way: str)
     email = tx.get_one(User, reader.user_id).email
     given = hand_out(tx, alert, reader=reader, form=form, way=way, person=email)
     if given is None:
-        raise NotGiven("What it was released on has changed, or it was withdrawn: ask our duty desk.")
+        raise NotGiven("What you have of it stays bound as it was. Call our duty desk and give the reference.")
     return given
 
 

@@ -1,6 +1,7 @@
 """The page behind the link in an alert: for contacts abroad who have no account. Opening it changes nothing.
 
-The link is the key: it was sent to one contact, for one alert. Text above GREEN is shown only to one who signed in.
+The link is the key: it was sent to one contact, for one alert. Text above GREEN is shown only to one who signed in; who
+did finds it on their own pages.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, redirect, request
 
-from coordinator.alerts.released import answer_page, is_reader
+from coordinator.alerts.released import answer_page, is_reader, place_of
 from coordinator.alerts.service import acknowledge
 from coordinator.errors import Gone, Invalid, NotFound
 from coordinator.web import access
@@ -25,7 +26,9 @@ WITHOUT_SESSION = frozenset({"acknowledge.answer"})
 
 @pages.get("/<token>")
 @open_to("the holder of the link in an alert; looking changes nothing and shows only what the label allows")
-def show(token: str) -> Response:
+def show(token: str) -> Any:
+    if "thanks" not in request.args and (mine := _place(token)):
+        return _private(redirect(f"/released/{mine}", code=303))
     return _page(token, {}, {})
 
 
@@ -44,6 +47,14 @@ def answer(token: str) -> Any:
     except (Gone, NotFound) as error:
         return _gone(error)
     return _private(redirect(f"/a/{token}?thanks={given['answer']}", code=303))
+
+
+def _place(token: str) -> str:
+    with access.store().read() as tx:
+        try:
+            return place_of(tx, token, reader=access.current())
+        except (Gone, NotFound):
+            return ""
 
 
 def _page(token: str, values: dict[str, str], errors: dict[str, str], *, code: int = 200) -> Response:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import select
 
 from coordinator import clock
@@ -23,7 +24,7 @@ from coordinator.markings import Marking
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt
 from coordinator.runs.pausing import pause_sharing
 from coordinator.sharing import approvals
-from coordinator.sharing.models import Recalled
+from coordinator.sharing.models import Recalled, Release
 from coordinator.store import Store
 from coordinator.tasks.models import Task
 from tests.alerting import agreement, put_contact, put_incident, put_organisation, put_system, settings_of, webhook
@@ -56,8 +57,21 @@ class House:
                               info_category="incident-notification", incident=row)  # fmt: skip
             self.item, self.version = note.item, note.id
 
+    def ask(self, title: str) -> int:
+        """To LV, and nobody has cleared it; the release."""
+        return self._tell(title, cleared=False)
+
     def tell(self, title: str, **more: Any) -> int:
         """To LV, cleared by a second person where one is needed; the alert."""
+        number = self._tell(title, **more)
+        with self.store.read() as tx:
+            return tx.execute(select(Alert.id).where(Alert.release_id == number)).scalar_one()
+
+    def release_state(self, number: int) -> str:
+        with self.store.read() as tx:
+            return tx.get_one(Release, number).state
+
+    def _tell(self, title: str, *, cleared: bool = True, **more: Any) -> int:
         with self.store.unit_of_work() as tx:
             told = tell(
                 tx, incident=tx.get_one(Incident, self.incident), kind="initial", title=title, body="What we heard.",
@@ -65,11 +79,10 @@ class House:
                 audience={"organisations": [OTHER]}, ack="", **more,
             )  # fmt: skip
             number = told.release.id
-            for decision in told.referred:
+            for decision in told.referred if cleared else ():
                 approvals.approve(tx, decision.id, principal=clearing(tx))
         drain(self.store)
-        with self.store.read() as tx:
-            return tx.execute(select(Alert.id).where(Alert.release_id == number)).scalar_one()
+        return number
 
     def sent(self, alert_id: int) -> None:
         """As if its system had taken it."""
@@ -192,6 +205,30 @@ def test_an_agreement_that_is_suspended_stops_what_waits_under_it(house: House) 
     with house.store.read() as tx:
         last = tx.execute(select(DeliveryAttempt).order_by(DeliveryAttempt.id.desc())).scalars().first()
         assert last is not None and (last.outcome, last.detail) == ("withheld", "D-NO-AGREEMENT")
+
+
+def test_a_suspension_from_a_later_date_is_noticed_at_that_date(house: House) -> None:
+    """Also by what waits for a clearance; a version that was amended meanwhile is not looked at."""
+    waits, asked = house.tell("Seen"), house.ask("Seen again")
+    start = clock.now() + timedelta(hours=2)
+    with house.store.unit_of_work() as tx:
+        terms = dict(current(tx)[0].terms) | {"suspended": [{"from": clock.rfc3339(start), "reason": "Note 3"}]}
+        record_agreement(tx, terms, actor="user:1")
+    house.follows()
+    assert house.states(waits) == ["queued"] and house.release_state(asked) == "awaiting-approval"
+    with time_machine.travel(start + timedelta(seconds=1), tick=True):
+        house.follows()
+        assert house.states(waits) == ["withheld"] and house.release_state(asked) == "refused"
+
+
+def test_what_waits_under_a_consent_stops_when_its_time_is_over(house: House) -> None:
+    had, waits = house.tell("Seen"), house.tell("Seen again")
+    house.sent(had)
+    with time_machine.travel(clock.now() + timedelta(days=30, seconds=1), tick=True):
+        house.follows()
+        assert house.states(had, waits) == ["delivered", "withheld"]
+        with house.store.read() as tx:
+            assert tx.execute(select(Review)).first() is None, "nobody is asked about what left while it held"
 
 
 def test_what_a_partner_told_as_amber_stays_here_and_its_markings_come_back_as_they_came(house: House) -> None:

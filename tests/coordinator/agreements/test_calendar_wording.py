@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.agreements.calendar import objects_by, reminders, shift
+from coordinator.agreements.calendar import objects_by, reminders, shift, turns
 from coordinator.agreements.schema import load_agreement
 from coordinator.agreements.wording import explain, gaps, in_words
 
@@ -50,6 +50,17 @@ def test_an_end_is_reminded_of_three_times_and_a_review_once():
     found = reminders(terms(expires_on="2027-01-01T00:00:00Z", review_due="2026-12-01"))
     assert [(one.what, f"{one.at:%Y-%m-%d}") for one in found] == [
         ("end", "2026-10-03"), ("review", "2026-11-01"), ("end", "2026-12-02"), ("end", "2026-12-25")]  # fmt: skip
+
+
+def test_it_turns_at_each_start_and_end_and_at_the_edges_of_a_suspension():
+    found = turns(terms(
+        effective_from="2026-02-01T00:00:00Z", expires_on="2027-01-01T00:00:00Z", signed_on="2026-01-10",
+        suspended=[{"from": "2026-05-01T00:00:00+02:00", "to": "2026-06-01T00:00:00Z", "reason": "talks"},
+                   {"from": "2026-09-01T00:00:00Z", "reason": "talks"}],
+    ))  # fmt: skip
+    assert [f"{at:%m-%dT%H}" for at in found] == [
+        "01-10T00", "02-01T00", "04-30T22", "06-01T00", "09-01T00", "01-01T00"]  # fmt: skip
+    assert turns(terms()) == []
 
 
 def test_the_last_day_to_object_is_the_end_less_the_notice():
