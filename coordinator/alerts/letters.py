@@ -21,7 +21,7 @@ from coordinator.alerts.wording import INVITED, NOTICE, Letter, Said, call_scrip
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking
-from coordinator.partners.models import Organisation
+from coordinator.partners.models import Channel, Organisation
 from coordinator.partners.queries import own_organisation
 from coordinator.sharing.composed import handling
 from coordinator.sharing.inputs_from_world import text_of
@@ -104,7 +104,13 @@ def said_in(tx: Session, alert: Alert, delivery: Delivery | None) -> Said:
         handling=tuple(handling(marking)), purpose=_purpose(release), sender=own_organisation(tx).name,
         exercise=release.exercise, reminder=delivery is not None and _is_reminder(tx, alert, delivery),
         reply_by=clock.rfc3339(release.reply_by) if release.reply_by else "", asks_answer=bool(release.ack),
+        sealed=bool(delivery is not None and key_for(tx, delivery)),
     )  # fmt: skip
+
+
+def key_for(tx: Session, delivery: Delivery) -> str:
+    """The OpenPGP key a mail is sealed to, armoured; "" where none is pinned."""
+    return tx.get_one(Channel, delivery.channel_id).pgp_key if delivery.channel_id is not None else ""
 
 
 def _link(tx: Session, alert: Alert, delivery: Delivery) -> str:

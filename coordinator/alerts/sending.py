@@ -18,7 +18,7 @@ from coordinator.accounts.models import User
 from coordinator.alerts import calls, ladder, rungs, standstill
 from coordinator.alerts.audience import usable, within
 from coordinator.alerts.bounces import doubt_address
-from coordinator.alerts.letters import Event, event_for, letter_for
+from coordinator.alerts.letters import Event, event_for, key_for, letter_for
 from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
 from coordinator.alerts.wording import Letter
 from coordinator.errors import NotFound
@@ -71,12 +71,14 @@ class WebhookParcel(Parcel):
 
 @dataclass(frozen=True, kw_only=True)
 class MailParcel(Parcel):
-    """`references`: message ids of the thread, oldest first; `mail_domain` completes them to Message-IDs."""
+    """`references`: message ids of the thread, oldest first; `mail_domain` completes them to Message-IDs; `pgp_key`:
+    what the letter is sealed to, "" for clear text."""
 
     address: str
     letter: Letter
     references: Sequence[str]
     mail_domain: str
+    pgp_key: str = ""
 
 
 def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime | None:
@@ -252,7 +254,7 @@ def _pack(tx: Session, alert: Alert, delivery: Delivery) -> Parcel:
     domain = urlsplit(store_of(tx).settings.base_url).hostname or "localhost"
     return MailParcel(
         **same, message_id=delivery.webhook_id, address=_address(tx, delivery), letter=letter, references=references,
-        mail_domain=domain,
+        mail_domain=domain, pgp_key=key_for(tx, delivery),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from coordinator.markings import Tlp
+from coordinator.sharing.addressees import by_portal
 
 KINDS = {
     "receipt": "Receipt",
@@ -55,6 +56,7 @@ class Said:
     reminder: bool = False
     reply_by: str = ""
     asks_answer: bool = False
+    sealed: bool = False  # encrypted to the reader's own key, all but the subject
 
 
 #: The receipt and the closure hold no case content, whatever the case: they are TLP:CLEAR.
@@ -209,14 +211,17 @@ def own_notice(key: str, reference: str, *, silent: bool = False) -> tuple[str, 
 
 
 def letter(said: Said) -> Letter:
-    """The mail for a release. From AMBER on it carries no title and no text."""
-    quiet = said.tlp >= Tlp.AMBER
+    """The mail for a release. From AMBER on it carries no title and no text, unless it is sealed; nor for RED then.
+
+    A subject is never sealed: it names nothing where the rest is.
+    """
+    quiet = by_portal(said.tlp, sealed=said.sealed)
     lines = [*_banners(said), _label_line(said), ""]
     if said.reminder:
         lines += ["Reminder: we have no answer to this yet.", ""]
     lines += _quiet_text(said) if quiet else _full_text(said)
     lines += ["", _label_line(said)]
-    return Letter(subject=_subject(said, quiet=quiet), body="\n".join(lines) + "\n")
+    return Letter(subject=_subject(said, quiet=quiet or said.sealed), body="\n".join(lines) + "\n")
 
 
 def call_script(said: Said) -> str:

@@ -25,7 +25,7 @@ from coordinator.agreements.service import check_parties, record_agreement, reco
 from coordinator.changes.rules import Kind
 from coordinator.errors import Fault, Invalid, NotFound
 from coordinator.outside.faults import load
-from coordinator.partners import http_hosts, queries, signing
+from coordinator.partners import http_hosts, openpgp, queries, signing
 from coordinator.partners import service as partners
 from coordinator.partners.models import Contact, Endpoint, Organisation
 from coordinator.partners.schema import ContactSchema, EndpointSchema, HttpHostSchema, OrganisationSchema
@@ -180,7 +180,9 @@ def _contact_wanted(_tx: Session, wanted: Data) -> Data:
 
 
 def _way(kind: str, where: str, pgp_key: str) -> str:
-    return f"{kind} {where}" + (f" (OpenPGP key of {len(pgp_key)} characters)" if pgp_key else "")
+    if not pgp_key:
+        return f"{kind} {where}"
+    return f"{kind} {where} (OpenPGP key {openpgp.fingerprint_of(pgp_key) or 'that cannot be read'})"
 
 
 def _agreement_now(tx: Session, wanted: Data) -> Data | None:

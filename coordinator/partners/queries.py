@@ -188,6 +188,13 @@ def channels_of(tx: Session, contact_id: int, *, exercise: str | None = None) ->
     return list(tx.execute(query).scalars())
 
 
+def pinned_keys(tx: Session) -> list[tuple[str, str]]:
+    """The OpenPGP keys in use: contact's code and armoured key."""
+    query = select(Contact.code, Channel.pgp_key).join(Channel, Channel.contact_id == Contact.id)
+    found = tx.execute(query.where(Contact.active, Channel.active, Channel.pgp_key != ""))
+    return [(code, key) for code, key in found]
+
+
 def usable(key: Any, now: datetime | None = None) -> bool:
     """Whether a key still proves or signs something now."""
     return key.revoked_at is None and (key.not_after is None or (now or clock.now()) < key.not_after)

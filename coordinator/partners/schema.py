@@ -17,6 +17,7 @@ from coordinator import vocabulary
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape
 from coordinator.outside.fields import Choice, Flag, Instant, Lean, Listed, Part, Text, Token, Whole
+from coordinator.partners import openpgp
 from coordinator.partners.signing import SECRET_PREFIX, BadSecret, check_secret
 
 HOURS = ("24x7", "office")
@@ -111,6 +112,18 @@ class PersonSchema(Shape):
     email = terms.email()
 
 
+class OpenPgpKey(Text):
+    """An armoured public key that mail can be sealed to today."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            openpgp.check(text)
+        except openpgp.BadKey as fault:
+            raise ValidationError(fault.detail) from None
+        return openpgp.blocks(text)[0]
+
+
 class ChannelSchema(Shape):
     """One way to reach a contact: a webhook names an endpoint, email an address, voice a number, a
     courier the place where a letter is handed over."""
@@ -120,7 +133,7 @@ class ChannelSchema(Shape):
     address = terms.email()
     number = terms.phone()
     place = Text(254)
-    pgp_key = Text(50_000, lines=True)
+    pgp_key = OpenPgpKey(openpgp.LONGEST, lines=True)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _fits_its_kind(self, data: Any, original: Any, **_: Any) -> None:

@@ -1,8 +1,10 @@
 """Who would get a release and by which way, with everything about the two that a decision turns on.
 
-"Encrypted" follows from the mechanism and is never typed in: a webhook over verified TLS, the portal behind https. Mail
-is clear text to us. From AMBER on a mail carries no content, only a link to the portal, whose page shows it to one who
-signed in: so whether that way is encrypted is asked of the portal.
+"Encrypted" follows from the mechanism and is never typed in: a webhook over verified TLS, the portal behind https, mail
+sealed to a pinned OpenPGP key (where the key cannot be used, nothing is sent that way: it never falls back to clear
+text). Other mail is clear text to us. From AMBER on it carries no content, only a link to the portal, whose page shows
+it to one who signed in: so whether that way is encrypted is asked of the portal. RED is for a named person, and a
+mailbox's key may be held by several: it is read on the portal whatever the mail.
 """
 
 from __future__ import annotations
@@ -79,9 +81,9 @@ def to_user(user: User, *, exercise: str) -> Addressee:
     )
 
 
-def by_portal(channel_kind: str, tlp: Tlp | None) -> bool:
-    """Whether what a mail announces is read on the portal only (see above)."""
-    return channel_kind == "email" and (tlp is None or tlp >= Tlp.AMBER)
+def by_portal(tlp: Tlp | None, *, sealed: bool) -> bool:
+    """Whether what a mail announces is read on the portal only (see above). `sealed`: to an OpenPGP key."""
+    return tlp is None or tlp >= (Tlp.RED if sealed else Tlp.AMBER)
 
 
 def one_name(person: str, contact_code: str, named: Collection[str]) -> str:
@@ -105,4 +107,7 @@ def _is_encrypted(tx: Session, channel: Channel, tlp: Tlp | None) -> bool:
     if channel.kind == "webhook":
         endpoint = tx.get(Endpoint, channel.endpoint_id) if channel.endpoint_id else None
         return endpoint is not None and endpoint.url.lower().startswith("https://")
-    return by_portal(channel.kind, tlp) and store_of(tx).settings.https
+    if channel.kind != "email":
+        return False
+    sealed = bool(channel.pgp_key)
+    return store_of(tx).settings.https if by_portal(tlp, sealed=sealed) else sealed

@@ -173,6 +173,7 @@ def way_of(tx: Session, addressee: Addressee) -> str:
         channel = tx.get_one(Channel, addressee.channel_id)
         endpoint = tx.get(Endpoint, channel.endpoint_id) if channel.endpoint_id else None
         said = endpoint.url if endpoint is not None else channel.address or channel.number
+        said += f"\0{channel.pgp_key}" if channel.pgp_key else ""
     else:
         said = ""
     return hashlib.sha256(f"{addressee.channel_kind}\0{said}".encode()).hexdigest()[:32] if said else ""

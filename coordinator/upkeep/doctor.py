@@ -18,8 +18,9 @@ from coordinator.accounts.models import User
 from coordinator.alerts.queries import waiting_to_be_sent
 from coordinator.config import Settings
 from coordinator.errors import CoordinatorError
+from coordinator.partners import openpgp
 from coordinator.partners.models import Organisation
-from coordinator.partners.queries import duty_role
+from coordinator.partners.queries import duty_role, pinned_keys
 from coordinator.store import Store
 from coordinator.tasks.models import Task
 from coordinator.timeline import sending_hold
@@ -70,7 +71,8 @@ def look(store: Store, *, patience: float = 5) -> list[Finding]:
     """`examine` for a store that is open. `patience`: seconds the mail server has to answer."""
     found, settings = [_database(store)], store.settings
     if found[0].state == "ok":
-        for one in (_migrations, _people, _roles, _processes, _watched, _pending, _sending, _backup, _rotation):
+        for one in (_migrations, _people, _roles, _processes, _watched, _pending, _sending, _backup, _rotation,
+                    _sealed_mail):
             found.append(_guarded(one, store))
     return [*found, _broker(store), _mail(settings, patience), _disk(store), _master_key(settings)]
 
@@ -181,6 +183,20 @@ def _rotation(store: Store) -> Finding:
         text = f"{left} data keys are not under the master key in use: run `coordinator keys rotate`"
         return Finding("keys", "wrong", text)
     return Finding("keys", "ok", f"every data key is under the master key {key_id}")
+
+
+def _sealed_mail(store: Store) -> Finding:
+    with store.read() as tx:
+        pinned = pinned_keys(tx)
+    broken = sorted(code for code, key in pinned if not openpgp.usable(key))
+    ending = sorted(code for code, key in pinned if code not in broken and not openpgp.usable(key, in_days=30))
+    if broken:
+        text = f"nothing goes by mail to {', '.join(broken)}: their OpenPGP key is of no use"
+        return Finding("sealed mail", "wrong", text)
+    if ending:
+        text = f"the OpenPGP key of {', '.join(ending)} ends within 30 days: ask for the renewed one"
+        return Finding("sealed mail", "warn", text)
+    return Finding("sealed mail", "ok", f"{len(pinned)} addresses have an OpenPGP key")
 
 
 def _broker(store: Store) -> Finding:

@@ -20,7 +20,7 @@ from coordinator.partners import queries, service
 from coordinator.partners.models import Contact, Organisation
 from coordinator.partners.schema import HOURS, ContactSchema, OrganisationSchema
 from coordinator.sharing.addressees import is_fresh
-from coordinator.web import access
+from coordinator.web import access, pgp_keys
 from coordinator.web import pages as page
 from coordinator.web.access import needs
 
@@ -61,6 +61,7 @@ def one(code: str) -> Response:
     return page.show(
         "partners/one.html", here="partners", org=row, contacts=contacts, endpoints=endpoints.values(), keys=keys,
         agreements=bound, usable=queries.usable, values={}, errors={},
+        key_of=pgp_keys.shown,
     )  # fmt: skip
 
 
@@ -135,14 +136,17 @@ def edit_contact(code: str, contact: str) -> Response:
     with access.store().read() as tx:
         row = _contact(tx, code, contact)
         names = {each.id: each.slug for each in queries.endpoints(tx)}
+        ways = queries.channels_of(tx, row.id)
         channels = [
             f"{each.kind} {names.get(each.endpoint_id or 0, '') or each.address or each.number}"
-            for each in queries.channels_of(tx, row.id)
+            for each in ways
         ]
+        keys = [each.pgp_key for each in ways if each.pgp_key]
     values = {
         "code": row.code, "kind": row.kind, "function": row.function, "person_name": row.person_name,
         "person_email": row.person_email, "languages": ", ".join(row.languages), "time_zone": row.time_zone,
         "hours": row.hours, "order": row.position, "tlp_max": row.tlp_max, "channels": "\n".join(channels),
+        "pgp_keys": "\n".join(keys),
     }  # fmt: skip
     return _contact_form(code, values, {}, contact=contact)
 
@@ -180,8 +184,9 @@ def verify(code: str, contact: str) -> Any:
 def _contact_data(
     tx: Session, code: str, contact: str, given: dict[str, str], before: Contact | None
 ) -> dict[str, Any]:
-    """The form as a contact of a world file; PGP keys of channels that stay are kept."""
-    keys = {each.address: each.pgp_key for each in queries.channels_of(tx, before.id)} if before else {}
+    """The form as a contact of a world file."""
+    had = {each.address: each.pgp_key for each in queries.channels_of(tx, before.id)} if before else {}
+    keys = pgp_keys.paired(given.get("pgp_keys", ""), given.get("channels", ""), had)
     person = {"name": given.get("person_name", ""), "email": given.get("person_email", "")}
     return {
         "code": contact or given.get("code", ""), "organisation": code, "kind": given.get("kind", ""),

@@ -18,6 +18,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from coordinator import clock
 from coordinator.alerts.sending import MailParcel, Outcome
 from coordinator.config import Settings
+from coordinator.partners import openpgp
+from coordinator.partners.openpgp import BadKey
 
 #: For each word of the server; the lease is renewed while a conversation goes on (deliver.py).
 SECONDS = 30.0
@@ -27,7 +29,10 @@ def send(settings: Settings, parcel: MailParcel) -> Outcome:
     """One attempt. A temporary refusal (4xx) is to be repeated, a permanent one (5xx) closes this way."""
     if not settings.smtp_url:
         return Outcome("retry", "no mail server is set")
-    message = message_for(settings, parcel)
+    try:
+        message = message_for(settings, parcel)
+    except BadKey as fault:  # never in clear text instead
+        return Outcome("refused", f"the OpenPGP key of this address cannot be used: {fault.detail}")
     try:
         with _connect(urlsplit(settings.smtp_url), settings.outbound_ca_file) as server:
             _hand_over(server, message)
@@ -49,7 +54,7 @@ def send(settings: Settings, parcel: MailParcel) -> Outcome:
 
 
 def message_for(settings: Settings, parcel: MailParcel) -> EmailMessage:
-    """The mail itself. Headers are one line each, whatever the text holds."""
+    """The mail itself. Headers are one line each, whatever the text holds. Raises BadKey."""
     message = EmailMessage(policy=SMTP)
     message["From"] = settings.mail_from
     message["To"] = Address(addr_spec=parcel.address)
@@ -61,8 +66,27 @@ def message_for(settings: Settings, parcel: MailParcel) -> EmailMessage:
         message["In-Reply-To"] = before[-1]
         message["References"] = " ".join(before)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers to this
-    message.set_content(parcel.letter.body)
+    if parcel.pgp_key:
+        _set_sealed(message, parcel.letter.body, parcel.pgp_key)
+    else:
+        message.set_content(parcel.letter.body)
     return message
+
+
+def _set_sealed(message: EmailMessage, body: str, key: str) -> None:
+    """The text as multipart/encrypted (RFC 3156, 4): a version part and the encrypted MIME entity."""
+    inner = EmailMessage(policy=SMTP)
+    inner.set_content(body)
+    control = EmailMessage(policy=SMTP)
+    control.set_content(b"Version: 1\r\n", "application", "pgp-encrypted", cte="7bit")
+    sealed = EmailMessage(policy=SMTP)
+    sealed.set_content(openpgp.seal(inner.as_bytes(), [key]), "application", "octet-stream", cte="7bit",
+                       disposition="inline", filename="encrypted.asc")  # fmt: skip
+    for part in (control, sealed):
+        del part["MIME-Version"]
+    message["MIME-Version"] = "1.0"
+    message.add_header("Content-Type", "multipart/encrypted", protocol="application/pgp-encrypted")
+    message.set_payload([control, sealed])
 
 
 def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:

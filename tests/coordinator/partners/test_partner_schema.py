@@ -13,6 +13,7 @@ from coordinator.partners.schema import (
     OrganisationSchema,
     SettingsSchema,
 )
+from tests.openpgp import EXPIRED, public_key
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 ORGANISATION = {"code": "FI-CSIRT", "name": "National CSIRT (fictional)", "kind": "national-csirt"}
@@ -48,7 +49,7 @@ def test_a_contact_is_a_function_with_or_without_a_person():
         "person": None, "function": "Duty desk", "languages": ["fi", "EN"], "time_zone": "Europe/Helsinki",
         "hours": "24x7", "order": 1, "verified_on": "2026-10-01T08:00:00Z", "tlp_max": "amber",
         "channels": [{"kind": "webhook", "endpoint": "fi-out"}, {"kind": "email", "address": "duty@fi.example",
-                     "pgp_key": "-----BEGIN\nx"}, {"kind": "voice", "number": "+358 0"}],
+                     "pgp_key": public_key()}, {"kind": "voice", "number": "+358 0"}],
     }  # fmt: skip
     loaded = load(ContactSchema(), contact)
     assert "person" not in loaded
@@ -73,6 +74,7 @@ def test_a_contact_is_a_function_with_or_without_a_person():
         ({"channels": [{"kind": "pigeon"}]}, ["/channels/0/kind"]),
         ({"channels": ["email"]}, ["/channels/0"]),
         ({"channels": [{"kind": "webhook", "endpoint": "x", "pgp_key": "k"}]}, ["/channels/0/pgp_key"]),
+        ({"channels": [{"kind": "email", "address": "a@b.example", "pgp_key": EXPIRED}]}, ["/channels/0/pgp_key"]),
         ({"verified_on": "2026-10-01"}, ["/verified_on"]),
     ],
 )
