@@ -154,8 +154,8 @@ def test_the_coordinator_can_be_imported_without_anything_else_coming_along() ->
 
 
 #: Takes from a tenth of a second to more than one to load, and few processes ever use it.
-RARE = ("alembic", "apispec", "celery", "jsonschema", "prometheus_client", "pysequoia", "rfc3987_syntax", "segno", "stix2validator",
-        "webauthn")  # fmt: skip
+RARE = ("alembic", "apispec", "celery", "jsonschema", "prometheus_client", "pysequoia", "rfc3987_syntax", "segno",
+        "stix2validator", "webauthn")  # fmt: skip
 
 
 def test_the_web_server_starts_without_what_few_processes_need() -> None:
