@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from coordinator.markings import Tlp
-from coordinator.sharing.addressees import by_portal
+from coordinator.sharing.inputs import by_portal
 
 KINDS = {
     "receipt": "Receipt",

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from coordinator.accounts.models import User
 from coordinator.markings import Tlp
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
+from coordinator.sharing.inputs import by_portal
 from coordinator.store import store_of
 
 #: A contact that nobody verified for this long is stale: two of the half-yearly checks went by.
@@ -79,11 +80,6 @@ def to_user(user: User, *, exercise: str) -> Addressee:
     return Addressee(
         recipient=f"user:{user.id}", user_id=user.id, person=user.email, channel_kind="email", exercise=exercise
     )
-
-
-def by_portal(tlp: Tlp | None, *, sealed: bool) -> bool:
-    """Whether what a mail announces is read on the portal only (see above). `sealed`: to an OpenPGP key."""
-    return tlp is None or tlp >= (Tlp.RED if sealed else Tlp.AMBER)
 
 
 def one_name(person: str, contact_code: str, named: Collection[str]) -> str:

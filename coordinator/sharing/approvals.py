@@ -28,9 +28,7 @@ DEFAULT_LIFE, LONGEST_LIFE = timedelta(hours=72), timedelta(days=30)
 _SAME_LIFE = timedelta(minutes=1)
 
 
-def approve(
-    tx: Session, decision_id: int, *, principal: Principal, until: datetime | None = None
-) -> ShareDecision:
+def approve(tx: Session, decision_id: int, *, principal: Principal, until: datetime | None = None) -> ShareDecision:
     """Approve a referred decision; answers the new decision made with the approval (it may still refer).
 
     Raises NotFound, NoRight (the role may not), Invalid (`until`), TextChanged, and Refused (own request, answered

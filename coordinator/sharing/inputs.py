@@ -160,6 +160,14 @@ class Channel(Shape):
     }
 
 
+def by_portal(tlp: Tlp | None, *, sealed: bool) -> bool:
+    """Whether what a mail announces is read on the portal and not in it. `sealed`: to an OpenPGP key; None = strictest.
+
+    RED is for a named person, and a mailbox's key may be held by several.
+    """
+    return tlp is None or tlp >= (Tlp.RED if sealed else Tlp.AMBER)
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient(Shape):
     """Who would get it. `type` is org, person or public; `person` is the id that `named_recipients` holds."""

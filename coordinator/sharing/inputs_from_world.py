@@ -77,15 +77,11 @@ def basis_of(tx: Session, release: Release, parties: Iterable[str], *, now: date
         approvals=_approvals(tx, release, now=now),
         cleared=_cleared_beforehand(tx, release, now=now),
         label_raised=label_raised(tx, release),
-        recalled=frozenset(
-            tx.execute(select(Recalled.recipient).where(Recalled.release_id == release.id)).scalars()
-        ),
+        recalled=frozenset(tx.execute(select(Recalled.recipient).where(Recalled.release_id == release.id)).scalars()),
     )
 
 
-def gather(
-    tx: Session, release: Release, addressee: Addressee, *, now: datetime, basis: Basis | None = None
-) -> Inputs:
+def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime, basis: Basis | None = None) -> Inputs:
     """Everything the decision on this release for this addressee is made on, as it stands now. `basis`: made in this
     transaction at `now`, where several are asked about."""
     basis = basis or basis_of(tx, release, [addressee.recipient], now=now)

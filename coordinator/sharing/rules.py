@@ -230,17 +230,13 @@ RULES: tuple[tuple[str, Callable[[_Facts], bool]], ...] = (
     ("D-RED-ORGANISATION", lambda f: f.rank == _RED and f.recipient.type != "person"),
     (
         "D-RED-NOT-NAMED",
-        lambda f: f.rank == _RED
-        and f.recipient.type == "person"
-        and f.recipient.person not in f.item.named_recipients,
+        lambda f: f.rank == _RED and f.recipient.type == "person" and f.recipient.person not in f.item.named_recipients,
     ),
     ("D-RED-CHANNEL", lambda f: f.rank == _RED and f.recipient.channel.kind in ("webhook", "mailing-list")),
     ("D-ORCON", lambda f: f.onward and f.item.orcon and not f.internal),
     (
         "D-GREEN-COMMUNITY",
-        lambda f: f.onward
-        and f.rank == _GREEN
-        and not (f.internal or f.recipient.client_of_own or f.community),
+        lambda f: f.onward and f.rank == _GREEN and not (f.internal or f.recipient.client_of_own or f.community),
     ),
     ("D-AMBER-ONWARD", lambda f: f.onward and f.rank == _AMBER and not (f.internal or f.recipient.client_of_own)),
     ("D-STRICT-ONWARD", lambda f: f.onward and f.rank == _STRICT and not f.internal),
@@ -248,9 +244,7 @@ RULES: tuple[tuple[str, Callable[[_Facts], bool]], ...] = (
     ("D-NOT-RELEASABLE", lambda f: f.recipient.party in f.item.not_rel_to),
     (
         "D-REL-LIST",
-        lambda f: f.item.rel_to is not None
-        and not (f.internal or f.back)
-        and f.recipient.party not in f.item.rel_to,
+        lambda f: f.item.rel_to is not None and not (f.internal or f.back) and f.recipient.party not in f.item.rel_to,
     ),
     ("D-PERSONAL-DATA-BASIS", lambda f: f.item.personal_data and f.item.pd_basis is None),
     ("D-AGREEMENT-PROHIBITS", lambda f: f.outside and f.rank > _CLEAR and f.prohibited),

@@ -40,8 +40,20 @@ from coordinator.timeline.keys import Erased
 from coordinator.vocabulary import INFO_CATEGORIES
 
 #: What a release may be. `notice` is for our own people; the others go to partners.
-KINDS = ("receipt", "initial", "update", "correction", "closure", "recall", "request", "check", "call-our-desk",
-         "contact-change", "automatic", "notice")
+KINDS = (
+    "receipt",
+    "initial",
+    "update",
+    "correction",
+    "closure",
+    "recall",
+    "request",
+    "check",
+    "call-our-desk",
+    "contact-change",
+    "automatic",
+    "notice",
+)
 #: As in a native report: another coordinator's intake takes what we send (contract, Outbound).
 LONGEST_TITLE, LONGEST_BODY = 120, 10_000
 
@@ -139,7 +151,10 @@ def prepare_release(
     tx.flush()
     tx.add_all(
         ReleaseItem(
-            release_id=release.id, item_version_id=part.id, enclosed=part.id in enclosed, exercise=exercise,
+            release_id=release.id,
+            item_version_id=part.id,
+            enclosed=part.id in enclosed,
+            exercise=exercise,
             field=(fields or {}).get(part.id, ""),
         )
         for part in parts
@@ -148,9 +163,7 @@ def prepare_release(
     return release
 
 
-def decide_share(
-    tx: Session, release: Release, addressee: Addressee, *, basis: Basis | None = None
-) -> ShareDecision:
+def decide_share(tx: Session, release: Release, addressee: Addressee, *, basis: Basis | None = None) -> ShareDecision:
     """Ask the rules about one recipient, and record the answer with everything it was made on. `basis`: made in this
     transaction, where several recipients are asked about."""
     now = clock.now()

@@ -14,7 +14,7 @@ from coordinator.alerts.sending import MailParcel
 from coordinator.alerts.wording import Letter
 from coordinator.markings import Tlp
 from coordinator.partners.models import Channel
-from coordinator.sharing.addressees import by_portal
+from coordinator.sharing.inputs import by_portal
 from coordinator.store import Store
 from tests.alerting import (
     MailBox,
