@@ -7,13 +7,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class WorkFinished:
-    """A piece of work is over. `outcome` is successful or failed. `values` as interpreter.py says for each kind."""
+    """A piece of work is over. `outcome` is successful or failed. `values` as interpreter.py says for each kind.
+
+    `sources` are names, of the caller's choosing, of what the values came from; none means the incident.
+    """
 
     key: str
     outcome: str
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     by: str = ""
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,16 @@ Effects (effects.py)
                      step), loop (before each further pass of a while), reminded, escalated
     BeginWork        do this: task approval decision alert share wait status obligation assess http-api playbook.
                      `set` is done in here. `spec` has title, description, commands, agent, targets, owner, out_args,
-                     extension (raw), foreign_extensions, and by kind
+                     extension (raw), foreign_extensions, uses (the variables whose values stand in it; of an alert in
+                     its text), sources (what those values came from), and by kind
                        task      role ("" if none named), fallback_role, checklist, fields, required
                        approval  roles, rule, separation, on_expiry         decision  role, variable, options, rationale
                        alert     message, audience, template, tlp_max, purpose, category, attribution, ack or None
                        share     audience, items, tlp_max, purpose, agreement, attribution
                        wait      event, match, until                        status    to
                        obligation do, rule          assess role, method     http-api  command, headers, content(_b64)
-                       playbook  playbook_id, version (pinned, or None), variables, callers: start a child run with
-                                 start(callers=…) and send WorkFinished with its variables when it ends
+                       playbook  playbook_id, version (pinned, or None), variables, variable_sources, callers: start a
+                                 child run with start(callers=…) and send WorkFinished with its variables when it ends
     WorkSettled      the interpreter itself found the work over (enough answers or votes, time up): close it
     CancelWork       the work is called off
     SetTimer (same key again = moved), CancelTimer, Remind, Escalate, DueChanged
@@ -60,7 +61,7 @@ attention. The failed tokens stay, so that a person can have the very step done 
 also while other branches still run; blocks that had failed around it are then recorded as waiting again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -89,7 +90,7 @@ from playbooks.machine import Machine
 from playbooks.starting import StartRefused, start_faults, variable_faults, wanted_facts
 from playbooks.state import State, Token
 from playbooks.timers import on_timer
-from playbooks.variables import normalise
+from playbooks.variables import INCIDENT, normalise
 from playbooks.work import (
     Outcome,
     due_of,
@@ -110,13 +111,14 @@ _KEYED = (WorkFinished, Told, Answered, Voted)
 def start(
     playbook: Playbook, *, now: datetime, variables: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None, pins: Mapping[str, str] | None = None, callers: tuple[str, ...] = (),
-    enforce_validity: bool = True,
+    enforce_validity: bool = True, sources: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[State, list[Effect]]:
     """A new run, moved as far as it goes by itself.
 
-    `variables` are first values for external variables; `pins` maps called playbooks to the version this run uses;
-    `callers` are the playbooks above it. Raises StartRefused: revoked, outside its validity, a variable that is
-    unknown, not external, of the wrong type, or missing, or a playbook that calls itself.
+    `variables` are first values for external variables, `sources` what each of them came from (else the incident);
+    `pins` maps called playbooks to the version this run uses; `callers` are the playbooks above it. Raises
+    StartRefused: revoked, outside its validity, a variable that is unknown, not external, of the wrong type, or
+    missing, or a playbook that calls itself.
     """
     given = dict(variables or {})
     faults = [*start_faults(playbook, now, callers, enforce_validity), *variable_faults(playbook, given)]
@@ -126,7 +128,8 @@ def start(
     values |= {name: normalise(value) for name, value in given.items()}
     state = State(
         playbook=playbook.id, version=playbook.version, digest=playbook.digest, started_at=write_instant(now),
-        variables=values, facts=wanted_facts(playbook, facts or {}), pins=dict(pins or {}), callers=list(callers),
+        variables=values, sources={name: sorted((sources or {}).get(name, [INCIDENT])) for name in given},
+        facts=wanted_facts(playbook, facts or {}), pins=dict(pins or {}), callers=list(callers),
     )
     machine = Machine(playbook, state, now)
     machine.new_token(playbook.start, parent=None)

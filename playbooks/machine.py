@@ -5,7 +5,7 @@ written, the block around it and its step_variables, … , the playbook. Branche
 their own, merged when the block settles; everywhere else a write goes to where the name is declared.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,6 +41,7 @@ class Machine:
         token.scope = {} if scoped else None
         if parent is not None:
             token.iteration = parent.iteration
+            token.under = self._decided_on(parent)
             parent.children.append(token.id)
         self.state.ready.append(token.id)
         return token
@@ -90,8 +91,32 @@ class Machine:
                 return kind, each.scope[name]
         return kind, self.state.variables.get(name)
 
-    def write(self, token: Token, name: str, value: Any) -> None:
-        """Set a variable as seen from this token. Raises VariableRefused: undeclared, constant, or the wrong type."""
+    def sources(self, token: Token, names: Iterable[str]) -> list[str]:
+        """What the values of these variables came from, as seen from this token. The document's own have no source."""
+        found: set[str] = set()
+        for name in names:
+            found.update(self._sources_of(token, name))
+        return sorted(found)
+
+    def _sources_of(self, token: Token, name: str) -> Iterable[str]:
+        for each in self.lineage(token):
+            if name in each.local:
+                return each.local_sources.get(name, ())
+            if each.scope is not None and name in each.scope:
+                return each.scope_sources.get(name, ())
+        return self.state.sources.get(name, ())
+
+    def _decided_on(self, token: Token) -> list[str]:
+        """What whatever is written inside a block comes from besides: the values its condition was decided on."""
+        step = self.step_of(token)
+        names = {found.group(1) for found in REFERENCE.finditer(f"{step.condition} {step.switch}")}
+        if step.switch and not names:
+            names = {step.switch.strip()}
+        return sorted({*token.under, *self.sources(token, names)})
+
+    def write(self, token: Token, name: str, value: Any, sources: Iterable[str]) -> None:
+        """Set a variable as seen from this token, with what the value came from. Raises VariableRefused: undeclared,
+        constant, or the wrong type."""
         declared = self.declaration(token, name)
         if declared.constant:
             raise VariableRefused(f"the variable {name} is constant")
@@ -99,14 +124,15 @@ class Machine:
         fault = fault_of_value(declared.type, found)
         if fault:
             raise VariableRefused(f"{name}: {fault}")
+        from_ = sorted({*sources, *token.under})
         for each in self.lineage(token):
             if name in each.local:
-                each.local[name] = found
+                each.local[name], each.local_sources[name] = found, from_
                 return
             if each.scope is not None:
-                each.scope[name] = found
+                each.scope[name], each.scope_sources[name] = found, from_
                 return
-        self.state.variables[name] = found
+        self.state.variables[name], self.state.sources[name] = found, from_
 
     def fill(self, token: Token, value: Any) -> Any:
         """The value with every `__name__:value` in its texts replaced. Raises VariableRefused for an unknown name."""

@@ -7,7 +7,7 @@ from playbooks.effects import DueChanged, Notice
 from playbooks.machine import Machine
 from playbooks.moves import call_off, close_block, leave, stop_work
 from playbooks.state import Token
-from playbooks.variables import VariableRefused
+from playbooks.variables import INCIDENT, VariableRefused
 from playbooks.work import Outcome
 
 
@@ -33,7 +33,7 @@ def pass_over(machine: Machine, token: Token, outcome: Outcome) -> None:
     token.status, token.reason = "block", ""
     try:
         for name, value in outcome.values.items():
-            machine.write(token, name, value)
+            machine.write(token, name, value, [INCIDENT])
     except VariableRefused as refusal:
         machine.effects.append(Notice(token.step, token.id, str(refusal)))
     leave(machine, token, Outcome("skipped", reason=outcome.reason))

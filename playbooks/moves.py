@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from playbooks import conditions
 from playbooks.document import Branch, Step
@@ -9,7 +10,7 @@ from playbooks.durations import write_instant
 from playbooks.effects import CancelWork, NeedsAttention, Notice, RunEnded, WorkSettled
 from playbooks.machine import Machine
 from playbooks.state import Token
-from playbooks.variables import REFERENCE, Value, VariableRefused
+from playbooks.variables import INCIDENT, REFERENCE, Value, VariableRefused
 from playbooks.work import Outcome, begin, units, waits_visibly
 
 MAX_STEPS = 50_000
@@ -52,7 +53,7 @@ def _enter(machine: Machine, token: Token, step: Step) -> None:
     token.entered_at = write_instant(machine.now)
     if f"step:{step.id}" in machine.playbook.anchors:
         state.anchors[f"step:{step.id}"] = token.entered_at
-    token.local = {name: each.value for name, each in step.variables.items()}
+    token.local, token.local_sources = {name: each.value for name, each in step.variables.items()}, {}
     machine.record(token, "entered")
     if state.steps > MAX_STEPS or len(state.tokens) > MAX_TOKENS:
         fail(machine, token, Outcome("failed", reason=f"a run takes at most {MAX_STEPS} steps, {MAX_TOKENS} at a time"))
@@ -115,23 +116,25 @@ def finish_unit(machine: Machine, token: Token, outcome: Outcome) -> None:
         fail(machine, token, outcome)
         return
     values = token.data.pop("values", {}) | dict(outcome.values)
+    came_from = {name: [*outcome.sources.get(name, [INCIDENT])] for name in outcome.values}
+    sources = token.data.pop("sources", {}) | came_from
     if token.unit + 1 < len(units(step)):
-        _next_unit(machine, token, values)
+        _next_unit(machine, token, {"values": values, "sources": sources})
         return
     try:
         for name, value in values.items():
-            machine.write(token, name, value)
+            machine.write(token, name, value, sources[name])
     except VariableRefused as refusal:
         fail(machine, token, Outcome("failed", reason=str(refusal)))
         return
     _succeed(machine, token, outcome)
 
 
-def _next_unit(machine: Machine, token: Token, values: dict[str, object]) -> None:
+def _next_unit(machine: Machine, token: Token, data: dict[str, Any]) -> None:
     timeout = token.timers.get("timeout")
     machine.cancel_timers(token)
     token.unit += 1
-    token.data = {"values": values}
+    token.data = data
     if timeout:
         machine.set_timer(token, "timeout", datetime.fromisoformat(timeout))
     token.status = "ready"
@@ -280,6 +283,7 @@ def _settle_block(machine: Machine, token: Token, step: Step) -> None:
 def close_block(machine: Machine, token: Token) -> str:
     """Drop the branches and bring in what they wrote, in document order; answers a name that two wrote differently."""
     written: dict[str, Value] = {}
+    sources: dict[str, set[str]] = {}
     conflict = ""
     for child in [machine.state.tokens[each] for each in token.children]:
         if child.status not in ("ended", "failed"):
@@ -288,10 +292,11 @@ def close_block(machine: Machine, token: Token) -> str:
         for name, value in (child.scope or {}).items():
             conflict = conflict or (name if name in written and written[name] != value else "")
             written[name] = value
+            sources.setdefault(name, set()).update(child.scope_sources.get(name, ()))
         _drop(machine, child)
     token.children = []
     for name, found in written.items():
-        machine.write(token, name, found)
+        machine.write(token, name, found, sources[name])
     return conflict
 
 

@@ -188,6 +188,7 @@ def _begin_anew(machine: Machine, token: Token, to: str) -> None:
         fresh = machine.new_token(to, parent=None, branch=token.branch)
         state.ready.remove(fresh.id)
         fresh.parent, fresh.iteration, fresh.scope = token.parent, token.iteration, token.scope
+        fresh.scope_sources, fresh.under = token.scope_sources, token.under
         del state.tokens[token.id]
         if fresh.parent is not None:
             around = state.tokens[fresh.parent]
@@ -196,6 +197,7 @@ def _begin_anew(machine: Machine, token: Token, to: str) -> None:
     else:
         token.attempt += 1
     token.unit, token.passes, token.local, token.data = 0, 0, {}, {}
+    token.local_sources = {}
     token.status, token.reason, token.entered_at = "ready", "", write_instant(machine.now)
     if token.id not in state.ready:
         state.ready.append(token.id)

@@ -24,7 +24,8 @@ class Token:
     `iteration` is the pass of the innermost while around it (0 outside), `attempt` counts retries, `unit` the command
     group at work, `passes` the passes a while has begun, `branch` its place among its block's branches. `scope` holds
     what a parallel branch wrote (None elsewhere), `local` the step's own variables, `timers` purpose → instant,
-    `data` the progress of the work (recipients, answers, votes, values).
+    `data` the progress of the work (recipients, answers, votes, values). `scope_sources` and `local_sources` say where
+    those values came from, `under` what the conditions around it were decided on.
     """
 
     id: str
@@ -41,6 +42,9 @@ class Token:
     children: list[str] = field(default_factory=list)
     scope: dict[str, Value] | None = None
     local: dict[str, Value] = field(default_factory=dict)
+    scope_sources: dict[str, list[str]] = field(default_factory=dict)
+    local_sources: dict[str, list[str]] = field(default_factory=dict)
+    under: list[str] = field(default_factory=list)
     timers: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -52,7 +56,11 @@ class Token:
 
 @dataclass(slots=True)
 class State:
-    """A run. `status` is running, waiting, paused, needs-attention, completed, failed or cancelled."""
+    """A run. `status` is running, waiting, paused, needs-attention, completed, failed or cancelled.
+
+    `sources`: variable name → what its value came from, as events named it; a name that is not in it has the document's
+    own value.
+    """
 
     playbook: str
     version: str
@@ -64,6 +72,7 @@ class State:
     next_token: int = 1
     steps: int = 0
     variables: dict[str, Value] = field(default_factory=dict)
+    sources: dict[str, list[str]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     anchors: dict[str, str] = field(default_factory=dict)
     pins: dict[str, str] = field(default_factory=dict)

@@ -18,6 +18,9 @@ MAX_VALUE_CHARACTERS = 65_536
 
 Value = str | None | dict[str, Any]
 
+#: The source of a value that an event names no other for: the incident that the run is for.
+INCIDENT = "incident"
+
 _HEX = re.compile(r"[0-9A-Fa-f]*")
 _FORMS = {
     "bool": re.compile(r"true|false"),

@@ -5,8 +5,8 @@ Nothing here moves a token. `begin` and `judge_*` answer with an Outcome, or Non
 
 import base64
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ from playbooks.effects import BeginWork, Notice
 from playbooks.events import Answered, Told, Voted, WorkFinished
 from playbooks.machine import Machine
 from playbooks.state import Token
-from playbooks.variables import REFERENCE
+from playbooks.variables import INCIDENT, REFERENCE
 
 ANSWERS = frozenset({"acknowledged", "not-for-me", "question", "refused", "failed"})
 _OUT_OF_REACH = frozenset({"refused", "failed"})
@@ -39,12 +39,14 @@ _OUT_OF_REACH = frozenset({"refused", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a piece of work came out: succeeded, failed or timed-out, and what it leaves in variables."""
+    """How a piece of work came out: succeeded, failed or timed-out, and what it leaves in variables. `sources` says of
+    each name what its value came from, where that is not the incident."""
 
     what: str
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
 
 def units(step: Step) -> list[tuple[str, tuple[Mapping[str, Any], ...]]]:
@@ -110,12 +112,13 @@ def _keep_due(token: Token, due_at: datetime | None) -> None:
 
 
 def _set(machine: Machine, token: Token, work: SetValues) -> Outcome:
-    values = {}
+    values, sources = {}, {}
     for name, wanted in work.values.items():
         known = isinstance(wanted, str) and wanted.startswith("incident.")
         found = machine.state.facts.get(fact_name(wanted)) if known else machine.fill(token, wanted)
         values[name] = ", ".join(map(str, found)) if isinstance(found, list | tuple) else found
-    return Outcome("succeeded", values)
+        sources[name] = [INCIDENT] if known else machine.sources(token, _named(wanted))
+    return Outcome("succeeded", values, sources=sources)
 
 
 def _wait(machine: Machine, token: Token, work: Wait) -> Outcome | None:
@@ -147,13 +150,16 @@ def _spec(machine: Machine, token: Token, commands: tuple[Mapping[str, Any], ...
         "foreign_extensions": list(step.foreign_extensions),
     }
     whole = spec | _own_part(machine, token, step, commands)
-    return machine.fill(token, whole) | {"extension": step.extension, "uses": _uses(machine, token, whole)}
+    told = whole["template"] if isinstance(step.work, Alert) else whole
+    uses = sorted(name for name in _named(told) if not machine.declaration(token, name).constant)
+    return machine.fill(token, whole) | {
+        "extension": step.extension, "uses": uses, "sources": machine.sources(token, uses)
+    }
 
 
-def _uses(machine: Machine, token: Token, spec: Mapping[str, Any]) -> list[str]:
-    """The variables whose values stand in what is asked for. A constant is the playbook's own text."""
-    names = {found.group(1) for found in REFERENCE.finditer(json.dumps(spec, default=str))}
-    return sorted(name for name in names if not machine.declaration(token, name).constant)
+def _named(asked: Any) -> set[str]:
+    """The variables whose values stand in something that is asked for or told."""
+    return {found.group(1) for found in REFERENCE.finditer(json.dumps(asked, default=str))}
 
 
 def _command(command: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,6 +186,7 @@ def _own_part(machine: Machine, token: Token, step: Step, commands: tuple[Mappin
             "playbook_id": step.playbook_id,
             "version": step.playbook_version or machine.state.pins.get(step.playbook_id),
             "variables": {name: machine.read(token, name)[1] for name in step.in_args},
+            "variable_sources": {name: machine.sources(token, [name]) for name in step.in_args},
             "callers": [*machine.state.callers, machine.playbook.id],
         }
     if work is None:
@@ -247,6 +254,13 @@ def judge_finished(machine: Machine, token: Token, event: WorkFinished) -> Outco
         return Outcome("failed", reason=event.reason or "it could not be done", detail={"by": event.by})
     if event.outcome != "successful":
         return "the outcome is successful or failed"
+    outcome = _succeeded(token, step, event)
+    if not isinstance(outcome, Outcome) or not event.sources:
+        return outcome
+    return replace(outcome, sources=dict.fromkeys(outcome.values, event.sources))
+
+
+def _succeeded(token: Token, step: Step, event: WorkFinished) -> Outcome | str | None:
     detail = {"by": event.by, "reason": event.reason}
     match step.work:
         case Decision() as work:

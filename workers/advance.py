@@ -16,7 +16,7 @@ from coordinator.incidents import queries as incidents
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident, Report
 from coordinator.obligations.models import Obligation
-from coordinator.runs import duplicates, matching
+from coordinator.runs import duplicates, matching, sources
 from coordinator.runs import service as runs
 from coordinator.runs.models import Run, StepAttempt, Timer
 from coordinator.runs.saved import load_state
@@ -156,7 +156,8 @@ def _result(tx: Session, attempt: StepAttempt, task: Task) -> Event:
     if attempt.kind == "decision":
         kept = {"option": values.get(attempt.spec["variable"])}
     reason = "A person said that it could not be done." if task.outcome == "failed" else ""
-    return WorkFinished(attempt.key, task.outcome, kept, reason=reason, by=task.done_by)
+    from_ = sources.of_item(task.result_version_id)
+    return WorkFinished(attempt.key, task.outcome, kept, reason=reason, by=task.done_by, sources=from_)
 
 
 def _whole(key: str) -> str:
@@ -231,7 +232,10 @@ def run_ended(tx: Session, run_id: int) -> None:
     attempt = tx.get_one(StepAttempt, int(attempt_id))
     outcome = "successful" if run.state == "completed" else "failed"
     values = dict(run.scope.get("variables", {}))
-    event = WorkFinished(attempt.key, outcome, values, reason="" if outcome == "successful" else f"It is {run.state}.")
+    known = run.scope.get("sources", {})
+    given = sorted({each for name in attempt.spec.get("out_args", ()) for each in known.get(name, ())})
+    reason = "" if outcome == "successful" else f"It is {run.state}."
+    event = WorkFinished(attempt.key, outcome, values, reason=reason, sources=tuple(given))
     runs.advance(tx, attempt.run_id, [event], arms=ARMS)
 
 

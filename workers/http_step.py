@@ -22,12 +22,17 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.errors import CoordinatorError
 from coordinator.incidents import queries as incidents
+from coordinator.incidents.items import write_item
+from coordinator.incidents.models import Incident
+from coordinator.markings import Marking
 from coordinator.partners import http_hosts
 from coordinator.partners.models import HttpHost, Organisation
-from coordinator.partners.queries import duty_role
+from coordinator.partners.queries import duty_role, own_organisation
+from coordinator.runs import sources
 from coordinator.runs.arms import Begun
-from coordinator.runs.models import HttpCall, StepAttempt
+from coordinator.runs.models import HttpCall, Run, StepAttempt
 from coordinator.sharing.addressees import Addressee
+from coordinator.sharing.inputs_from_world import as_the_incident
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import (
     LONGEST_BODY,
@@ -127,9 +132,11 @@ def _content(spec: Mapping[str, Any]) -> str:
 
 def _permit(tx: Session, work: Begun, host: HttpHost, wanted: Wanted) -> int | None:
     """The permit this request rests on; None where it holds nothing of an incident. Raises ForAPerson."""
-    incident = work.incident
-    if incident is None or not work.spec.get("uses"):
+    incident, from_ = work.incident, work.spec.get("sources", ())
+    if not work.spec.get("uses") or (incident is None and not from_):
         return None
+    bound = sources.binding(tx, from_, incident=incident, playbook=work.playbook)
+    parts = incidents.told_of(tx, incident).values() if incident is not None else ()
     said = f"{wanted.method} {wanted.url}\n\n{wanted.content}".strip()
     if len(said) > LONGEST_BODY:
         raise ForAPerson("It holds more of the incident than may be told at once.")
@@ -138,7 +145,8 @@ def _permit(tx: Session, work: Begun, host: HttpHost, wanted: Wanted) -> int | N
             release = prepare_release(
                 tx, kind="automatic", title=f"Request of a playbook to {host.code}"[:LONGEST_TITLE], body=said,
                 purpose=PURPOSE, info_category=CATEGORY, requested_by=work.run.started_by, incident=incident,
-                items=incidents.told_of(tx, incident).values(), of_incident=True,
+                marking=bound.marking, items=[*parts, *bound.parts], of_incident=incident is not None,
+                exercise=work.run.exercise,
             )  # fmt: skip
             found = forecast(tx, release, _to(tx, host))
             if found.result is not Result.PERMIT:
@@ -186,8 +194,24 @@ def result(tx: Session, call_id: int) -> tuple[int, WorkFinished] | None:
         return None
     outcome = "successful" if row.state == DONE or (row.state == LATE and (row.status or 500) < 300) else "failed"
     values = _values(tx, row, attempt.spec.get("out_args", ()))
+    from_ = _keep(tx, row, attempt.run_id, values) if row.state == DONE and values else ()
     reason = "" if outcome == "successful" else f"The service: {row.outcome}."
-    return attempt.run_id, WorkFinished(attempt.key, outcome, values, reason=reason, by="system")
+    return attempt.run_id, WorkFinished(attempt.key, outcome, values, reason=reason, by="system", sources=from_)
+
+
+def _keep(tx: Session, row: HttpCall, run_id: int, values: Mapping[str, str]) -> tuple[str, ...]:
+    """What a service answered, as an item of its organisation's under the incident's marking: whoever is told of it
+    later is told of theirs."""
+    incident_id = tx.get_one(Run, run_id).incident_id
+    incident = tx.get_one(Incident, incident_id) if incident_id is not None else None
+    organisation = tx.get_one(HttpHost, row.host_id).organisation_id
+    version = write_item(
+        tx, kind="http-answer", content={"call": row.id, "values": dict(values)}, info_category=CATEGORY,
+        marking=as_the_incident(incident)[0] if incident is not None else Marking(), author="system",
+        incident=incident, exercise=row.exercise, data_key_id=row.data_key_id,
+        originator_id=organisation if organisation != own_organisation(tx).id else None,
+    )  # fmt: skip
+    return sources.of_item(version.id)
 
 
 def _values(tx: Session, row: HttpCall, names: Sequence[str]) -> dict[str, str]:

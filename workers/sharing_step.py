@@ -29,7 +29,9 @@ from workers.texts import LONGEST_TITLE
 CLEAR = Marking(tlp=Tlp.CLEAR)
 LONGEST_BODY = 10_000
 PART = "share"
-_NO_TEXT_OF_ITS_OWN = ("alert-title", "alert-body", "alert-field", "task-result", "attachment", "obligation-note")
+_NO_TEXT_OF_ITS_OWN = (
+    "alert-title", "alert-body", "alert-field", "task-result", "http-answer", "attachment", "obligation-note",
+)  # fmt: skip
 
 
 def begin(tx: Session, work: Begun, part_of: Callable[..., StepAttempt]) -> Sequence[Event]:

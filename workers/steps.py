@@ -23,6 +23,7 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.service import transition
 from coordinator.partners.queries import duty_role
 from coordinator.runs import service as runs
+from coordinator.runs import sources
 from coordinator.runs.arms import Begun
 from coordinator.runs.engine import CANCELLED
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt
@@ -94,11 +95,13 @@ def alert(tx: Session, work: Begun) -> Sequence[Event]:
     plain, language = spec["message"] in ("check", "call-our-desk"), "en"
     if spec["message"] == "call-our-desk":
         title, body, language = alerts.text_for(tx)
+    bound = sources.binding(tx, spec.get("sources", ()), incident=incident, playbook=work.playbook)
     told = alerts.tell(
         tx, incident=None if spec["message"] == "check" else incident, kind=spec["message"], title=title, body=body,
         purpose=spec.get("purpose") or PURPOSE, info_category=spec.get("category") or CATEGORY,
         requested_by=work.run.started_by, audience=audience_of(tx, work), tlp_max=spec.get("tlp_max") or "",
-        marking=sharing_step.CLEAR if plain else None, items=() if plain else parts.values(), of_incident=not plain,
+        marking=sharing_step.CLEAR if plain else bound.marking if spec.get("template") else None,
+        items=() if plain else [*parts.values(), *bound.parts], of_incident=not plain,
         language=language, ack=(spec.get("ack") or {}).get("by", ""), ladder=(), exercise=work.run.exercise,
     )  # fmt: skip
     work.attempt.release_id = told.release.id
@@ -154,6 +157,7 @@ def playbook(tx: Session, work: Begun) -> Sequence[Event]:
         raise Refused("The playbook that this step calls is not in the catalogue.")
     runs.start_run(
         tx, version_id, incident=work.incident, variables=work.spec.get("variables"), started_by=work.run.started_by,
+        sources=work.spec.get("variable_sources"),
         callers=work.spec.get("callers", ()), once_key=f"attempt:{work.attempt.id}", exercise=work.run.exercise,
         explanation=["Another playbook calls it."], arms=ARMS,
     )  # fmt: skip

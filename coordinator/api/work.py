@@ -117,7 +117,8 @@ def complete(number: int) -> Response:
     wanted = task_schema.load_completion(json_body())
     with store().unit_of_work() as tx:
         tasks.complete_task(
-            tx, _fits(number), principal=principal(), outcome=wanted["outcome"], result=wanted.get("result") or {}
+            tx, _fits(number), principal=principal(), outcome=wanted["outcome"], result=wanted.get("result") or {},
+            tlp=wanted.get("tlp") or "",
         )
         tx.flush()
         return answer(task_queries.task_view(tx, number, principal=principal()))

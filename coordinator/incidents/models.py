@@ -209,9 +209,9 @@ class IncidentMember(Base):
 class ItemVersion(Exercised, Base):
     """One version of something said: its content sealed, its marking, originator and information category in the open.
 
-    `item` is the same for all versions. `kind`: title summary details note attachment task-result partner-reply
-    alert-title alert-body alert-field. `originator_id` empty means our own. `source_id`: who told us, where that is not
-    the originator it names and nobody has confirmed it: the consent of both is needed. Append-only.
+    `item` is the same for all versions. `kind`: title summary details note attachment task-result http-answer
+    partner-reply alert-title alert-body alert-field. `originator_id` empty means our own. `source_id`: who told us,
+    where that is not the originator it names and nobody has confirmed it: the consent of both is needed. Append-only.
     """
 
     __tablename__ = "item_versions"

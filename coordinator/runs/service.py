@@ -42,6 +42,7 @@ def start_run(
     started_by: str,
     incident: Incident | None = None,
     variables: Mapping[str, Any] | None = None,
+    sources: Mapping[str, Sequence[str]] | None = None,
     once_key: str = "",
     explanation: Sequence[str] = (),
     callers: Sequence[str] = (),
@@ -50,7 +51,8 @@ def start_run(
 ) -> Run:
     """Begin a run of a playbook version, for an incident (locked by this transaction) or for none.
 
-    The same `once_key` again gives the run there is. Without `arms` a worker begins its first steps. Raises NotFound,
+    `sources`: what each first value came from, where that is more than the incident (sources.py). The same `once_key`
+    again gives the run there is. Without `arms` a worker begins its first steps. Raises NotFound,
     Refused when the playbook may not start, Invalid (/variables/…) for first values it does not take.
     """
     if once_key:
@@ -64,7 +66,7 @@ def start_run(
     try:
         state, effects = start(
             playbook, now=clock.now(), variables=variables, facts=facts, pins=pins_of(tx, playbook),
-            callers=tuple(callers),
+            callers=tuple(callers), sources=sources,
         )  # fmt: skip
     except StartRefused as refused:
         raise _refusal(refused) from None

@@ -105,9 +105,9 @@ def prepare_release(
     neither marking nor items are given, the text is taken for whatever the incident is, and for its originator's. The
     marking is never looser than any part; where it forbids to name the source, its names are taken out of the text.
     `facts`: what else goes along in the envelope. `of_incident`: besides its parts it tells what the incident is, and
-    is bound as the incident. `enclosed`: ids among `items` whose indicators go along with the text. `fields`: the name
-    under which each of `items` is included or left out. `envelope`: which facts of the incident may go along.
-    `unnamed`: the source is withheld, whatever the marking says.
+    is bound as the incident, and by `marking` where that is stricter. `enclosed`: ids among `items` whose indicators go
+    along with the text. `fields`: the name under which each of `items` is included or left out. `envelope`: which facts
+    of the incident may go along. `unnamed`: the source is withheld, whatever the marking says.
     """
     _check(kind, title, body, info_category)
     exercise = incident.exercise if incident is not None else exercise
@@ -115,7 +115,10 @@ def prepare_release(
     source_id = None
     of_incident = incident is not None and (of_incident or (marking is None and not parts))
     if of_incident and incident is not None:
+        said_stricter = marking
         marking, originator_id, source_id = as_the_incident(incident)
+        if said_stricter is not None:
+            marking = combine([marking, replace(said_stricter, community=marking.community)])
         parts = _with(parts, chosen_from_others(tx, incident))
     along = incident is not None and _may_ride(tx, incident, parts)
     declared = [] if marking is None and parts else [marking or Marking()]

@@ -6,15 +6,17 @@ from typing import Any
 
 from marshmallow import fields
 
+from coordinator.markings import Tlp
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Choice, Text, Whole
 
 
 class CompleteSchema(Shape):
-    """`POST /api/v1/tasks/{id}/complete`."""
+    """`POST /api/v1/tasks/{id}/complete`. `tlp`: of what is said, where that is stricter than the incident."""
 
     outcome = Choice(("successful", "failed"), required=True)
     result = fields.Dict(keys=fields.String(), load_default=dict, metadata={"description": "Values by field name."})
+    tlp = Choice(tuple(map(str, Tlp)))
 
 
 class AssignSchema(Shape):

@@ -6,6 +6,7 @@ Locks are taken in one order everywhere: the incident, then the task.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from coordinator.accounts.staff import check_may_approve
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.incidents import holds, items, queries
 from coordinator.incidents.models import Incident
-from coordinator.markings import Marking
+from coordinator.markings import Marking, parse_tlp
 from coordinator.partners.queries import duty_role
 from coordinator.tasks import rules
 from coordinator.tasks.models import Task
@@ -86,9 +87,10 @@ def open_task(
 
 
 def complete_task(
-    tx: Session, task_id: int, *, principal: Principal, outcome: str, result: Mapping[str, Any]
+    tx: Session, task_id: int, *, principal: Principal, outcome: str, result: Mapping[str, Any], tlp: str = ""
 ) -> Task:
-    """Finish a task. Asked twice by the same person, the second time changes nothing.
+    """Finish a task. Asked twice by the same person, the second time changes nothing. `tlp`: the label of what is said,
+    where it is stricter than the incident's and the form's.
 
     Raises NotFound, NoRight, Refused, Invalid (every fault of the result, pointers under /result).
     """
@@ -101,7 +103,7 @@ def complete_task(
     wanted = rules.Outcome(outcome)
     values = rules.read_result(rules.Kind(task.kind), task.fields, outcome=wanted, result=result)
     if values:
-        task.result_version_id = _keep_result(tx, task, incident, values, author=principal.actor)
+        task.result_version_id = _keep_result(tx, task, incident, values, author=principal.actor, tlp=tlp)
     task.values = values
     _finish(tx, task, rules.State.DONE, actor=principal.actor, outcome=wanted.value)
     text = "A task was done." if wanted is rules.Outcome.SUCCESSFUL else "A task could not be done."
@@ -274,10 +276,15 @@ def _finish(tx: Session, task: Task, state: rules.State, *, actor: str, outcome:
 
 
 def _keep_result(
-    tx: Session, task: Task, incident: Incident | None, values: Mapping[str, str], *, author: str
+    tx: Session, task: Task, incident: Incident | None, values: Mapping[str, str], *, author: str, tlp: str
 ) -> int:
-    """The result as an item version under the incident's own marking; unmarked where there is no incident."""
+    """The result as an item version under the incident's own marking (unmarked where there is no incident), or the
+    strictest label of its form's fields and of its author, where that is stricter."""
     marking = Marking.from_json(incident.marking) if incident is not None else Marking()
+    said = [parse_tlp(each) for each in (tlp, *(task.fields[name].get("tlp") for name in values.keys() & task.fields))
+            if each]  # fmt: skip
+    if said and max(said) > marking.effective:
+        marking = replace(marking, tlp=max(said))
     version = items.write_item(
         tx, kind="task-result", content={"task": task.id, "values": dict(values)}, marking=marking,
         info_category=RESULT_CATEGORY, author=author, incident=incident, exercise=task.exercise,

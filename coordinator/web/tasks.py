@@ -12,6 +12,7 @@ from coordinator.accounts.models import User
 from coordinator.accounts.rules import Right
 from coordinator.errors import Invalid
 from coordinator.incidents import quarantine_queries as quarantine
+from coordinator.markings import Tlp
 from coordinator.obligations import queries as duties
 from coordinator.status import outgoing, task_lists
 from coordinator.tasks import queries, rules, service
@@ -50,10 +51,13 @@ def complete(task_id: int) -> Any:
     try:
         with access.store().unit_of_work() as tx:
             result = {name: text for name, text in given.items() if text}
-            service.complete_task(tx, task_id, principal=principal, outcome=outcome, result=result)
+            tlp = request.form.get("tlp", "")
+            service.complete_task(tx, task_id, principal=principal, outcome=outcome, result=result,
+                                  tlp=tlp if tlp in set(map(str, Tlp)) else "")  # fmt: skip
     except Invalid as error:
         errors = page.errors_by_field(error, field=lambda pointer: f"f_{pointer.removeprefix('/result/')}")
-        return _task_page(task_id, {f"f_{name}": text for name, text in given.items()}, errors, code=422)
+        said = {f"f_{name}": text for name, text in given.items()} | {"tlp": request.form.get("tlp", "")}
+        return _task_page(task_id, said, errors, code=422)
     return page.after("tasks.mine", _("The task is done.") if outcome == "successful" else _("It is on record."))
 
 
