@@ -136,10 +136,12 @@ def _migrate(arguments: argparse.Namespace) -> int:
         from coordinator.runs.catalogue import ship_library
 
         with store.unit_of_work() as tx:
-            ship_library(tx)
+            lines = ship_library(tx)
             ship_rules(tx)
     finally:
         store.close()
+    for line in lines:
+        print(line)
     print("The database is up to date.")
     return 0
 

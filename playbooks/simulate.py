@@ -221,6 +221,7 @@ def _begin(world: _World, run: int, work: BeginWork) -> None:
     elif work.kind == "share":
         result = world.script.shares.get(work.step, "permit")
         counts = {"permitted_count": int(result == "permit"), "refused_count": int(result == "deny")}
+        world.runs[run].told[work.step] = _audience(world, run, work) if result == "permit" else []
         world.inbox.append((run, WorkFinished(work.key, "successful", {"result": result, **counts})))
     elif work.kind == "playbook":
         _call(world, run, work)

@@ -221,8 +221,8 @@ def _check_places(findings: Findings, workflow: Mapping[str, Any], ours: Mapping
     if "where" in audience and "from_step" not in audience:
         findings.hard(f"{pointer}/audience/where", "where goes with from_step")
     earlier = workflow.get(audience.get("from_step"))
-    if "from_step" in audience and "alert" not in str(_kind(earlier)):
-        findings.hard(f"{pointer}/audience/from_step", "this is no step that alerts anybody")
+    if "from_step" in audience and _kind(earlier) not in ("alert", "share"):
+        findings.hard(f"{pointer}/audience/from_step", "this is no step that alerts anybody or shares with anybody")
 
 
 def _extension(body: Any) -> Any:

@@ -75,21 +75,22 @@ def called_documents(tx: Session, playbook: Playbook) -> dict[str, bytes]:
 
 
 def ship_library(tx: Session) -> list[str]:
-    """Bring the shipped playbooks in, active unless a person chose otherwise; returns a line for each that is new."""
+    """Bring the shipped playbooks in; returns a line for each version that is new.
+
+    One that was never here is in use from the start. A further version of one that is here is imported like anybody
+    else's: what tells others is changed by two persons, not by an upgrade.
+    """
     lines = []
     for name, raw in shipped():
         playbook = load(raw)
         if _version(tx, playbook.id, playbook.version) is not None:
             continue
+        first = not versions_of(tx, playbook.id)
         row = _add(tx, playbook, actor=SHIPPED)
-        active = tx.execute(
-            select(PlaybookVersion).where(
-                PlaybookVersion.playbook_id == playbook.id, PlaybookVersion.state == ACTIVE
-            )
-        ).scalars()
-        if all(other.activated_by == [SHIPPED] for other in active):
+        if first:
             activation.activate(tx, row.id, actor=SHIPPED)
-        lines.append(f"{name}: {playbook.name}, {row.state}")
+        waits = "" if first else "; two persons put it into use (page Playbooks), until then the version before stays"
+        lines.append(f"{name}: {playbook.name}, {row.state}{waits}")
     return lines
 
 

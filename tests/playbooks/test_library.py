@@ -162,9 +162,9 @@ SHARE, CONTAINED, NEWS, UPDATE, STILL = (
     "Share the indicators", "Is the attack contained?", "Wait for news, twelve hours at most",
     "Bring the affected states up to date", "Is it contained now?",
 )
-AID, ARRANGE, POSITION, REPORT = (
+AID, ARRANGE, POSITION, REPORT, STANDS = (
     "Is assistance asked for?", "Arrange mutual aid under the agreement", "Record the position on a ransom",
-    "Final report and lessons",
+    "Final report and lessons", "Does everything that was told still stand?",
 )
 PREPARED = (
     (0.1, CONFIRM, "succeed", "", {"__life_at_risk__": "no"}), (1, SCOPE, "succeed", "", {}),
@@ -178,7 +178,8 @@ HEARD = (
     (2.2, REPORTER, "acknowledge", "fi-duty", {}),
 )
 ENDING = (
-    (30, AID, "decide", "", {"option": "none"}), (30, POSITION, "decide", "", {"option": "advised-against"}),
+    (29, STANDS, "decide", "", {"option": "stands"}), (30, AID, "decide", "", {"option": "none"}),
+    (30, POSITION, "decide", "", {"option": "advised-against"}),
     (31, REPORT, "succeed", "", {}),
 )
 NOW_CONTAINED = ((3, CONTAINED, "decide", "", {"option": "contained"}),)
@@ -205,7 +206,7 @@ def test_ransomware_patients_at_risk_come_first() -> None:
 def test_ransomware_one_refusal_tells_nobody_and_the_run_goes_on_to_its_end() -> None:
     seen, _, code = ransomware(
         *PREPARED, (2, CLEAR, "approve", "legal-adviser:ann", {}), (2.1, CLEAR, "refuse", "release-authority:bob", {}),
-        (3, REFUSED, "succeed", "", {}), *ENDING[1:],
+        (3, REFUSED, "succeed", "", {}), *ENDING[2:],
     )
     assert seen[STATES] == seen[SHARE] == seen[REPORTER] == []
     assert code == 0
@@ -242,8 +243,9 @@ def test_ransomware_partners_are_kept_informed_until_it_is_contained() -> None:
 
 
 def test_ransomware_assistance_rests_on_an_agreement() -> None:
-    seen, _, code = ransomware(*CLEARED, *HEARD, *NOW_CONTAINED, (6, AID, "decide", "", {"option": "mutual-aid"}),
-                               (20, ARRANGE, "succeed", "", {}), *ENDING[1:])
+    seen, _, code = ransomware(*CLEARED, *HEARD, *NOW_CONTAINED, (5, STANDS, "decide", "", {"option": "stands"}),
+                               (6, AID, "decide", "", {"option": "mutual-aid"}), (20, ARRANGE, "succeed", "", {}),
+                               *ENDING[2:])
     assert (seen[ARRANGE][-1], code) == ("succeeded", 0)
 
 

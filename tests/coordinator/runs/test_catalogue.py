@@ -105,6 +105,21 @@ def test_the_shipped_playbooks_come_in_once_active_and_never_over_a_persons_choi
     assert rows(store)[0].digest == load(chosen.document).digest
 
 
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_a_new_version_of_a_shipped_playbook_waits_for_two_persons(store: Store, withdrawn: bool) -> None:
+    name, raw = shipped()[0]
+    earlier = json.loads(raw) | {"modified": "2026-11-22T09:00:00.000Z"}
+    take(store, earlier)
+    with store.unit_of_work() as tx:
+        activation.activate(tx, rows(store)[0].id, actor=catalogue.SHIPPED)
+        if withdrawn:
+            activation.withdraw(tx, rows(store)[0].id, actor="user:1", reason="Not for us.")
+        lines = catalogue.ship_library(tx)
+    states = [row.state for row in rows(store) if row.playbook_id == earlier["id"]]
+    assert states == ["revoked" if withdrawn else "active", "imported"]
+    assert [line for line in lines if "two persons" in line] == [line for line in lines if line.startswith(name)]
+
+
 def test_two_starts_with_one_key_are_one_run(store: Store, world: object) -> None:
     take(store, line())
     version_id = rows(store)[0].id
