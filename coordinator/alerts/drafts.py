@@ -26,8 +26,8 @@ from coordinator.sharing.parts import FACTS
 from coordinator.sharing.service import ENVELOPE, TextChanged, prepare_release
 
 DRAFT = "draft"
-#: Kinds that a person drafts.
-KINDS = ("initial", *THREADED)
+#: Kinds that a person drafts. A recall is asked for where the thing is, and has a text of its own.
+KINDS = tuple(kind for kind in ("initial", *THREADED) if kind != "recall")
 LONGEST_ASKS = 2000
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Exercised, Hash, Id, Json, whole, within
@@ -64,6 +64,10 @@ class Alert(Exercised, Base):
         Index("ix_alerts_state", "state", "id"),
         Index("ix_alerts_unanswered", "ack", "state", "id"),
         Index("ix_alerts_organisation", "organisation_id", "id"),
+        Index(
+            "ix_alerts_exercise", "exercise", "id", sqlite_where=text("exercise <> ''"),
+            postgresql_where=text("exercise <> ''"),
+        ),
     )
 
 

@@ -102,8 +102,11 @@ def tell(
     """Tell somebody something. One of `audience` and `addressees`; an update, correction, closure or recall without
     either goes to everyone told so far. `tlp_max`: refuse a text above this label. The rest as `prepare_release`.
 
-    Raises Invalid, SecrecyMarkingFound, NotFound, and Refused where the text is above `tlp_max`.
+    Raises Invalid, SecrecyMarkingFound, NotFound, and Refused where the text is above `tlp_max`, or is called a recall
+    and recalls nothing (recalls.py does).
     """
+    if kind == "recall" and "recall" not in (facts or {}):
+        raise Refused("Recall the alert or the part itself: a text alone asks nothing back.")
     if audience is None and addressees is None:
         if kind not in THREADED:
             raise Invalid([Fault("/audience", "Say who is to be told.")])

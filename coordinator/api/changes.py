@@ -10,12 +10,14 @@ from sqlalchemy.orm import Session
 
 from coordinator import vocabulary
 from coordinator.accounts.rules import Right
+from coordinator.alerts import drafts
 from coordinator.alerts import service as alerts
 from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, check_if_match, json_body
 from coordinator.api.described import describes
 from coordinator.api.desk_calls import told_json
+from coordinator.errors import Fault, Invalid
 from coordinator.incidents import queries, requests, service, sources
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
@@ -35,8 +37,6 @@ class NoteAnswerSchema(Schema):
     author = shapes.text()
 
 
-#: Kinds a person may ask for; receipts, checks and notices come about by themselves.
-KINDS = ("initial", "update", "correction", "closure", "recall")
 AUDIENCES = ("organisations", "community", "contact_kind", "directory", "agreement", "affected_states", "reporter")
 
 
@@ -59,7 +59,7 @@ class Audience(fields.Field[Any]):
 class AlertRequestSchema(Shape):
     """`POST …/alerts`. Without `tlp` the text is marked as the incident is, and bound to whose it is."""
 
-    kind = Choice(KINDS, required=True)
+    kind = Choice(drafts.KINDS, required=True)
     audience = Audience(metadata={"description": "Absent for a follow-up: everyone told so far."})
     purpose = Choice(vocabulary.PURPOSES.codes, required=True)
     title = Text(120, required=True)
@@ -69,6 +69,8 @@ class AlertRequestSchema(Shape):
     info_category = Choice(vocabulary.INFO_CATEGORIES.codes)
     language = terms.Language()
     ack = Choice(("person", "system", "none"))
+    corrects = Text(40, metadata={"description": "For a correction, instead of an audience: the number of an alert or "
+                                  "the key of an item. Everybody who was given it is told, and a person answers."})
 
 
 _ALERT = AlertRequestSchema()
@@ -174,14 +176,19 @@ def preview(reference: str) -> Response:
 
 
 def _told(tx: Session, reference: str, wanted: dict[str, Any]) -> alerts.Told:
-    ack = wanted.get("ack")
-    return alerts.tell(
-        tx, incident=_locked(tx, reference), kind=wanted["kind"], title=wanted["title"], body=wanted["body"],
-        purpose=wanted["purpose"], info_category=wanted.get("info_category", "incident-notification"),
-        requested_by=principal().actor, audience=wanted.get("audience"), reply_by=wanted.get("reply_by"),
-        marking=Marking(tlp=parse_tlp(wanted["tlp"])) if "tlp" in wanted else None,
-        language=wanted.get("language", "en"), ack="" if ack == "none" else ack,
-    )  # fmt: skip
+    incident, ack, corrects = _locked(tx, reference), wanted.get("ack"), wanted.get("corrects")
+    said: dict[str, Any] = {
+        "title": wanted["title"], "body": wanted["body"], "purpose": wanted["purpose"],
+        "info_category": wanted.get("info_category", "incident-notification"), "requested_by": principal().actor,
+        "reply_by": wanted.get("reply_by"), "language": wanted.get("language", "en"),
+        "marking": Marking(tlp=parse_tlp(wanted["tlp"])) if "tlp" in wanted else None,
+        "ack": "" if ack == "none" else ack,
+    }  # fmt: skip
+    if not corrects:
+        return alerts.tell(tx, incident=incident, kind=wanted["kind"], audience=wanted.get("audience"), **said)
+    if wanted["kind"] != "correction" or "audience" in wanted:
+        raise Invalid([Fault("/corrects", "Send it with the kind correction and without an audience.")])
+    return alerts.correct(tx, incident, corrects, **said)
 
 
 def _locked(tx: Session, reference: str) -> Incident:

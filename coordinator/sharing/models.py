@@ -48,6 +48,8 @@ class Release(Exercised, Base):
         within("title_version_id", "item_versions"),
         within("body_version_id", "item_versions"),
         Index("ix_releases_incident", "incident_id", "id"),
+        Index("ix_releases_title_version", "title_version_id"),
+        Index("ix_releases_body_version", "body_version_id"),
     )
 
 

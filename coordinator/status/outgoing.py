@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from coordinator.alerts.corrections import corrections_of
 from coordinator.alerts.left import recalled
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
 from coordinator.alerts.wrong import marked
@@ -43,7 +44,7 @@ def described_alerts(tx: Session, rows: list[Alert]) -> list[dict[str, Any]]:
     releases = {row.id: row for row in tx.execute(
         select(Release).where(Release.id.in_({row.release_id for row in rows}))).scalars()}  # fmt: skip
     titles = {key: title_of(tx, release) for key, release in releases.items()}
-    back, wrong = recalled(tx, releases), marked(tx, ids)
+    back, wrong, anew = recalled(tx, releases), marked(tx, ids), corrections_of(tx, rows)
     found = []
     for row in rows:
         sent = deliveries[row.id]
@@ -59,8 +60,15 @@ def described_alerts(tx: Session, rows: list[Alert]) -> list[dict[str, Any]]:
             "tlp": _label(releases.get(row.release_id)), "reference": row.partner_reference or None,
             "withdrawn_at": row.withdrawn_at, "ladder": row.plan or [], "exercise": row.exercise or None,
             "recall": back.get((row.release_id, row.recipient)), "wrong": row.id in wrong,
+            "correction": _followed(anew.get(row.id)),
         })  # fmt: skip
     return found
+
+
+def _followed(by: Alert | None) -> dict[str, Any] | None:
+    if by is None:
+        return None
+    return {"alert": by.id, "state": by.state, "at": by.created_at, "answered_at": by.acknowledged_at}
 
 
 def _label(release: Release | None) -> str | None:

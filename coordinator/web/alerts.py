@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from coordinator import vocabulary
 from coordinator.accounts.rules import Right
-from coordinator.alerts import recalls, wrong
+from coordinator.alerts import corrections, drafts, recalls, wrong
 from coordinator.alerts import service as alerts
 from coordinator.alerts.answers import offered
 from coordinator.alerts.desk_calls import waiting_plans
@@ -36,16 +36,15 @@ from coordinator.web.access import needs
 
 pages = Blueprint("alerts", __name__, url_prefix="/incidents/<reference>/alerts")
 
-KINDS = ("initial", "update", "correction", "closure", "recall")
 AUDIENCES = ("organisations", "told", "affected_states", "reporter", "community")
-_PLAIN = ("kind", "audience", "community", "purpose", "info_category", "title", "body", "sources", "tlp", "ack",
-          "language", "reply_by_date", "reply_by_time", "zone")  # fmt: skip
+_PLAIN = ("corrects", "kind", "audience", "community", "purpose", "info_category", "title", "body", "sources", "tlp",
+          "ack", "language", "reply_by_date", "reply_by_time", "zone")  # fmt: skip
 
 
 @pages.get("/new")
 @needs(Right.REQUEST_RELEASE)
 def write(reference: str) -> Response:
-    return _form(reference, {}, {})
+    return _form(reference, {"corrects": request.args.get("corrects", "")[:40]}, {})
 
 
 @pages.post("/new")
@@ -181,23 +180,23 @@ def _told(tx: Session, reference: str, given: dict[str, Any], *, once: str = "")
     _check(given)
     if once and _sent_already(tx, incident, once):
         raise Refused(_("This form was sent already: look at the alerts of the incident."))
-    return alerts.tell(
-        tx, incident=incident, kind=given["kind"], title=given["title"].strip(), body=given["body"].strip(),
-        purpose=given["purpose"], info_category=given["info_category"], requested_by=access.required().actor,
-        audience=_audience(given), reply_by=reply_by_of(given), ack=_ack(given["ack"]),
-        facts={"once": once} if once else None, **_sources(tx, incident, given),
-    )  # fmt: skip
+    said: dict[str, Any] = {
+        "title": given["title"].strip(), "body": given["body"].strip(), "purpose": given["purpose"],
+        "info_category": given["info_category"], "requested_by": access.required().actor, "ack": _ack(given["ack"]),
+        "reply_by": reply_by_of(given), "language": given["language"] or "en",
+        "facts": {"once": once} if once else None,
+        **_sources(tx, incident, given),
+    }  # fmt: skip
+    if given["corrects"]:
+        return alerts.correct(tx, incident, given["corrects"], **said)
+    return alerts.tell(tx, incident=incident, kind=given["kind"], audience=_audience(given), **said)
 
 
 def _check(given: dict[str, Any]) -> None:
     """What the page alone can leave out; the rest is checked where alerts are made."""
     faults = []
-    if given["kind"] not in KINDS:
-        faults.append(Fault("/kind", _("Choose what kind of message it is.")))
-    if given["audience"] not in AUDIENCES:
-        faults.append(Fault("/audience", _("Choose who is to be told.")))
-    if given["audience"] == "organisations" and not given["organisations"]:
-        faults.append(Fault("/organisations", _("Choose at least one organisation.")))
+    if not given["corrects"]:
+        faults += _unaddressed(given)
     if given["purpose"] not in vocabulary.PURPOSES:
         faults.append(Fault("/purpose", _("Choose what they are to use it for.")))
     if given["info_category"] not in vocabulary.INFO_CATEGORIES:
@@ -209,6 +208,17 @@ def _check(given: dict[str, Any]) -> None:
     faults += [Fault(f"/{name}", _("Write this.")) for name in ("title", "body") if not given[name].strip()]
     if faults:
         raise Invalid(faults)
+
+
+def _unaddressed(given: dict[str, Any]) -> list[Fault]:
+    faults = []
+    if given["kind"] not in drafts.KINDS:
+        faults.append(Fault("/kind", _("Choose what kind of message it is.")))
+    if given["audience"] not in AUDIENCES:
+        faults.append(Fault("/audience", _("Choose who is to be told.")))
+    if given["audience"] == "organisations" and not given["organisations"]:
+        faults.append(Fault("/organisations", _("Choose at least one organisation.")))
+    return faults
 
 
 def _audience(given: dict[str, Any]) -> dict[str, Any]:
@@ -279,14 +289,29 @@ def _form(reference: str, values: dict[str, Any], errors: dict[str, str], *, cod
         one = described_in_full(tx, row)
         partners = [each for each in organisations(tx) if each.active and not each.is_own]
         said = [item for item in incident_page.items(tx, row.id) if item["kind"] not in ("title", "task-result")]
+        old = corrections.corrected(tx, row, values["corrects"]) if values.get("corrects") else None
+        before = _as_it_was(tx, old, {item["id"] for item in said}) if old is not None else {}
     began = {"kind": "initial", "sources": "incident", "purpose": "incident-response", "zone": page.zone(),
              "info_category": "incident-notification"}  # fmt: skip
     return page.show(
-        "alerts/write.html", here="board", one=one, partners=partners, said=said, values=began | values, errors=errors,
-        code=code, exercise=one["exercise"], kinds=KINDS, purposes=vocabulary.PURPOSES.choices(),
+        "alerts/write.html", here="board", one=one, partners=partners, said=said, values=began | before | values,
+        errors=errors, code=code, exercise=one["exercise"], kinds=drafts.KINDS,
+        had=old.recipients if old is not None else [], purposes=vocabulary.PURPOSES.choices(),
         categories=vocabulary.INFO_CATEGORIES.choices(), labels_tlp=[label.value for label in Tlp],
         communities=sorted({name for each in partners for name in each.communities}),
     )  # fmt: skip
+
+
+def _as_it_was(tx: Session, old: corrections.Corrected, known: set[int]) -> dict[str, Any]:
+    """The form as the text that is corrected would have been sent by it."""
+    release, parts = old.release, [number for number in old.parts if number in known]
+    title, body = outgoing.texts_of(tx, release)
+    return {
+        "kind": "correction", "title": title, "body": body, "purpose": release.purpose, "language": release.language,
+        "info_category": release.info_category, "sources": "items" if parts else "incident",
+        "items": [str(number) for number in parts],
+        "tlp": Marking.from_json(release.marking).effective.value if parts else "",
+    }  # fmt: skip
 
 
 def _find(tx: Session, reference: str, alert_id: int) -> tuple[Incident, Alert]:

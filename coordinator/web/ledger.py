@@ -90,8 +90,15 @@ def _page(
     return page.show(
         "ledger/ledger.html", here="ledger", shown=shown, asked=asked, missing=missing, codes=codes,
         exercises=exercises, exercise=asked.exercise, first=not cursor, most=ledger.MOST_LINES, args=_kept(asked),
+        incident_of_item=_one_incident(shown["items"]) if asked.item else "",
         values=values or {}, errors=errors or {}, code=code,
     )  # fmt: skip
+
+
+def _one_incident(lines: list[dict[str, Any]]) -> str:
+    """The incident that a part belongs to: what it went into is corrected there."""
+    found = {line["incident"] for line in lines if line["incident"]}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _kept(asked: Asked) -> dict[str, str]:

@@ -110,8 +110,8 @@ class Asking:
 
 
 @pytest.fixture
-def asking(sqlite_store: Store) -> Asking:
-    return Asking(Desk(sqlite_store, small_world(sqlite_store)))
+def asking(store: Store) -> Asking:
+    return Asking(Desk(store, small_world(store)))
 
 
 def test_a_refused_decision_becomes_a_request_whose_answer_holds_once_another_person_confirms(asking: Asking) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from coordinator import clock
 from coordinator.agreements.queries import current
@@ -23,6 +23,7 @@ from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking
+from coordinator.partners.models import Contact
 from coordinator.sharing.models import ReleaseItem
 from coordinator.sharing.service import permits_now
 from coordinator.status import ledger
@@ -79,11 +80,11 @@ class Sent:
         for number in ids:
             worker.deliver(self.store, number)
 
-    def asks(self, code: str) -> str:
-        """The link of the message that asks this recipient to delete it."""
+    def asks(self, code: str, *, kind: str = "recall") -> str:
+        """The link of the message that asks this recipient to delete it, or to take the right text."""
         with self.store.read() as tx:
             query = select(Delivery).join(Alert, Alert.id == Delivery.alert_id).where(
-                Alert.recipient == code, Alert.kind == "recall")  # fmt: skip
+                Alert.recipient == code, Alert.kind == kind)  # fmt: skip
             return f"/a/{ack_token(tx, tx.execute(query.order_by(Delivery.id)).scalars().first())}"
 
     def first_link(self, code: str) -> str:
@@ -102,10 +103,10 @@ class Sent:
 
 
 @pytest.fixture
-def sent(sqlite_store: Store) -> Iterator[Sent]:
+def sent(store: Store) -> Iterator[Sent]:
     box = MailBox()
-    with mail_server(box) as url, settings_of(sqlite_store, smtp_url=url):
-        yield Sent(Desk(sqlite_store, small_world(sqlite_store)), box)
+    with mail_server(box) as url, settings_of(store, smtp_url=url):
+        yield Sent(Desk(store, small_world(store)), box)
 
 
 def test_everybody_who_had_it_is_asked_and_stays_open_until_the_answer(sent: Sent) -> None:
@@ -189,6 +190,70 @@ def test_a_correction_follows_the_very_alert_it_corrects(sent: Sent) -> None:
             marking=Marking(tlp="GREEN"), audience={"organisations": [PARTNER]},
         )  # fmt: skip
         assert [each.in_reply_to_id for each in told.permitted] == [sent.alerts[PARTNER]]
+
+
+def test_a_correction_goes_to_everybody_who_was_given_it_and_stays_open_until_each_has_answered(sent: Sent) -> None:
+    browser, visitor = sent.desk.sit("coordinator"), sent.desk.visitor()
+    path = f"/incidents/{sent.reference}/alerts"
+    assert f"/alerts/new?corrects={sent.alerts[PARTNER]}" in browser.get(f"{path}/{sent.alerts[PARTNER]}").text
+    form = browser.get(f"{path}/new?corrects={sent.alerts[PARTNER]}").text
+    assert "What we saw." in form and all(code in visible_text(form) for code in (PARTNER, OTHER, THIRD))
+    said = {
+        "corrects": str(sent.alerts[PARTNER]), "kind": "correction", "title": "The right hash", "body": "Another one.",
+        "sources": "own", "tlp": "GREEN", "purpose": "network-defence", "info_category": "incident-notification",
+    }  # fmt: skip
+    assert "3 recipients are told now" in visible_text(browser.post(f"{path}/new", said).text)
+    with sent.store.read() as tx:
+        assert tx.execute(select(Alert.id).where(Alert.kind == "correction")).first() is None, "looked at, not sent"
+    assert browser.post(f"{path}/new", said | {"step": "send", "once": "1"}).status_code == 303
+    sent.send(PARTNER, OTHER, THIRD, kind="correction")
+    with sent.store.read() as tx:
+        assert tx.get_one(Alert, sent.alerts[THIRD]).state == "withdrawn", "the wrong text never follows the right one"
+        told = {row.recipient: row for row in tx.execute(select(Alert).where(Alert.kind == "correction")).scalars()}
+        assert {code: row.in_reply_to_id for code, row in told.items()} == sent.alerts
+        assert {row.ack for row in told.values()} == {"person"}
+    assert sent.holds() == 3 and "3 answers" in browser.text("/board")
+    letter = sent.box.letters[-1].content.decode()
+    assert "Correction" in letter
+
+    # Each of them answers; who has not is on the board, and the corrected alert says what became of its correction.
+    for code in (PARTNER, OTHER):
+        answer = visitor.post(sent.asks(code, kind="correction"), {"answer": "acknowledged", "by": "Desk"})
+        assert answer.status_code == 303
+    assert sent.holds() == 1 and "1 answer" in browser.text("/board")
+    assert "Corrected" in browser.text(f"{path}/{sent.alerts[PARTNER]}")
+
+
+def test_an_item_is_corrected_through_the_api_and_whoever_cannot_be_told_is_a_task(sent: Sent) -> None:
+    token = {"Authorization": f"Bearer {token_for(sent.store)}"}
+    client = sent.desk.app.test_client()
+    with sent.store.unit_of_work() as tx:
+        tx.execute(update(Contact).where(Contact.code == OTHER.lower()).values(active=False))
+    wanted = {"kind": "correction", "title": "The right hash", "body": "Another.", "purpose": "network-defence",
+              "tlp": "GREEN", "corrects": sent.item}  # fmt: skip
+    path = f"/api/v1/incidents/{sent.reference}/alerts"
+    assert client.post(path, json=wanted | {"audience": [PARTNER]}, headers=token).status_code == 422
+    assert client.post(path, json=wanted | {"corrects": "itm-none"}, headers=token).status_code == 409
+    assert client.post(path, json=wanted, headers=token).status_code == 201
+    with sent.store.read() as tx:
+        told = set(tx.execute(select(Alert.recipient).where(Alert.kind == "correction")).scalars())
+        assert told == {PARTNER, THIRD}
+        assert tx.execute(select(Task.title).where(Task.title.startswith("Tell"))).scalars().all() == [
+            f"Tell {OTHER} by another way that what it has was corrected"]  # fmt: skip
+
+
+def test_a_text_alone_is_no_recall(sent: Sent) -> None:
+    browser, client = sent.desk.sit("coordinator"), sent.desk.app.test_client()
+    said = {"kind": "recall", "title": "T", "body": "B", "purpose": "network-defence"}
+    token = {"Authorization": f"Bearer {token_for(sent.store)}"}
+    answer = client.post(f"/api/v1/incidents/{sent.reference}/alerts", json=said, headers=token)
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/kind")
+    browser.get(f"/incidents/{sent.reference}/alerts/new")
+    form = said | {"audience": "told", "info_category": "incident-notification", "sources": "own", "tlp": "GREEN"}
+    assert browser.post(f"/incidents/{sent.reference}/alerts/new", form).status_code == 422
+    with sent.store.unit_of_work() as tx, pytest.raises(Refused):
+        alerts.tell(tx, incident=tx.get_one(Incident, sent.incident), requested_by="user:1",
+                    info_category="incident-notification", **said)  # fmt: skip
 
 
 def test_nobody_is_asked_twice_and_what_holds_nothing_of_a_case_is_not_asked_back(sent: Sent) -> None:

@@ -99,7 +99,7 @@ def test_who_was_only_told_in_vain_is_not_told_further(desk: tuple[Store, MailBo
         incident = put_incident(tx)
         first = tell(tx, incident, audience={"organisations": [PARTNER, OTHER]})
         alerts.withdraw(tx, first.permitted[0].id, principal=officer, reason="Wrong.")
-        told = tell(tx, incident, "recall")
+        told = tell(tx, incident, "closure")
         assert [alert.recipient for alert in told.permitted] == [first.permitted[1].recipient]
 
 
