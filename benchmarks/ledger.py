@@ -8,6 +8,7 @@ by the database, spread over 200 partners, an incident for a hundred releases, a
 
 from __future__ import annotations
 
+import gc
 import re
 import secrets
 import time
@@ -62,6 +63,8 @@ def main() -> None:
             printed.line(f"{size} releases made in {time.perf_counter() - began:.1f} s, "
                          f"{time.process_time() - busy:.1f} s of processor time here")  # fmt: skip
         readers = {size: (Reader(place), world) for size, (place, world) in worlds.items()}
+        gc.collect()
+        gc.freeze()  # as the web server does: what was loaded is not looked through again in the middle of a page
         for number in range(rounds + 1):
             for size, (reader, world) in readers.items():
                 for kind, ask in asked(reader, world, size).items():
