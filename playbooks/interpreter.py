@@ -197,6 +197,8 @@ def _on_handed(machine: Machine, event: HandedToPerson) -> str:
     if token is None or token.status != "waiting" or token.data.get("handed"):
         return "this work is not awaited (any more)"
     token.data["handed"] = True
+    if not machine.step_of(token).timeout:
+        machine.cancel_timers(token, "timeout")  # a person has no maximum
     if not waits_visibly(machine.step_of(token), token):
         machine.record(token, "waiting")
     return ""

@@ -131,7 +131,7 @@ def finish_unit(machine: Machine, token: Token, outcome: Outcome) -> None:
 
 
 def _next_unit(machine: Machine, token: Token, data: dict[str, Any]) -> None:
-    timeout = token.timers.get("timeout")
+    timeout = token.timers.get("timeout") if machine.step_of(token).timeout else None  # the document's own
     machine.cancel_timers(token)
     token.unit += 1
     token.data = data

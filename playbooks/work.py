@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from playbooks.coordination import (
@@ -35,6 +35,8 @@ from playbooks.variables import INCIDENT, REFERENCE
 
 ANSWERS = frozenset({"acknowledged", "not-for-me", "question", "refused", "failed"})
 _OUT_OF_REACH = frozenset({"refused", "failed"})
+#: CACAO 2.0, step `timeout`: where a document sets none, the system applies a maximum to what it does by itself.
+LONGEST_UNATTENDED = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def begin(machine: Machine, token: Token) -> Outcome | None:
     spec = _spec(machine, token, commands)
     machine.effects.append(BeginWork(token.key, token.id, step.id, kind, spec, due_at))
     _keep_due(token, due_at)
+    if kind == "http-api" and not step.timeout and "timeout" not in token.timers:
+        machine.set_timer(token, "timeout", machine.now + LONGEST_UNATTENDED)
     if isinstance(work, Approval) and work.on_expiry != "hold" and due_at is not None:
         machine.set_timer(token, "due", due_at)
     if isinstance(work, Alert) and work.ack and work.ack.within:

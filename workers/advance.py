@@ -18,6 +18,7 @@ from coordinator.incidents.models import Incident, Report
 from coordinator.obligations.models import Obligation
 from coordinator.runs import duplicates, matching, sources
 from coordinator.runs import service as runs
+from coordinator.runs.engine import LONG_WAIT
 from coordinator.runs.models import Run, StepAttempt, Timer
 from coordinator.runs.saved import load_state
 from coordinator.sharing.models import ShareDecision
@@ -250,6 +251,9 @@ def timer_due(tx: Session, timer_id: int) -> None:
         return
     if timer.due_at > clock.now():
         raise Later(timer.due_at)
+    if timer.purpose == LONG_WAIT:
+        engine.long_wait(timer)
+        return
     timer.fired_at = clock.now()
     engine.take(load_state(tx, engine.run), [TimerFired(timer.key)])
 

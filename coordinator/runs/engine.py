@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -33,6 +34,8 @@ from playbooks.state import State
 #: Work that tells somebody outside, or prepares it: it waits until a person has accepted triage.
 OUTWARD = frozenset({"alert", "share"})
 UNTRIAGED = frozenset({Status.REPORTED, Status.TRIAGE})
+#: A wait without a deadline is looked at again after this long, for as long as it lasts.
+LONG_WAIT, LOOK_AGAIN = "long-wait", timedelta(days=7)
 BEGUN, HELD, DONE, CANCELLED, LATE = "begun", "held", "done", "cancelled", "late"
 log = logging.getLogger("coordinator.runs")
 _KEYED = (WorkFinished, Told, Answered, Voted)
@@ -122,6 +125,8 @@ class Engine:
         )  # fmt: skip
         self.tx.add(attempt)
         self.tx.flush()
+        if effect.kind == "wait" and effect.due_at is None:
+            self._set_timer(do.SetTimer(f"{effect.key}/{LONG_WAIT}", clock.now() + LOOK_AGAIN, LONG_WAIT))
         if effect.kind in OUTWARD and self.incident is not None and self.incident.status in UNTRIAGED:
             attempt.state = HELD
             self.say("run.step", f"{attempt.name}: waits until triage is accepted.",
@@ -164,6 +169,7 @@ class Engine:
             attempt.state, attempt.ended_at = DONE, clock.now()
             if isinstance(event, WorkFinished):
                 attempt.outcome, attempt.values = event.outcome, dict(event.values)
+            self._look_no_more(attempt)
             self.arms.call_off(self.tx, attempt, reason="the step is over")
 
     def _late(self, attempt: StepAttempt, event: Event, reason: str) -> None:
@@ -179,6 +185,7 @@ class Engine:
             return
         attempt.state, attempt.outcome, attempt.ended_at = state, outcome, clock.now()
         self.speak()
+        self._look_no_more(attempt)
         self.arms.call_off(self.tx, attempt, reason=reason or "the step is over")
 
     def _attempt(self, key: str) -> StepAttempt | None:
@@ -199,6 +206,24 @@ class Engine:
                 self.arms.due_changed(self.tx, attempt, due_at)
 
     # ------------------------------------------------------------ timers
+
+    def long_wait(self, timer: Timer) -> None:
+        """A step has waited long for something that no deadline ends: whoever coordinates is told, and it waits on."""
+        attempt = self._attempt(timer.key.removesuffix(f"/{LONG_WAIT}"))
+        if attempt is None or attempt.state != BEGUN:
+            timer.fired_at = clock.now()
+            return
+        days = (clock.now() - attempt.begun_at).days
+        self.say("run.notice", f"{attempt.name}: nothing has come for {days} days, and no deadline ends this wait.",
+                 {"step": attempt.step, "days": days})  # fmt: skip
+        timeline.pending(self.tx, "run.notice", self.run.id, exercise=self.run.exercise)
+        self._set_timer(do.SetTimer(timer.key, clock.now() + LOOK_AGAIN, LONG_WAIT))
+        self.speak()
+
+    def _look_no_more(self, attempt: StepAttempt) -> None:
+        timer = self._timer(f"{attempt.key}/{LONG_WAIT}") if attempt.kind == "wait" else None
+        if timer is not None:
+            timer.cancelled_at = clock.now()
 
     def _timer(self, key: str) -> Timer | None:
         query = select(Timer).where(Timer.run_id == self.run.id, Timer.key == key)

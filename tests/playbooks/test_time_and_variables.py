@@ -17,6 +17,7 @@ from playbooks.effects import (
 )
 from playbooks.events import (
     FactsChanged,
+    HandedToPerson,
     TimerFired,
     WorkFinished,
 )
@@ -47,6 +48,32 @@ def test_a_timeout_fails_the_step_and_a_late_result_is_not_taken() -> None:
     assert desk.last(CancelWork).key == key
     assert isinstance(desk.send(WorkFinished(key, "successful"))[0], Ignored)
     assert desk.key("b")
+
+
+ASKING = [{"type": "http-api", "command": "GET /x HTTP/1.1"}]
+
+
+def test_what_is_done_by_itself_has_a_maximum_where_the_document_sets_none() -> None:
+    desk = Desk(document({"a": action(commands=ASKING, on_success="end", on_failure="b"),
+                          "b": action(on_completion="end"), "end": end()}, "a"))  # fmt: skip
+    timer = desk.last(SetTimer)
+    assert (timer.purpose, timer.due_at) == ("timeout", NOW + 24 * HOUR)
+    desk.send(TimerFired(timer.key), after=24 * HOUR)
+    assert desk.history("a")[-1] == "timed-out" and desk.key("b")
+
+
+def test_a_person_who_gets_it_instead_has_no_maximum_and_the_documents_own_stays() -> None:
+    for more, called_off in (({}, True), ({"timeout": 1000}, False)):
+        desk = Desk(document({"a": action(commands=ASKING, on_completion="end", **more), "end": end()}, "a"))
+        desk.send(HandedToPerson(desk.key("a")))
+        assert (desk.last(CancelTimer) is not None) is called_off
+
+
+def test_a_person_after_a_machine_in_one_step_has_no_maximum() -> None:
+    commands = [*ASKING, {"type": "manual", "command": "Look at it."}]
+    desk = Desk(document({"a": action(commands=commands, on_completion="end"), "end": end()}, "a"))
+    desk.done("a")
+    assert desk.state.tokens[desk.token("a")].timers == {}
 
 
 def test_a_result_in_time_takes_the_timer_away() -> None:

@@ -197,6 +197,22 @@ def test_a_wait_goes_on_when_its_event_happens_and_not_before(store: Store, peop
     assert run.state == "completed"
 
 
+def test_a_wait_that_nothing_ends_is_told_each_week_and_goes_on_waiting(
+    store: Store, people: dict[str, Principal]
+) -> None:
+    run = run_of(store, line_with({"kind": "wait", "event": "status"}), with_incident=True)
+    for weeks in (1, 2):
+        with time_machine.travel(clock.now() + timedelta(days=7 * weeks, minutes=1), tick=False):
+            drain(store)
+        assert [each["days"] for each in run.said("run.notice")] == [7, 14][:weeks] and run.state == "waiting"
+    with store.unit_of_work() as tx:
+        transition(tx, run.incident_id, "monitoring", principal=people["coordinator"])
+    drain(store)
+    with store.read() as tx:
+        assert tx.execute(select(Timer.cancelled_at)).scalar_one() is not None
+    assert run.state == "completed"
+
+
 def test_a_delay_is_a_row_that_wakes_the_run_once(store: Store, people: dict[str, Principal]) -> None:
     steps = {"a": action(on_completion="end") | {"delay": 60_000}, "end": end()}
     run = run_of(store, document(steps, "a"))
