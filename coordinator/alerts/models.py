@@ -175,6 +175,42 @@ class Handout(Exercised, Base):
     )
 
 
+class PublicNotice(Exercised, Base):
+    """A release that a person published on the public page. It cannot exist without a permit for the public and that
+    text, and never of an exercise. What is withdrawn stays, without its text. `replaces_id`: the notice it corrects."""
+
+    __tablename__ = "public_notices"
+    id: Mapped[Id]
+    release_id: Mapped[int]
+    incident_id: Mapped[int]
+    recipient: Mapped[Code] = mapped_column(default="PUBLIC", server_default="PUBLIC")
+    decision_id: Mapped[int]
+    decision_result: Mapped[str] = mapped_column(String(6), default="permit", server_default="permit")
+    content_digest: Mapped[Hash]
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)
+    replaces_id: Mapped[int | None] = mapped_column(ForeignKey("public_notices.id"))
+    published_at: Mapped[datetime]
+    published_by: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    withdraw_reason: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (
+        CheckConstraint("decision_result = 'permit' AND recipient = 'PUBLIC'", name="permit_only"),
+        CheckConstraint("exercise = ''", name="never_exercise"),
+        ForeignKeyConstraint(
+            ["decision_id", "decision_result", "content_digest", "recipient"],
+            ["share_decisions.id", "share_decisions.result", "share_decisions.content_digest",
+             "share_decisions.recipient"],
+            name="fk_public_notices_permit",
+        ),
+        within("decision_id", "share_decisions"),
+        within("release_id", "releases"),
+        within("incident_id", "incidents"),
+        UniqueConstraint("release_id"),
+        Index("ix_public_notices_incident", "incident_id", "id"),
+    )
+
+
 class CollectionObject(Exercised, Base):
     """One STIX object of what was released to a partner, as its TAXII collection lists it: ids and times, no content.
 

@@ -26,7 +26,7 @@ from coordinator.incidents.holds import lock_incident_row, place_hold
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.references import new_public_id, partner_reference, reference_of
 from coordinator.markings import Marking, parse_tlp
-from coordinator.sharing.addressees import Addressee
+from coordinator.sharing.addressees import PUBLIC, Addressee
 from coordinator.sharing.inputs_from_world import Basis, addressee_of, basis_of
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.parts import ORIGINATOR
@@ -211,6 +211,8 @@ def raise_approved(tx: Session, decision_id: int) -> Alert | None:
         settle_release(tx, tx.get_one(Release, decision.release_id))
         return None
     release = tx.get_one(Release, decision.release_id)
+    if decision.recipient == PUBLIC:  # a person publishes, never a machine
+        return None
     query = select(Alert).where(Alert.release_id == release.id, Alert.recipient == decision.recipient)
     alert = tx.execute(query).scalar_one_or_none()
     if alert is None:

@@ -31,7 +31,8 @@ class LedgerLineSchema(Schema):
     obligations = fields.List(fields.String(), required=True)
 
 
-LedgerSchema = shapes.many(LedgerLineSchema)
+class LedgerSchema(shapes.many(LedgerLineSchema)):  # type: ignore[misc]
+    published = fields.List(fields.Dict(), required=True, metadata={"description": "Told to the public; first page."})
 
 
 @routes.get("/ledger")

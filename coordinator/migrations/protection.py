@@ -37,6 +37,8 @@ LATER_FIXED_COLUMNS = {
                          "valid_until", "reply_by", "asked_by", "asked_at", "exercise"),
     "recalls": ("incident_id", "cause", "reason", "asked_by", "asked_at", "exercise"),
     "recalled": ("recall_id", "release_id", "recipient", "asks_id", "at", "exercise"),
+    "public_notices": ("release_id", "incident_id", "recipient", "decision_id", "content_digest", "public_id",
+                       "replaces_id", "published_at", "published_by", "exercise"),
     "release_versions": ("release_id", "version_of_id", "recipients", "included", "left_out", "exercise"),
     "reviews": ("incident_id", "cause", "consent_id", "alerts", "opened_at", "exercise"),
     "wrong_releases": ("alert_id", "incident_id", "marked_by", "marked_at", "exercise"),

@@ -18,7 +18,7 @@ from coordinator import timeline
 from coordinator.accounts.principal import Principal
 from coordinator.agreements.models import Agreement
 from coordinator.alerts.left import has_left, recalled
-from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout, PublicNotice
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import get_visible, visible
@@ -31,6 +31,7 @@ from coordinator.vocabulary.spans import later
 
 #: Lines of one file. Who needs more asks for one incident or partner at a time.
 MOST_LINES = 20_000
+MOST_PUBLISHED = 200
 _ARRIVED = {"delivered": "delivered", "handed-over": "handed-over"}
 #: How sure it is that they know, most sure first.
 SURENESS = ("answered", "delivered", "handed-over", "perhaps")
@@ -50,7 +51,8 @@ class Asked:
 
 
 def lines(tx: Session, *, principal: Principal, asked: Asked, cursor: str = "", limit: int = 50) -> dict[str, Any]:
-    """{"items": lines, newest first, "next": cursor or None}, of incidents this person may know of.
+    """{"items": lines, newest first, "next": cursor or None, "published": what the public was told, with the first
+    page}, of incidents this person may know of.
 
     Raises NotFound for an incident, partner or item that is none or that one may not know; Invalid for a cursor of
     another kind.
@@ -61,13 +63,14 @@ def lines(tx: Session, *, principal: Principal, asked: Asked, cursor: str = "", 
     return {
         "items": _described(tx, rows[:limit]),
         "next": to_cursor(rows[limit - 1].Alert.id) if len(rows) > limit else None,
+        "published": [] if before else _published(tx, principal, asked),
     }
 
 
 def export(tx: Session, *, principal: Principal, asked: Asked) -> tuple[list[dict[str, Any]], bool]:
     """(lines as above, at most MOST_LINES; whether there are more). That they were taken out goes on record."""
     rows = list(tx.execute(_query(tx, principal, asked, None).limit(MOST_LINES + 1)))
-    found = _described(tx, rows[:MOST_LINES])
+    found = [*_published(tx, principal, asked), *_described(tx, rows[:MOST_LINES])][:MOST_LINES]
     incident = get_visible(tx, asked.incident, principal=principal) if asked.incident else None
     timeline.append(
         tx, "ledger.exported", "The ledger was taken out as a file.", actor=principal.actor, incident=incident,
@@ -99,6 +102,41 @@ def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) 
         .where(and_(*criteria))
         .order_by(Alert.id.desc())
     )
+
+
+def _published(tx: Session, principal: Principal, asked: Asked) -> list[dict[str, Any]]:
+    """What anybody may read on the public page, newest first, as lines of the ledger: told to PUBLIC, by the web."""
+    if asked.partner or asked.exercise:
+        return []
+    query = (
+        select(PublicNotice, Release, ShareDecision, Incident)
+        .join(Release, Release.id == PublicNotice.release_id)
+        .join(ShareDecision, ShareDecision.id == PublicNotice.decision_id)
+        .join(Incident, Incident.id == PublicNotice.incident_id)
+        .where(visible(principal))
+        .order_by(PublicNotice.id.desc())
+        .limit(MOST_PUBLISHED)
+    )
+    if asked.incident:
+        query = query.where(Incident.id == get_visible(tx, asked.incident, principal=principal).id)
+    if asked.item:
+        query = query.where(PublicNotice.release_id.in_(_releases_of(tx, asked.item, principal)))
+    rows = list(tx.execute(query))
+    codes = _codes(tx, {row.Release.originator_id for row in rows if row.Release.originator_id})
+    return [
+        {
+            "alert": None, "public_id": row.PublicNotice.public_id, "kind": row.Release.kind,
+            "title": title_of(tx, row.Release), "incident": reference_of(row.Incident), "release": row.Release.id,
+            "recipient": row.PublicNotice.recipient, "reference": None, "since": row.PublicNotice.published_at,
+            "sure": "delivered", "channel": row.ShareDecision.channel_kind, "tlp": row.ShareDecision.effective_tlp,
+            "purpose": row.ShareDecision.purpose, "info_category": row.Release.info_category,
+            "originator": codes.get(row.Release.originator_id), "agreement": None, "agreement_version": None,
+            "obligations": row.ShareDecision.obligations, "decision": row.ShareDecision.id, "keep_until": None,
+            "taken_as": [], "acknowledged_at": None, "withdrawn_at": row.PublicNotice.withdrawn_at, "clauses": [],
+            "recall": None, "exercise": None,
+        }
+        for row in rows
+    ]
 
 
 def _organisation(tx: Session, code: str) -> int:

@@ -12,8 +12,8 @@ from coordinator import clock
 from coordinator.accounts import rules as rights
 from coordinator.accounts.principal import Principal
 from coordinator.agreements.queries import current
-from coordinator.alerts import versions
-from coordinator.alerts.models import Alert
+from coordinator.alerts import publishing, versions
+from coordinator.alerts.models import Alert, PublicNotice
 from coordinator.alerts.pieces import KIND, Piece, pieces_of
 from coordinator.alerts.reach import Reach, who_could_receive
 from coordinator.alerts.released import has_left
@@ -85,7 +85,7 @@ def in_full(tx: Session, row: Release, *, principal: Principal) -> dict[str, Any
         "language": row.language, "ack": row.ack or None, "content_digest": row.content_digest,
         "parts": parts(tx, row), "of_incident": bool(row.facts.get(OF_INCIDENT)),
         "decisions": outgoing.decisions_of(tx, row.id), "alerts": outgoing.described_alerts(tx, list(alerts)),
-        **_as_version(tx, row),
+        **_as_version(tx, row), "public": publishing.seen_by_us(tx, row),
     } | {"may_submit": row.state == "draft" and row.requested_by == principal.actor and versions.row_of(tx, row) is None
     }  # fmt: skip
 
@@ -159,6 +159,7 @@ def stage(stored: str, *, left: bool, cleared: bool, lapsed: bool) -> str:
 def _states(tx: Session, rows: Sequence[Release]) -> dict[int, str]:
     ids, now = [row.id for row in rows], clock.now()
     left = set(tx.execute(select(Alert.release_id).where(Alert.release_id.in_(ids), has_left())).scalars())
+    left |= set(tx.execute(select(PublicNotice.release_id).where(PublicNotice.release_id.in_(ids))).scalars())
     ends = select(ShareDecision.release_id, func.max(Approval.until)).join(
         Approval, Approval.decision_id == ShareDecision.id
     )

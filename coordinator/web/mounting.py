@@ -38,6 +38,7 @@ from coordinator.web import (
     partners,
     passkeys,
     playbooks,
+    public,
     quarantine,
     record,
     released,
@@ -57,7 +58,7 @@ from coordinator.web.pulse import EVERY, Pulse
 BLUEPRINTS = (
     sending.pages, operations.pages,
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
-    consents.pages, markings.pages,
+    consents.pages, markings.pages, public.pages,
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
@@ -117,7 +118,8 @@ def _form_expired(error: CSRFError) -> Response:
 
 
 def _vary(answer: Response) -> Response:
-    answer.headers.add("Vary", "Cookie")
+    if not answer.cache_control.public:  # the same for everybody, whoever is signed in
+        answer.headers.add("Vary", "Cookie")
     return answer
 
 
