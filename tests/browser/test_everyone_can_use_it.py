@@ -174,7 +174,7 @@ def test_axe_finds_nothing_on_any_page(busy: Site, role: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/help", "/a/not-a-link", "/sign-in/not-a-link"])
+@pytest.mark.parametrize("path", ["/sign-in", "/help", "/public", "/a/not-a-link", "/sign-in/not-a-link"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_for_visitors(site: Site, scheme: str, path: str) -> None:
     page = site.window(color_scheme=scheme)
