@@ -6,8 +6,8 @@ from alembic import op
 from coordinator.db import BigId, Instant
 from coordinator.migrations.protection import protect_later
 
-revision = "0027"
-down_revision = "0026"
+revision = "0028"
+down_revision = "0027"
 
 
 def upgrade() -> None:
