@@ -1,6 +1,6 @@
 """What everybody may read: the notices a person published, and those withdrawn without their text.
 
-Nothing of an incident is looked at here but the texts that were cleared for the public: no reference, no name of whoever
+Nothing of an incident is looked at here but the texts cleared for the public: no reference, no name of whoever
 wrote or cleared them. A text that is not the one that was cleared is not shown.
 """
 
