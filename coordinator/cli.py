@@ -1,5 +1,5 @@
 """`coordinator …`: every command. Those that start workers register themselves by entry point, so that nothing here
-imports a worker. Exit codes: 0 done, 1 refused or wrong, 2 not understood or not built yet.
+imports a worker. Exit codes: 0 done, 1 refused or wrong, 2 not understood.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from pathlib import Path
 from coordinator import cli_doors, cli_upkeep, clock, config, migrations
 from coordinator.errors import CoordinatorError, Invalid
 from coordinator.store import Store
-
-NOT_YET = ("obligations preview",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,8 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     _add_rules(add)
     cli_doors.register(add, opened, actor)
     cli_upkeep.register(add, opened, actor)
-    for path in NOT_YET:
-        add(path, _not_yet, "not built yet").add_argument("rest", nargs="*")
     for entry in entry_points(group="coordinator.commands"):
         entry.load()(add)
     return parser
@@ -123,6 +119,9 @@ def _add_rules(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add("playbook export", _playbook_export, "print a playbook as canonical JSON")
     command.add_argument("id")
     command.add_argument("--signed", action="store_true", help="with our signature")
+    add("obligations preview", _obligations_preview, "what these facts would owe, by the shipped rules").add_argument(
+        "file", type=Path
+    )
     add("sharing evaluate", _sharing_evaluate, "decide sharing cases").add_argument("file", type=Path)
 
 
@@ -291,6 +290,16 @@ def _playbook_export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _obligations_preview(arguments: argparse.Namespace) -> int:
+    from coordinator.obligations.preview import Rule, preview, read
+    from coordinator.obligations.register import shipped_rules
+    from coordinator.outside.strict_json import parse_json
+
+    wanted = read(parse_json(arguments.file.read_bytes(), max_bytes=1 << 20))
+    print(json.dumps(preview(wanted, map(Rule, shipped_rules()), now=clock.now()), indent=1))
+    return 0
+
+
 def _sharing_evaluate(arguments: argparse.Namespace) -> int:
     from coordinator.sharing.cases import evaluate_document, read_document
     from coordinator.vocabulary.shapes import Malformed
@@ -303,11 +312,6 @@ def _sharing_evaluate(arguments: argparse.Namespace) -> int:
     for result in results:
         print(json.dumps(result))
     return 0
-
-
-def _not_yet(_arguments: argparse.Namespace) -> int:
-    print("not built yet", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

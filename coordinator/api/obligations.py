@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from marshmallow import Schema, fields
 
+from coordinator import clock
 from coordinator.accounts.rules import Right
 from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
@@ -15,7 +16,8 @@ from coordinator.assessments import service as assessing
 from coordinator.errors import NotFound
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.queries import get_visible
-from coordinator.obligations import queries, register, schema, service
+from coordinator.obligations import preview, queries, register, schema, service
+from coordinator.obligations.calendars import holidays
 
 routes = Blueprint("obligations", __name__)
 
@@ -32,6 +34,19 @@ class ObligationSchema(Schema):
     due_at = shapes.at(none=True)
     soft = fields.Boolean(required=True)
     recipient_role = shapes.text()
+
+
+class PreviewedSchema(Schema):
+    rule = shapes.text()
+    version = shapes.number()
+    instrument = shapes.text()
+    basis = shapes.text()
+    started_at = shapes.at()
+    due_at = shapes.at(none=True)
+    soft = fields.Boolean(required=True)
+    recipient_role = shapes.text()
+    binding = fields.Boolean(required=True)
+    status = shapes.text()
 
 
 class ObligationRuleSchema(Schema):
@@ -56,6 +71,7 @@ class AssessmentSchema(Schema):
 
 ObligationListSchema = shapes.many(ObligationSchema)
 ObligationRuleListSchema = shapes.many(ObligationRuleSchema)
+PreviewListSchema = shapes.many(PreviewedSchema)
 AssessmentListSchema = shapes.many(AssessmentSchema)
 
 
@@ -133,6 +149,17 @@ def set_aside(number: int) -> Response:
         service.set_aside(tx, _fits(number), principal=principal(), state=wanted["state"], reason=wanted["reason"])
         tx.flush()
         return answer(queries.one(tx, number, principal=principal()))
+
+
+@routes.post("/obligations/preview")
+@needs(Right.READ_PLAYBOOKS)
+@describes(body=preview.PreviewSchema, answer=PreviewListSchema)
+def previewed() -> Response:
+    """What an incident with these facts would owe, to whom and by when. Nothing is written."""
+    wanted = preview.read(json_body())
+    with store().read() as tx:
+        found = preview.preview(wanted, register.current_rules(tx), now=clock.now(), table=holidays(tx))
+        return answer({"items": found, "next": None})
 
 
 @routes.get("/obligation-rules")

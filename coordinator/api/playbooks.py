@@ -15,6 +15,7 @@ from coordinator.api.access import needs, principal, store
 from coordinator.api.bodies import answer, json_body
 from coordinator.api.described import describes
 from coordinator.errors import Fault, Invalid, NotFound, UnsupportedType
+from coordinator.obligations.calendars import holidays
 from coordinator.obligations.register import current_terms
 from coordinator.obligations.rehearsed import RehearsedDuties
 from coordinator.outside.faults import Shape, load
@@ -191,7 +192,7 @@ def simulated(number: int) -> Response:
     with store().read() as tx:
         row = _row(tx, number)
         others = catalogue.called_documents(tx, catalogue.document_of(tx, number))
-        raw, duties = row.document, RehearsedDuties(current_terms(tx))
+        raw, duties = row.document, RehearsedDuties(current_terms(tx), holidays=holidays(tx))
     try:
         lines, code = simulate(raw, script, others, duties=duties)
     except BadScript as bad:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -19,6 +19,7 @@ from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import visible
 from coordinator.incidents.references import reference_of
 from coordinator.obligations import rules
+from coordinator.obligations.calendars import calendar_of, holidays
 from coordinator.obligations.models import Obligation, ObligationRule
 from coordinator.timeline.keys import Erased
 from coordinator.timeline.models import Entry
@@ -37,8 +38,8 @@ def of_incident(tx: Session, incident_id: int) -> list[dict[str, Any]]:
                   Obligation.id)
         .limit(MOST)
     )  # fmt: skip
-    now = clock.now()
-    return [as_told(row.Obligation, row.ObligationRule, now=now) for row in tx.execute(query)]
+    now, table = clock.now(), holidays(tx)
+    return [as_told(row.Obligation, row.ObligationRule, now=now, table=table) for row in tx.execute(query)]
 
 
 def one(tx: Session, obligation_id: int, *, principal: Principal) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def one(tx: Session, obligation_id: int, *, principal: Principal) -> dict[str, A
         Entry.incident_id == incident.id, Entry.object_type == "obligation", Entry.object_id == row.id
     )
     history = described(tx, tx.execute(entries.order_by(Entry.id).limit(MOST)).scalars())
-    return as_told(row, rule, now=clock.now()) | {
+    return as_told(row, rule, now=clock.now(), table=holidays(tx)) | {
         "incident": reference_of(incident), "tlp": incident.tlp, "terms": rule.terms, "said": _said(tx, row),
         "settled_by": row.settled_by, "settled_at": row.settled_at, "history": history,
         "needs": [name for name in rules.bases(rule.terms["clocks"])], "exercise": row.exercise,
@@ -116,8 +117,10 @@ def rules_of(tx: Session) -> list[dict[str, Any]]:
         .where(ObligationRule.current)
         .order_by(ObligationRule.rule)
     )
+    table = holidays(tx)
     return [
         {"id": row.id, "rule": row.rule, "version": row.version, "advisory": row.signed_by is None,
+         "calendar": found.as_told() if (found := calendar_of(row.terms, table)) else None,
          "recorded_at": row.recorded_at, "recorded_by": row.recorded_by, "signed_by": name,
          "signed_at": row.signed_at, "note": row.signed_note, **{name: row.terms.get(name) for name in _SHOWN}}
         for row, name in tx.execute(query)
@@ -127,9 +130,13 @@ def rules_of(tx: Session) -> list[dict[str, Any]]:
 _SHOWN = ("jurisdiction", "instrument", "who", "to", "trigger", "clocks", "kind", "content", "status", "confidence")
 
 
-def as_told(row: Obligation, rule: ObligationRule, *, now: datetime) -> dict[str, Any]:
-    """A duty in the field names of the contract."""
+def as_told(
+    row: Obligation, rule: ObligationRule, *, now: datetime, table: Mapping[str, frozenset[date]]
+) -> dict[str, Any]:
+    """A duty in the field names of the contract. `calendar`: what is known of the holidays, where it counts by them."""
+    calendar = calendar_of(rule.terms, table)
     return {
+        "calendar": calendar.as_told() if calendar else None,
         "id": row.id, "rule": row.rule, "version": rule.version, "instrument": rule.terms["instrument"],
         "recipient_role": rule.terms["to"], "kind": rule.terms["kind"], "binding": rule.signed_by is not None,
         "in_force": rule.terms["status"], "confidence": rule.terms["confidence"], "state": row.state,

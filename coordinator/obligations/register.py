@@ -16,6 +16,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right, Role, may
 from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused
 from coordinator.obligations.models import ObligationRule
+from coordinator.obligations.preview import Rule
 from coordinator.obligations.schema import load_rule
 
 SHIPPED = "system: shipped"
@@ -89,6 +90,12 @@ def current_terms(tx: Session) -> list[dict[str, Any]]:
     """The terms of every rule in its newest version, by name."""
     query = select(ObligationRule.terms).where(ObligationRule.current).order_by(ObligationRule.rule)
     return list(tx.execute(query).scalars())
+
+
+def current_rules(tx: Session) -> list[Rule]:
+    """Every rule in its newest version, by name, for a preview."""
+    query = select(ObligationRule).where(ObligationRule.current).order_by(ObligationRule.rule)
+    return [Rule(row.terms, row.version, row.signed_by is not None) for row in tx.execute(query).scalars()]
 
 
 def current_rule(tx: Session, rule: str) -> ObligationRule | None:

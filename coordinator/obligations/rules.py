@@ -110,6 +110,11 @@ def business_days_after(day: date, count: int, *, holidays: Collection[date] = (
     return day
 
 
+def counts_business_days(offset: str) -> bool:
+    """Whether an offset needs a table of holidays."""
+    return _BUSINESS.fullmatch(offset) is not None
+
+
 def known_offset(offset: str) -> bool:
     """Whether an offset can be reckoned."""
     if offset in (WITHOUT_DELAY, GIVEN) or _BUSINESS.fullmatch(offset):

@@ -25,6 +25,7 @@ from coordinator.incidents.queries import visible
 from coordinator.incidents.rules import INSTANTS, Status
 from coordinator.markings import Marking
 from coordinator.obligations import rules
+from coordinator.obligations.calendars import calendar_of, holidays
 from coordinator.obligations.models import Obligation, ObligationRule
 from coordinator.obligations.register import current_rule
 from coordinator.obligations.rules import OPEN, OVERDUE, SET_ASIDE, Reckoned, State
@@ -198,7 +199,8 @@ def _reckon(
     tx: Session, row: Obligation, incident: Incident, *, actor: str, reason: str, by: Principal | None = None
 ) -> None:
     terms = tx.get_one(ObligationRule, row.rule_version_id).terms
-    found = rules.reckon(terms["clocks"], _known(tx, row, incident))
+    calendar = calendar_of(terms, holidays(tx))
+    found = rules.reckon(terms["clocks"], _known(tx, row, incident), holidays=calendar.days if calendar else ())
     if found is None:
         return
     way = rules.moved(row.target_at, found.target_at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -223,7 +224,28 @@ class ExerciseSchema(Shape):
     organisations = Listed(terms.OrganisationCode(), most=500)
 
 
+class HolidaysField(Lean, fields.Field):
+    """Jurisdiction → its holidays as days: {"US": ["2026-11-26"]}. Comes out sorted, each day once."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> dict[str, list[str]]:
+        if not isinstance(value, dict) or len(value) > 300:
+            raise ValidationError('Send the days of each jurisdiction: {"US": ["2026-11-26"]}.')
+        if not all(isinstance(place, str) and 0 < len(place) <= 40 for place in value):
+            raise ValidationError("Name each jurisdiction as the clock rules name it, like US or EU.")
+        return {place: _days(days) for place, days in sorted(value.items())}
+
+
+def _days(days: Any) -> list[str]:
+    if not isinstance(days, list) or len(days) > 2000:
+        raise ValidationError("Send a list of at most 2000 days.")
+    try:
+        return sorted({date.fromisoformat(day).isoformat() for day in days})
+    except (TypeError, ValueError):
+        raise ValidationError("Write each holiday as a day, like 2026-11-26.") from None
+
+
 class SettingsSchema(Shape):
     own_organisation = terms.OrganisationCode()
     community = community()
     duty_role = terms.choice(vocabulary.ROLES)
+    holidays = HolidaysField()

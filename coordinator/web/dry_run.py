@@ -16,6 +16,7 @@ from flask_babel import gettext as _
 from coordinator import clock
 from coordinator.accounts.rules import Right
 from coordinator.errors import Fault, Invalid, NotFound
+from coordinator.obligations.calendars import holidays
 from coordinator.obligations.register import current_terms
 from coordinator.obligations.rehearsed import RehearsedDuties
 from coordinator.runs import catalogue
@@ -54,7 +55,7 @@ def step(version_id: int) -> Response:
     """One more thing happens, or time passes; then the story is played from its beginning."""
     row, playbook, others = _loaded(version_id)
     with access.store().read() as tx:
-        duties = RehearsedDuties(current_terms(tx))
+        duties = RehearsedDuties(current_terms(tx), holidays=holidays(tx))
     try:
         script, now = _story(playbook)
         lines, _code = simulate(row.document, script, others, until=now, duties=duties)

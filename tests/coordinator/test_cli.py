@@ -190,8 +190,3 @@ def test_what_was_given_up_is_tried_again_when_somebody_asks(home, tmp_path, cap
         assert [(row.dead, row.attempts) for row in tx.execute(select(Pending)).scalars()] == [(False, 0)]
         assert entries(tx, incident_id=None)[-1]["kind"] == "job.revived"
     store.close()
-
-
-def test_what_comes_later_says_so(capsys):
-    assert main(["obligations", "preview", "x.json"]) == 2
-    assert "not built yet" in capsys.readouterr().err
