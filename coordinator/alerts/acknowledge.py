@@ -1,7 +1,8 @@
 """Answers to alerts: taken from whoever holds the link, from a partner's system, or noted by an officer after a call.
 
-An answer never says more than it proves: by link it is "the holder of the link sent to X". A machine's answer does not
-stop a ladder that asks for a person. The same answer again gets the same result.
+An answer never says more than it proves: by link it is "the holder of the link sent to X", who says a name. Without a
+name it is nobody's: a mail gateway that presses every button gives none. A machine's answer does not stop a ladder that
+asks for a person. The same answer again gets the same result.
 """
 
 from __future__ import annotations
@@ -60,9 +61,10 @@ def acknowledge(
 ) -> AckResult:
     """Take an answer by its link token. Raises NotFound (no such link), Gone (withdrawn or expired), Invalid.
 
-    `worded`: a question must say what is asked. A partner's system may leave it to its people to call.
+    `worded`: a question must say what is asked. A partner's system may leave it to its people to call. A person's
+    answer by a mere link needs a name; of one who signed in (`assurance` session) it is known.
     """
-    check_answer(kind, by, answer, note, worded=worded)
+    check_answer(kind, by, answer, note, worded=worded, named=kind == "person" and assurance == "link")
     delivery, alert = by_token(tx, token)
     actor = f"link:{alert.public_id}"
     return note_answer(
@@ -209,8 +211,10 @@ def _result(alert: Alert, row: Acknowledgement, *, repeated: bool) -> AckResult:
     )  # fmt: skip
 
 
-def check_answer(kind: str, by: str, answer: str, note: str | None, *, worded: bool = True) -> None:
-    """Raises Invalid with every fault of an answer; `worded` as in `acknowledge`."""
+def check_answer(
+    kind: str, by: str, answer: str, note: str | None, *, worded: bool = True, named: bool = False
+) -> None:
+    """Raises Invalid with every fault of an answer; `worded` as in `acknowledge`, `named`: a name has to be in `by`."""
     faults = []
     if kind not in KINDS:
         faults.append(Fault("/kind", "Send person or system."))
@@ -218,6 +222,8 @@ def check_answer(kind: str, by: str, answer: str, note: str | None, *, worded: b
         faults.append(Fault("/answer", "Choose one of the answers that this asks for."))
     if not isinstance(by, str) or len(by) > LONGEST_NAME:
         faults.append(Fault("/by", f"Send a name of at most {LONGEST_NAME} characters."))
+    elif named and not any(sign.isalpha() for sign in by):
+        faults.append(Fault("/by", "Write your name: the link shows only where it was sent, not who answers."))
     if note is not None and len(note) > LONGEST_NOTE:
         faults.append(Fault("/note", f"Send a note of at most {LONGEST_NOTE} characters."))
     if worded and answer == "question" and not (note or "").strip():

@@ -50,7 +50,9 @@ def answer_page(tx: Session, token: str, *, reader: Principal | None = None) -> 
     label, tlp, colour, pap, kind, kind_name, recipient, public_id, reference, sender, exercise, language, sent_at,
     reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}], offered
     (the answers to choose from now), recalled_at, about ({public_id, sent_at} of what a recall or correction follows),
-    why: "" where the text is shown, else WITHDRAWN, RECALLED, SIGN_IN or NOT_NOW.
+    (the answers to choose from now), recalled_at, about ({public_id, sent_at} of what a recall or correction follows),
+    why: "" where the text is shown, else WITHDRAWN, RECALLED, SIGN_IN or NOT_NOW, answers_as (the name of one who
+    signed in and need not say it, or "").
     Raises NotFound (no such link) and Gone (withdrawn or expired).
     """
     delivery, alert = by_token(tx, token, hold=False)
@@ -60,7 +62,7 @@ def answer_page(tx: Session, token: str, *, reader: Principal | None = None) -> 
         shown = handing_out.foreseen(tx, alert, person=_email(tx, known)) is not None
     else:
         shown = said.tlp <= Tlp.GREEN and handing_out.to_holder(tx, alert, delivery)
-    page = _page(tx, alert, delivery, said, shown=shown)
+    page = _page(tx, alert, delivery, said, shown=shown) | {"answers_as": known.name if known is not None else ""}
     return page | {"why": SIGN_IN} if known is None and said.tlp > Tlp.GREEN and page["why"] == NOT_NOW else page
 
 

@@ -36,11 +36,13 @@ def show(token: str) -> Any:
 @open_to("the holder of the link in an alert")
 def answer(token: str) -> Any:
     given = {name: request.form.get(name, "").strip()[:5000] for name in ("answer", "by", "note")}
+    reader = access.current()
     try:
         with access.store().unit_of_work() as tx:
+            known = reader.name if reader is not None and is_reader(tx, token, reader=reader) else ""
             acknowledge(
-                tx, token=token, kind="person", by=given["by"], answer=given["answer"], note=given["note"] or None,
-                assurance="session" if is_reader(tx, token, reader=access.current()) else "link",
+                tx, token=token, kind="person", by=known or given["by"], answer=given["answer"],
+                note=given["note"] or None, assurance="session" if known else "link",
             )  # fmt: skip
     except Invalid as error:
         return _page(token, given, page.errors_by_field(error), code=422)

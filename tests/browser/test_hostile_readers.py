@@ -83,14 +83,16 @@ def test_hostile_readers_and_writers(chromium: Any, tmp_path: Path) -> None:
 
 
 def _story(chromium: Any, site: Site) -> None:
-    # A scanner of a mail gateway opens every link it sees, and sends every form as it stands: nothing is chosen in it.
+    # A scanner of a mail gateway opens every link it sees, sends every form as it stands and presses every button: it
+    # gives no name, and without one nobody has answered.
     link = f"/a/{site.known['token']}"
     for agent in ("Mozilla/5.0 (link scanner)", "Slackbot-LinkExpanding 1.0"):
         preview = site.request("GET", link, headers={"User-Agent": agent, "Purpose": "prefetch"})
         assert preview.status_code == 200 and preview.headers["Referrer-Policy"] == "no-referrer"
         assert preview.headers["Cache-Control"] == "no-store" and 'property="og:' not in preview.text
     site.request("HEAD", link)
-    for sent in ({}, {"answer": "", "by": "scanner"}, {"answer": "x"}):
+    for sent in ({}, {"answer": "", "by": "scanner"}, {"answer": "x"}, {"answer": "acknowledged", "by": "", "note": ""},
+                 {"answer": "not-for-me"}, {"answer": "question", "note": "x"}):  # fmt: skip
         assert site.request("POST", link, data=sent).status_code in (400, 422), sent
     assert answers(site.store) == []
     with site.store.unit_of_work() as tx:

@@ -173,7 +173,7 @@ def test_from_the_form_to_closed(desk: Desk, mail: MailServer) -> None:
     contact.goto(link[0])
     assert contact.get_by_text("We saw a loader. Please look at your health sector.").is_visible()
     assert reference not in contact.content()
-    contact.get_by_label("Your name or function").fill("Aino, duty desk")
+    contact.get_by_label("Your name").fill("Aino, duty desk")
     contact.get_by_role("button", name="Acknowledge").click()
     contact.get_by_text("Your acknowledgement is recorded.").wait_for()
     coordinator.get_by_text("Aino, duty desk").first.wait_for()  # the open page follows

@@ -132,11 +132,12 @@ def test_everybody_who_had_it_is_asked_and_stays_open_until_the_answer(sent: Sen
         assert not permits_now(tx, tx.get_one(Alert, sent.alerts[PARTNER]).decision_id, now=clock.now())
 
     # Received is no answer; deleted is, and a reason is needed where it cannot be.
-    assert visitor.post(sent.asks(PARTNER), {"answer": "acknowledged"}).status_code == 303
+    assert visitor.post(sent.asks(PARTNER), {"answer": "acknowledged", "by": "Desk"}).status_code == 303
     assert sent.states()[PARTNER] == "open" and sent.holds() == 2
     assert visitor.post(sent.asks(PARTNER), {"answer": "deleted", "by": "Desk"}).status_code == 303
-    assert visitor.post(sent.asks(OTHER), {"answer": "cannot-delete"}).status_code == 422
-    assert visitor.post(sent.asks(OTHER), {"answer": "cannot-delete", "note": "In a backup."}).status_code == 303
+    assert visitor.post(sent.asks(OTHER), {"answer": "cannot-delete", "by": "Desk"}).status_code == 422
+    said = {"answer": "cannot-delete", "by": "Desk", "note": "In a backup."}
+    assert visitor.post(sent.asks(OTHER), said).status_code == 303
     assert sent.states() == {PARTNER: "deleted", OTHER: "cannot-delete"} and sent.holds() == 0
     page = browser.text(f"/ledger?item={sent.item}")
     assert "Recalled: deleted there" in page and "In a backup." in page

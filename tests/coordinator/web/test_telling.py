@@ -177,11 +177,16 @@ def test_opening_the_link_changes_nothing_and_answering_is_recorded(
     assert "No answer yet" in coordinator.text(f"/incidents/{reference}/alerts/1")
     contact = told_desk.visitor()
     contact.get(path)
-    answer = contact.client.post(path, data={"answer": "acknowledged", "by": "Aino, duty"})
-    assert answer.status_code == 303
+    nobody = contact.client.post(path, data={"answer": "acknowledged", "note": "A gateway fills this in."})
+    assert nobody.status_code == 422 and 'href="#by"' in nobody.text and "not who answers" in nobody.text
+    assert "A gateway fills this in." in nobody.text and "No answer yet" in coordinator.text(
+        f"/incidents/{reference}/alerts/1")  # fmt: skip
+    answer = contact.client.post(path, data={"answer": "acknowledged", "by": "Hilja, duty"})
+    assert answer.status_code == 303 and "Hilja" not in str(answer.headers)
+    assert "Hilja" not in contact.text(path) + told_desk.visitor().text(path)
     assert "Thank you. Your acknowledgement is recorded." in contact.text(answer.location)
     shown = coordinator.text(f"/incidents/{reference}")
-    assert "Acknowledged" in shown and "Aino, duty (holder of the link)" in shown
+    assert "Acknowledged" in shown and "Hilja, duty (holder of the link)" in shown
 
 
 def test_above_green_the_text_is_for_readers_who_signed_in(told_desk: Desk, file_report: Callable[..., str]) -> None:
@@ -197,8 +202,9 @@ def test_above_green_the_text_is_for_readers_who_signed_in(told_desk: Desk, file
     assert "not given out at present" in reader.text(path), "these pages go over a clear wire"
     with settings_of(told_desk.store, base_url="https://us.example"):
         assert "We saw a loader. Do you?" in reader.text(path)
-    reader.client.post(path, data={"answer": "acknowledged", "by": "Reader"})
-    assert "(signed in)" in coordinator.text(f"/incidents/{reference}")
+    assert "You answer as Partner Reader" in reader.text(path) and 'name="by"' not in reader.get(path).text
+    reader.client.post(path, data={"answer": "acknowledged", "by": "Somebody else"})
+    assert "Partner Reader (signed in)" in coordinator.text(f"/incidents/{reference}")
 
 
 def _partner_user(desk: Desk) -> Any:
@@ -211,9 +217,10 @@ def test_a_question_needs_its_words_and_becomes_a_task(told_desk: Desk, file_rep
     reference, coordinator = file_report(told_desk.sit("liaison-officer"), tlp="GREEN"), told_desk.sit("coordinator")
     path = link_of(told_desk, coordinator, reference, tlp="GREEN")
     contact = told_desk.visitor().client
-    assert contact.post(path, data={"answer": "question"}).status_code == 422
-    assert contact.post(path, data={"answer": "question", "note": "Which hash?"}).status_code == 303
-    assert contact.post(path, data={"answer": "maybe"}).status_code == 422
+    assert contact.post(path, data={"answer": "question", "by": "Aino"}).status_code == 422
+    said = {"answer": "question", "note": "Which hash?", "by": "Aino"}
+    assert contact.post(path, data=said).status_code == 303
+    assert contact.post(path, data={"answer": "maybe", "by": "Aino"}).status_code == 422
     page = coordinator.text(f"/incidents/{reference}")
     assert "Which hash?" in page and "has a question on an alert" in page
 
@@ -227,7 +234,7 @@ def test_a_withdrawn_alert_shows_nothing_any_more(told_desk: Desk, file_report: 
     assert coordinator.post(f"{page}/withdraw", {"reason": "Wrong text"}).status_code == 303
     gone = told_desk.visitor().get(path)
     assert gone.status_code == 410 and "loader" not in gone.text.lower()
-    assert told_desk.visitor().client.post(path, data={"answer": "acknowledged"}).status_code == 410
+    assert told_desk.visitor().client.post(path, data={"answer": "acknowledged", "by": "Aino"}).status_code == 410
 
 
 def test_an_unknown_link_says_so_without_more(told_desk: Desk) -> None:
