@@ -70,15 +70,23 @@ class Windows:
         self._lock = threading.Lock()
         self._window, self._counts = 0, Counter[str]()
 
-    def hit(self, limit: str, name: str, *, cost: int = 1) -> bool:
-        """Count `cost` for `name`; whether it is still within `limit` (as in "600 per minute")."""
-        item = _parsed(limit)
-        window = int(time.monotonic() / item.get_expiry())
+    def hit(self, limit: str, name: str) -> bool:
+        """Count one more of `name`; whether it is still within `limit` (as in "600 per minute")."""
         with self._lock:
-            if window != self._window:
-                self._window, self._counts = window, Counter()
-            self._counts[name] += cost
-            return self._counts[name] <= item.amount
+            self._turn(limit)
+            self._counts[name] += 1
+            return self._counts[name] <= _parsed(limit).amount
+
+    def is_over(self, limit: str, name: str) -> bool:
+        """Whether one more of `name` would not be within `limit`; counts nothing."""
+        with self._lock:
+            self._turn(limit)
+            return self._counts[name] >= _parsed(limit).amount
+
+    def _turn(self, limit: str) -> None:
+        window = int(time.monotonic() / _parsed(limit).get_expiry())
+        if window != self._window:
+            self._window, self._counts = window, Counter()
 
 
 @lru_cache(maxsize=32)
@@ -90,7 +98,7 @@ def check_hop() -> None:
     """One more request at the signed door from this address, and none of too many wrong guesses. Raises TooMany."""
     windows: Windows = current_app.extensions["coordinator.windows"]
     within = windows.hit(current_app.config["LIMIT_REQUESTS"], f"hop/{_hop()}")
-    if not within or not windows.hit(current_app.config["LIMIT_GUESSES"], f"guess/{_hop()}", cost=0):
+    if not within or windows.is_over(current_app.config["LIMIT_GUESSES"], f"guess/{_hop()}"):
         raise TooMany("Too many from this address: wait a minute.")
 
 

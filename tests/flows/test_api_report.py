@@ -233,6 +233,7 @@ def test_a_file_is_only_downloaded_and_that_is_on_record(store, world, partner, 
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["Content-Disposition"].startswith("attachment")
     assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
     kinds = [one["kind"] for one in caller.get(f"/incidents/{reference}/timeline").get_json()["items"]]
     assert "attachment.stored" in kinds and "attachment.read" in kinds
 

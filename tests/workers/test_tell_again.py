@@ -15,11 +15,14 @@ from coordinator.alerts.models import Alert
 from coordinator.incidents.service import transition
 from coordinator.sharing.models import Release
 from coordinator.store import Store
+from coordinator.tasks.service import open_task
+from coordinator.timeline.models import Pending
 from coordinator.upkeep import doctor
 from tests.alerting import MailBox, mail_server, put_incident, settings_of
 from tests.factories import World, person
 from tests.releasing import referred
 from tests.workers.drained import drain
+from workers import jobs
 
 
 @pytest.fixture
@@ -108,9 +111,27 @@ def test_a_notice_that_does_not_arrive_is_told_to_others_once(desk: Store) -> No
     assert told(desk) == [("duty-officer", "new-incident"), ("coordinator", "notice-failed")]
 
 
-def test_doctor_names_a_role_that_resolves_to_nobody(desk: Store) -> None:
-    from coordinator.tasks.service import open_task
+def test_a_job_that_was_given_up_is_told_to_the_duty_role(desk: Store) -> None:
+    with desk.unit_of_work() as tx:
+        row = Pending(kind="nothing.does-this", object_id=1, created_at=clock.now(), ready_at=clock.now())
+        tx.add(row)
+        tx.flush()
+        jobs.bury(tx, row)
+    drain(desk, leave=())
+    assert told(desk) == [("duty-officer", "job-dead")]
 
+
+def test_a_task_is_told_to_its_role_and_when_it_is_overdue_to_a_coordinator_too(desk: Store) -> None:
+    start = clock.now()
+    with desk.unit_of_work() as tx:
+        open_task(tx, title="Look", role="release-authority", created_by="user:99", due_at=start + timedelta(hours=1))
+    drain(desk, leave=())
+    assert told(desk) == [("release-authority", "task")]
+    pass_to(desk, start + timedelta(hours=1, seconds=1))
+    assert sorted(told(desk)[1:]) == [("coordinator", "overdue"), ("release-authority", "overdue")]
+
+
+def test_doctor_names_a_role_that_resolves_to_nobody(desk: Store) -> None:
     with desk.unit_of_work() as tx:
         open_task(tx, title="Say yes or no", kind="approval", role="legal-adviser", created_by="system")
     (finding,) = [each for each in doctor.examine(desk.settings) if each.name == "roles"]

@@ -104,13 +104,15 @@ def test_who_was_only_told_in_vain_is_not_told_further(desk: tuple[Store, MailBo
 
 
 def test_each_partner_has_a_reference_of_its_own_and_never_ours(desk: tuple[Store, MailBox]) -> None:
-    store, _ = desk
+    store, box = desk
     with store.unit_of_work() as tx:
         incident = put_incident(tx)
         first = tell(tx, incident, audience={"organisations": [PARTNER, OTHER]})
         second = tell(tx, incident, "update")
         references = {(alert.recipient, alert.partner_reference) for alert in (*first.permitted, *second.permitted)}
         assert len(references) == 2 and all(text.startswith("REF-") for _, text in references)
+    run_due(store)
+    assert len(box.letters) == 4 and not [each for each in box.letters if b"INC-" in each.content]
 
 
 def test_an_audience_is_asked_for(desk: tuple[Store, MailBox]) -> None:

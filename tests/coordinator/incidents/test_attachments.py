@@ -66,6 +66,14 @@ def test_another_file_than_announced_is_refused(store, partner):
         assert tx.execute(select(Attachment.state)).scalar_one() == "awaited"
 
 
+def test_up_to_25_mib_may_be_announced(store, partner):
+    file = {"name": "x", "media_type": "text/plain", "sha256": "a" * 64, "size": 25 * 2**20}
+    assert partner.post(native(attachments=[file])).status_code == 202
+    answer = partner.post(native(title="Another", attachments=[file | {"size": 25 * 2**20 + 1}]))
+    assert answer.status_code == 422
+    assert [each["pointer"] for each in answer.get_json()["errors"]] == ["/attachments/0/size"]
+
+
 def test_what_was_not_announced_is_not_taken(partner):
     assert partner.put("a" * 64, b"abc").status_code == 404
     assert partner.put("../../etc", b"abc").status_code == 404

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import rfc8785
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
@@ -16,7 +17,7 @@ from coordinator.errors import Invalid, NotFound, SecrecyMarkingFound
 from coordinator.incidents.items import write_item
 from coordinator.markings import Marking
 from coordinator.sharing.addressees import to_user
-from coordinator.sharing.models import Release
+from coordinator.sharing.models import Release, ReleaseItem
 from coordinator.sharing.service import TextChanged, decide_share, redecide
 from coordinator.timeline import queries as timeline
 from tests.alerting import (
@@ -50,6 +51,8 @@ def test_a_text_is_at_least_as_strict_as_what_it_was_composed_from(tx: Session) 
                       author="user:1", info_category="incident-notification")  # fmt: skip
     row = release(tx, marking=Marking(tlp="CLEAR"), items=[part])
     assert row.marking == {"tlp": "AMBER+STRICT", "not_rel_to": ["LV-MFA"]}
+    listed = select(ReleaseItem.item_version_id).where(ReleaseItem.release_id == row.id)
+    assert tx.execute(listed).scalars().all() == [part.id]
 
 
 def test_a_text_of_which_nothing_is_declared_is_taken_for_the_incidents(tx: Session, world: World) -> None:

@@ -17,6 +17,7 @@ from coordinator.timeline.models import Chain, DataKey, Entry, Pending
 from coordinator.timeline.queries import ERASED, entries
 from coordinator.timeline.verify import checkpoint, newest_checkpoint, verify
 from coordinator.vault import CannotOpen
+from tests.alerting import put_incident
 
 
 def write(store, count=3, **more):
@@ -169,6 +170,40 @@ def test_erasing_a_key_destroys_the_values_and_the_chain_still_verifies(store):
         assert {each["text"] for each in entries(tx, incident_id=None)} == {ERASED}
     verdict = verdict_of(store)
     assert (verdict.broken, verdict.erased) == ("", 3)
+
+
+def two_incidents(store):
+    with store.unit_of_work() as tx:
+        rows = [put_incident(tx), put_incident(tx)]
+        for row in rows:
+            timeline.append(tx, "note.added", f"of {row.id}", actor="system", incident=row)
+        return [row.id for row in rows]
+
+
+def test_each_incident_has_a_key_of_its_own_that_erases_it_and_nothing_else(store, world):
+    first, second = two_incidents(store)
+    write(store, 1)
+    with store.unit_of_work() as tx:
+        destroy(tx, tx.execute(select(Chain.data_key_id).where(Chain.name == f"incident/{first}")).scalar_one())
+    with store.read() as tx:
+        texts = [[each["text"] for each in entries(tx, incident_id=one)] for one in (first, second, None)]
+    assert texts == [[ERASED], [f"of {second}"], ["entry 0"]]
+    assert verdict_of(store).broken == ""
+
+
+@pytest.mark.parametrize("statements", [
+    ["DELETE FROM entry_values WHERE entry_id IN (SELECT id FROM entries WHERE chain = '{chain}')",
+     "DELETE FROM entries WHERE chain = '{chain}'", "DELETE FROM chains WHERE name = '{chain}'"],
+    ["UPDATE checkpoints SET signature = '{zeros}'"], ["UPDATE checkpoints SET root = '{zeros}'"],
+    ["UPDATE checkpoints SET prev = '{others}'"], ["UPDATE checkpoint_heads SET head = '{zeros}'"],
+    ["UPDATE checkpoint_heads SET length = length + 1"], ["DELETE FROM checkpoint_heads WHERE chain = '{chain}'"],
+])  # fmt: skip
+def test_a_checkpoint_is_signed_and_holds_every_chain_with_its_length_and_head(store, world, statements):
+    first, _ = two_incidents(store)
+    kept_checkpoint(store)
+    assert verdict_of(store).broken == ""
+    tamper(store, *(each.format(chain=f"incident/{first}", zeros="0" * 64, others="f" * 64) for each in statements))
+    assert verdict_of(store).broken != ""
 
 
 def test_an_error_leaves_neither_the_change_nor_its_entry_nor_what_should_follow(store):

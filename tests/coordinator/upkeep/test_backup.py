@@ -31,7 +31,7 @@ from coordinator.upkeep import dump
 from coordinator.upkeep.backup import make_backup, read_identity
 from coordinator.upkeep.restore import restore
 from coordinator.vault import open_master_key
-from tests.alerting import deliveries, put_organisation, put_system, settings_of
+from tests.alerting import alert_of, deliveries, put_organisation, put_system, settings_of
 from tests.factories import PARTNER, PartnerSystem, World, native, person, user_row
 from tests.postgres import PostgresServer
 from tests.receiving import told
@@ -95,6 +95,7 @@ def test_what_was_backed_up_is_there_after_a_restore_and_waits_on_hold(
 ) -> None:
     file = back_up(filled, key)
     before, [sent] = counts(filled), deliveries(filled, 1)
+    public_id = alert_of(filled, sent.alert_id).public_id
     settings = empty_home(filled, tmp_path / "new")
     done = restore(settings, file, key, actor="cli:anna")
     assert done.epoch == 2 and done.lost_entries is None
@@ -109,7 +110,7 @@ def test_what_was_backed_up_is_there_after_a_restore_and_waits_on_hold(
         assert tx.execute(select(Incident.id)).scalars().all() and tx.execute(select(Epoch.number)).scalar_one() == 2
         row = tx.get_one(Delivery, sent.id)
         assert (row.webhook_id, row.state) == (sent.webhook_id, "queued")
-        assert tx.get_one(Alert, sent.alert_id).public_id
+        assert tx.get_one(Alert, sent.alert_id).public_id == public_id
         said = [(entry["kind"], entry["actor"]) for entry in entries(tx, incident_id=None)]
         assert ("record.restored", "cli:anna") in said and ("sending.held", "cli:anna") in said
         assert sending_hold.kinds(tx) == {"restore"}

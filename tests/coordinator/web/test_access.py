@@ -34,7 +34,8 @@ def test_every_page_declares_who_it_is_for(desk: Desk) -> None:
 #: What releases, approves, takes files out, shows a secret, or changes who may do any of it.
 STEP_UP = (
     "alerts.tell", "clearances.approve", "clearances.refuse", "ledger.file", "endpoints.make", "endpoints.rotate",
-    "changes.accept", "changes.refuse", "users.add", "users.link", "users.role", "users.reset", "users.restore",
+    "changes.accept", "changes.refuse", "partners.save",
+    "users.add", "users.link", "users.role", "users.reset", "users.restore",
     "users.hand_over", "partners.save_contact", "agreements.save", "agreements.suspend", "agreements.end",
     "agreements.attach", "agreements.save_consent", "agreements.withdraw",
 )  # fmt: skip

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import update
 
 from coordinator.incidents import service
 from coordinator.incidents.models import Incident
@@ -115,16 +118,26 @@ def test_many_open_pages_ask_the_database_once(desk: Desk, file_report: Callable
     assert len(asked) <= 2, asked
 
 
+#: Who reads the pages that not everybody does.
+_READER = {"/users": "administrator", "/record": "auditor"}
+
+
 def test_the_banner_says_that_clocks_are_not_watched(desk: Desk) -> None:
     from coordinator import clock
     from coordinator.timeline.models import Heartbeat
 
     officer = desk.sit("liaison-officer")
-    assert "Clocks are not watched" in officer.text("/board")
+    paths = ("/board", "/report", "/tasks", "/partners", "/playbooks", "/account", "/users", "/record")
+    seen = {path: desk.sit(_READER.get(path, "liaison-officer")).text(path) for path in paths}
+    assert [path for path, text in seen.items() if "Clocks are not watched" not in text] == []
     with desk.store.unit_of_work() as tx:
         tx.add(Heartbeat(name="sweeper@here", kind="sweeper", at=clock.now(), detail={}))
     forget(desk)
     assert "not watched" not in officer.text("/board")
+    with desk.store.unit_of_work() as tx:
+        tx.execute(update(Heartbeat).values(at=clock.now() - timedelta(seconds=61)))
+    forget(desk)
+    assert "Clocks not watched since" in officer.text("/report")
 
 
 def test_an_open_board_fetches_the_parts_alone_and_all_who_see_the_same_share_them(

@@ -119,9 +119,12 @@ def test_a_secrecy_marking_is_refused_without_echo_and_its_draft_erased(desk: De
 def test_what_others_told_us_is_bound_to_them_and_entered_as_voice(desk: Desk, file_report: Callable[..., str]) -> None:
     officer = desk.sit("liaison-officer")
     told = {"source": "told", "originator": "FI-CSIRT", "contact_name": "Aino", "contact_phone": "+358401234567",
-            "told_how": "voice"}  # fmt: skip
+            "told_how": "voice", "aware_at_date": "2026-11-22", "aware_at_time": "05:40"}  # fmt: skip
     reference = file_report(officer, **told)
     page = officer.text(f"/incidents/{reference}")
+    with desk.store.read() as tx:  # what the caller said, not when it was typed in; the form is in Tallinn's time
+        row = tx.execute(select(Incident)).scalar_one()
+        assert [f"{at:%H:%M}" for at in (row.noticed_at, row.aware_at)] == ["03:10", "03:40"]
     assert "Originator FI-CSIRT claimed, not confirmed" in page
     assert "by voice, entered by an officer" in page and "Aino" in page
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import select
 
 from coordinator import clock
+from coordinator.agreements.service import record_consent
+from coordinator.alerts import service as alerts
+from coordinator.tasks.service import open_task
 from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Epoch
 from coordinator.timeline.queries import entries
+from tests.alerting import agreement, put_contact, put_incident, put_organisation, put_system, webhook
 from tests.coordinator.web.conftest import Desk
+from tests.factories import OTHER, PARTNER
 
 
 def stop(desk: Desk, role: str = "duty-officer", reason: str = "Our mail server was taken over.") -> None:
@@ -57,7 +64,24 @@ def test_after_a_restore_the_page_lists_what_stood_and_what_is_missing(desk: Des
                      backup_digest="0" * 64, gap={"lost_entries": 17}))  # fmt: skip
         sending_hold.begin(tx, sending_hold.RESTORE, actor="cli:root", reason="Restored from a backup.")
         assert tx.execute(select(Epoch.number)).scalar_one() == 2
+        put_organisation(tx, PARTNER)
+        put_system(tx, "https://csirt.fi.example/hook")
+        put_contact(tx, webhook())
+        agreement(tx)
+        record_consent(tx, {
+            "item": "*", "from": PARTNER, "to": OTHER, "purpose": "incident-response", "granted_by": "FI duty desk",
+            "granted_at": clock.now(), "evidence": "Mail of yesterday",
+        }, actor="cli:test")  # fmt: skip
+        incident = put_incident(tx)
+        alerts.tell(
+            tx, incident=incident, kind="initial", title="Told", body="Told.", purpose="network-defence",
+            info_category="incident-notification", requested_by="user:99", audience={"organisations": [PARTNER]},
+        )  # fmt: skip
+        open_task(tx, title="Call the ministry back", role="coordinator", created_by="user:1", incident=incident,
+                  due_at=clock.now() + timedelta(hours=1))  # fmt: skip
     text = desk.sit("coordinator").text("/sending")
     for words in ("17 entries of the record are missing", "Waiting to be sent", "Running clocks", "Consents in force",
-                  "Agreements in force", "Accounts that may sign in", person.name):  # fmt: skip
-        assert words in text
+                  "Agreements in force", "Accounts that may sign in", person.name, PARTNER,
+                  f"{PARTNER} → {OTHER} , incident-response", "MOU version 1: Arrangement",
+                  "Waiting to be sent 1", "Running clocks 1", "task of coordinator"):  # fmt: skip
+        assert words in text, words
