@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
+from coordinator.db import take_turns
 from coordinator.incidents import flood, rules, setting_aside, statements
 from coordinator.incidents.changes import close_off
 from coordinator.incidents.envelope import Received
@@ -158,13 +159,8 @@ def names_of(inbound: Inbound, received: Received) -> list[Name]:
 
 
 def one_at_a_time(tx: Session, names: Iterable[Name]) -> None:
-    """Two reports of one sender with the same bytes or the same id are filed one after the other.
-
-    SQLite has one writer anyway; on PostgreSQL a lock for exactly these names, freed at commit, in a fixed order.
-    """
-    if tx.get_bind().dialect.name == "postgresql":
-        locks = sorted({"/".join(map(str, name)) for name in names})
-        tx.execute(statements.TAKE_TURNS, {"names": locks})
+    """Two reports of one sender with the same bytes or the same id are filed one after the other."""
+    take_turns(tx, ["/".join(map(str, name)) for name in names])
 
 
 # ---------------------------------------------------------------- the four ways

@@ -19,8 +19,7 @@ from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
-from coordinator.db import insert_or_ignore
-from coordinator.incidents import statements
+from coordinator.db import insert_or_ignore, take_turns
 from coordinator.incidents.models import Flood, Quarantined, Report
 from coordinator.store import Store, store_of
 
@@ -86,8 +85,8 @@ def _known(rooms: dict[int, _Room], endpoint: int, count: int) -> bool | None:
 
 
 def _one_at_a_time(tx: Session, endpoints: Sequence[int]) -> None:
-    if endpoints and tx.get_bind().dialect.name == "postgresql":
-        tx.execute(statements.TAKE_TURNS, {"names": [f"flood/{endpoint}" for endpoint in endpoints]})
+    if endpoints:
+        take_turns(tx, [f"flood/{endpoint}" for endpoint in endpoints])
 
 
 def _take(tx: Session, rooms: dict[int, _Room], endpoint: int, count: int, limit: int) -> bool:

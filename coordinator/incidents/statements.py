@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from sqlalchemy import Table, bindparam, func, insert, literal_column, or_, select, text, union_all, update
+from sqlalchemy import Table, bindparam, func, insert, literal_column, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -108,9 +108,6 @@ KNOWN_NAMES = Prepared(lambda dialect: union_all(
         one_of(dialect, _external.c.external_id, "external_ids"),
     ),
 ))  # fmt: skip
-
-#: Takes `names`, a list of text in the same order everywhere.
-TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name")
 
 #: The disposition, with the report's row locked. Takes `report_id`.
 LOCK_REPORT = select(_reports.c.disposition).where(_reports.c.id == bindparam("report_id")).with_for_update()

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
+from coordinator.db import take_turns
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.runs import activation, signers
 from coordinator.runs.activation import ACTIVE, said
@@ -35,6 +36,7 @@ def import_playbook(tx: Session, raw: bytes, *, actor: str) -> str:
     content, when somebody else made the versions that are here, or for a wrong signature of a key we trust.
     """
     playbook = _checked(raw)
+    take_turns(tx, [f"playbook/{playbook.id}"])
     known = _version(tx, playbook.id, playbook.version)
     if known is not None:
         if known.digest != playbook.digest:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -64,6 +66,22 @@ def test_the_same_version_with_other_content_is_refused(store: Store) -> None:
     take(store, line())
     with pytest.raises(Refused):
         take(store, line() | {"name": "Another name"})
+
+
+def test_the_same_version_brought_in_twice_at_the_same_instant_is_one_version(store: Store) -> None:
+    gate = Barrier(4)
+
+    def bring(number: int) -> str:
+        gate.wait()
+        try:
+            return take(store, line() | {"name": f"Name {number % 2}"})
+        except Refused:
+            return "refused"
+
+    with ThreadPoolExecutor(4) as pool:
+        said = [each if each == "refused" else each.split(": ")[1] for each in pool.map(bring, range(4))]
+    assert len(rows(store)) == 1
+    assert sorted(said) == ["here already, imported", "imported, not active yet", "refused", "refused"]
 
 
 def test_a_newer_version_takes_the_place_of_the_active_one_and_the_bytes_stay(store: Store) -> None:
