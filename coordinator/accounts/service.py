@@ -197,9 +197,10 @@ def token_principal(tx: Session, token: str) -> Principal | None:
     )  # fmt: skip
 
 
-def tokens_of(tx: Session, user_id: int) -> list[ApiToken]:
-    """A user's live tokens, newest first (never the tokens themselves)."""
-    query = select(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
+def tokens_of(tx: Session, user_id: int, *, revoked: bool = False) -> list[ApiToken]:
+    """A user's live tokens, newest first (never the tokens themselves); `revoked`: those as well."""
+    query = select(ApiToken).where(ApiToken.user_id == user_id)
+    query = query if revoked else query.where(ApiToken.revoked_at.is_(None))
     return list(tx.execute(query.order_by(ApiToken.id.desc())).scalars())
 
 

@@ -97,11 +97,10 @@ def end_session(tx: Session, session_id: int, *, user_id: int, actor: str) -> No
         timeline.append(tx, "session.ended", "A session was ended.", actor=actor, about=("session", session_id))
 
 
-def sessions_of(tx: Session, user_id: int) -> list[UserSession]:
-    """A user's sessions that are still open, newest first."""
-    query = select(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
-    now = clock.now()
-    return [row for row in tx.execute(query.order_by(UserSession.id.desc())).scalars() if _alive(row, now)]
+def sessions_of(tx: Session, user_id: int, *, over: bool = False) -> list[UserSession]:
+    """A user's sessions that are still open, newest first; `over`: those that ended as well."""
+    query, now = select(UserSession).where(UserSession.user_id == user_id), clock.now()
+    return [row for row in tx.execute(query.order_by(UserSession.id.desc())).scalars() if over or _alive(row, now)]
 
 
 def _alive(row: UserSession, now: datetime) -> bool:

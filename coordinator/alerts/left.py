@@ -16,6 +16,7 @@ from coordinator.incidents.models import ItemVersion
 from coordinator.sharing.models import Recall, Recalled
 from coordinator.timeline.keys import Erased
 from coordinator.timeline.queries import ERASED
+from coordinator.vocabulary.spans import later
 
 
 def has_left() -> ColumnElement[bool]:
@@ -32,6 +33,12 @@ def has_left() -> ColumnElement[bool]:
         exists(sent), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)),
         exists(select(Handout.id).where(Handout.alert_id == Alert.id)),
     )  # fmt: skip
+
+
+def keep_until(since: datetime, obligations: Collection[str]) -> datetime | None:
+    """Until when they may keep it, counted from when they got it; None where nothing was agreed."""
+    spans = [code.removeprefix("O-RETAIN-") for code in obligations if code.startswith("O-RETAIN-")]
+    return min((end for span in spans if (end := later(since, span))), default=None)
 
 
 def recalled(tx: Session, release_ids: Collection[int]) -> dict[tuple[int, str], dict[str, Any]]:

@@ -20,7 +20,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.alerts import handing_out
 from coordinator.alerts.acknowledge import AckResult, by_token, check_answer, note_answer
 from coordinator.alerts.answers import offered
-from coordinator.alerts.left import has_left
+from coordinator.alerts.left import has_left, keep_until
 from coordinator.alerts.letters import said_in
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery
 from coordinator.alerts.rungs import locked, newest_delivery
@@ -50,9 +50,8 @@ def answer_page(tx: Session, token: str, *, reader: Principal | None = None) -> 
     label, tlp, colour, pap, kind, kind_name, recipient, public_id, reference, sender, exercise, language, sent_at,
     reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}], offered
     (the answers to choose from now), recalled_at, about ({public_id, sent_at} of what a recall or correction follows),
-    (the answers to choose from now), recalled_at, about ({public_id, sent_at} of what a recall or correction follows),
-    why: "" where the text is shown, else WITHDRAWN, RECALLED, SIGN_IN or NOT_NOW, answers_as (the name of one who
-    signed in and need not say it, or "").
+    keep_until (None: no time was agreed), why: "" where the text is shown, else WITHDRAWN, RECALLED, SIGN_IN, NOT_NOW,
+    answers_as (the name of one who signed in and need not say it, or "").
     Raises NotFound (no such link) and Gone (withdrawn or expired).
     """
     delivery, alert = by_token(tx, token, hold=False)
@@ -84,14 +83,17 @@ def place_of(tx: Session, token: str, *, reader: Principal | None) -> str:
 # ---------------------------------------------------------------- signed in
 
 
-def released(tx: Session, *, reader: Principal, q: str = "", before: str = "", limit: int = 50) -> dict[str, Any]:
+def released(
+    tx: Session, *, reader: Principal, q: str = "", before: str = "", limit: int = 50, waiting: bool = False
+) -> dict[str, Any]:
     """{"items": [...], "next": the public id to go on before, or None}: what was released to the reader's organisation.
 
-    Newest first: public_id, kind, kind_name, label, tlp, reference, sent_at, reply_by, title (None where it is not
-    shown any more), asks_answer, answered_at, withdrawn_at, exercise. `q` is looked for in titles and references of the
-    newest 300.
+    Newest first: public_id, kind, kind_name, label, tlp, reference, sent_at, reply_by, keep_until, title (None where it
+    is not given out now), asks_answer, answered_at, withdrawn_at, recalled_at, exercise. `q` is looked for in titles
+    and references of the newest 300. `waiting`: only what waits for an answer of theirs.
     """
-    query = select(Alert).where(_of(reader)).order_by(Alert.created_at.desc(), Alert.public_id.desc())
+    wanted = and_(_of(reader), _waits()) if waiting else _of(reader)
+    query = select(Alert).where(wanted).order_by(Alert.created_at.desc(), Alert.public_id.desc())
     if before:
         edge = tx.execute(select(Alert.created_at).where(_of(reader), Alert.public_id == before)).scalar_one_or_none()
         if edge is not None:
@@ -102,6 +104,11 @@ def released(tx: Session, *, reader: Principal, q: str = "", before: str = "", l
     found = [line for row in rows if _matches(line := _line(tx, row, email), q)]
     more = not q and len(rows) > limit
     return {"items": found[:limit], "next": found[limit - 1]["public_id"] if more else None}
+
+
+def waiting(tx: Session, *, reader: Principal) -> int:
+    """How many of them wait for an answer."""
+    return tx.execute(select(func.count()).select_from(Alert).where(_of(reader), _waits())).scalar_one()
 
 
 def one_released(tx: Session, public_id: str, *, reader: Principal) -> dict[str, Any]:
@@ -164,6 +171,12 @@ def _for(reader: Principal) -> ColumnElement[bool]:
     )  # fmt: skip
 
 
+def _waits() -> ColumnElement[bool]:
+    """What asks for an answer, has none that ends the asking, and was not taken or asked back."""
+    back = select(Recalled.id).where(Recalled.release_id == Alert.release_id, Recalled.recipient == Alert.recipient)
+    return and_(Alert.ack != "", Alert.acknowledged_at.is_(None), Alert.state != "withdrawn", ~exists(back))
+
+
 def _one(tx: Session, public_id: str, reader: Principal) -> Alert:
     found = tx.execute(select(Alert).where(_of(reader), Alert.public_id == public_id)).scalar_one_or_none()
     if found is None:
@@ -198,6 +211,7 @@ def _page(tx: Session, alert: Alert, delivery: Delivery | None, said: Said, *, s
         "answers": _answers(tx, alert, delivery), "offered": list(offered(alert.kind, _given(tx, alert))),
         "recalled_at": recalled_at(tx, alert), "about": _followed(tx, alert),
         "why": "" if shown else _why(tx, alert),
+        "keep_until": keep_until(handing_out.left_at(tx, alert) or alert.created_at, decided.obligations),
     }  # fmt: skip
 
 
@@ -249,13 +263,15 @@ def _line(tx: Session, alert: Alert, email: str) -> dict[str, Any]:
         shown = handing_out.foreseen(tx, alert, person=email) is not None
     except Erased:
         pass
-    label = said.tlp if said else parse_tlp(tx.get_one(ShareDecision, alert.decision_id).effective_tlp)
+    decided = tx.get_one(ShareDecision, alert.decision_id)
+    label = said.tlp if said else parse_tlp(decided.effective_tlp)
     return {
         "public_id": alert.public_id, "kind": alert.kind, "kind_name": KINDS[alert.kind], "label": label.label,
         "tlp": label.value, "reference": alert.partner_reference or None, "sent_at": alert.created_at,
         "reply_by": alert.reply_by, "title": said.title if said and shown else None, "asks_answer": bool(alert.ack),
         "answered_at": alert.acknowledged_at, "withdrawn_at": alert.withdrawn_at,
         "recalled_at": recalled_at(tx, alert), "exercise": alert.exercise or None,
+        "keep_until": keep_until(handing_out.left_at(tx, alert) or alert.created_at, decided.obligations),
     }  # fmt: skip
 
 

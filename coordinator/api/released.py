@@ -23,11 +23,12 @@ class ReleasedLineSchema(Schema):
     kind = shapes.text()
     label = shapes.text()
     reference = shapes.text(none=True)
-    title = shapes.text(none=True, description="Null where it may not be shown any more.")
+    title = shapes.text(none=True, description="Null where it is not given out at present.")
     sent_at = shapes.at()
     reply_by = shapes.at(none=True)
     answered_at = shapes.at(none=True)
     withdrawn_at = shapes.at(none=True)
+    keep_until = shapes.at(none=True)
 
 
 ReleasedListSchema = shapes.many(ReleasedLineSchema)
@@ -41,6 +42,7 @@ class ReleasedSchema(Schema):
     title = shapes.text(none=True)
     body = shapes.text(none=True)
     obligations = fields.List(fields.String(), required=True)
+    keep_until = shapes.at(none=True)
     state = shapes.text(description="released, acknowledged or withdrawn.")
     why = shapes.text(description="Empty where the text is there; else withdrawn, recalled or not-now.")
     answers = fields.List(fields.Dict(), required=True)

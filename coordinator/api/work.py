@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from coordinator.accounts.rules import Right
+from coordinator.accounts.rules import Right, Role, may
 from coordinator.alerts import service as alerts
 from coordinator.alerts.acknowledge import KINDS
 from coordinator.alerts.answers import EVERY
@@ -32,7 +32,7 @@ routes = Blueprint("work", __name__)
 
 
 class PersonSchema(Schema):
-    id = shapes.number()
+    id = shapes.number(none=True)  # null for a partner's person: our numbers would tell how many accounts there are
     name = shapes.text()
     role = shapes.text()
 
@@ -82,10 +82,10 @@ _APPROVAL, _REFUSAL, _ACKNOWLEDGEMENT = ApprovalSchema(), RefusalSchema(), Ackno
 @describes(answer=PersonSchema)
 def me() -> Response:
     """Who this token speaks for."""
-    one = principal()
+    one, ours = principal(), not may(Role(principal().role), Right.SEE_PARTNER_VIEW)
     return answer({
-        "id": one.user_id, "name": one.name, "role": one.role, "organisation": one.organisation_id,
-        "scopes": sorted(one.scopes or ()),
+        "id": one.user_id if ours else None, "name": one.name, "role": one.role,
+        "organisation": one.organisation_id if ours else None, "scopes": sorted(one.scopes or ()),
     })  # fmt: skip
 
 

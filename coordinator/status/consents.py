@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.principal import Principal
+from coordinator.accounts.rules import Right, Role, may
 from coordinator.alerts.consents import why_not
 from coordinator.alerts.models import Acknowledgement, Alert, ConsentRequest
 from coordinator.errors import NotFound
@@ -48,7 +49,8 @@ def requests(tx: Session, *, principal: Principal, incident_id: int | None = Non
 
 
 def request(tx: Session, request_id: int, *, principal: Principal) -> dict[str, Any]:
-    """One of them with its text (`title`, `body`). Raises NotFound."""
+    """One of them with its text (`title`, `body`; None for whoever reads no incidents: it tells of the case). Raises
+    NotFound."""
     query = (
         select(ConsentRequest, Incident)
         .join(Incident, Incident.id == ConsentRequest.incident_id)
@@ -57,7 +59,9 @@ def request(tx: Session, request_id: int, *, principal: Principal) -> dict[str, 
     found = tx.execute(query).one_or_none()
     if found is None:
         raise NotFound()
-    title, body = texts_of(tx, tx.get_one(Release, found.ConsentRequest.release_id))
+    title, body = None, None
+    if _reads(principal):
+        title, body = texts_of(tx, tx.get_one(Release, found.ConsentRequest.release_id))
     return _described(tx, [found], principal=principal)[0] | {"title": title, "body": body}
 
 
@@ -76,7 +80,7 @@ def _described(tx: Session, rows: Iterable[Any], *, principal: Principal) -> lis
             "purpose": asked.purpose, "item": asked.item, "valid_until": asked.valid_until, "reply_by": asked.reply_by,
             "asked_at": asked.asked_at, "asked_by": asked.asked_by, "asked_by_name": names.get(asked.asked_by, ""),
             "state": _state(tx, asked, alert), "alert": alert.id if alert is not None else None,
-            "answer": _answer(tx, asked.acknowledgement_id), "consent": asked.consent_id,
+            "answer": _answer(tx, asked.acknowledgement_id, noted=_reads(principal)), "consent": asked.consent_id,
             "confirmed_by_name": names.get(asked.confirmed_by, ""), "confirmed_at": asked.confirmed_at,
             "decline_reason": asked.decline_reason, "why_not": why_not(asked, principal),
             "decision": asked.decision_id, "exercise": asked.exercise or None,
@@ -93,12 +97,16 @@ def _state(tx: Session, asked: ConsentRequest, alert: Alert | None) -> str:
     return "asked" if alert is not None and alert.state not in ("withheld", "failed", "withdrawn") else "not-sent"
 
 
-def _answer(tx: Session, acknowledgement_id: int | None) -> dict[str, Any] | None:
+def _reads(principal: Principal) -> bool:
+    return may(Role(principal.role), Right.READ_INCIDENTS)
+
+
+def _answer(tx: Session, acknowledgement_id: int | None, *, noted: bool) -> dict[str, Any] | None:
     row = tx.get(Acknowledgement, acknowledgement_id) if acknowledgement_id else None
     if row is None:
         return None
     return {"answer": row.answer, "kind": row.kind, "assurance": row.assurance, "by": row.by, "at": row.at,
-            "note": _note(tx, row.note_version_id)}  # fmt: skip
+            "note": _note(tx, row.note_version_id) if noted else ""}  # fmt: skip
 
 
 def _note(tx: Session, version_id: int | None) -> str:

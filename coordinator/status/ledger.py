@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from coordinator import timeline
 from coordinator.accounts.principal import Principal
 from coordinator.agreements.models import Agreement
-from coordinator.alerts.left import has_left, recalled
+from coordinator.alerts.left import has_left, keep_until, recalled
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout, PublicNotice
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident, ItemVersion
@@ -27,7 +27,6 @@ from coordinator.partners.models import Organisation
 from coordinator.sharing.models import Release, ReleaseItem, ShareDecision
 from coordinator.status.outgoing import title_of
 from coordinator.status.paging import bounded, from_cursor, to_cursor
-from coordinator.vocabulary.spans import later
 
 #: Lines of one file. Who needs more asks for one incident or partner at a time.
 MOST_LINES = 20_000
@@ -183,7 +182,8 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
             "channel": channel, "tlp": decision.effective_tlp, "purpose": decision.purpose,
             "info_category": release.info_category, "originator": codes.get(release.originator_id),
             "agreement": decision.agreement, "agreement_version": decision.agreement_version,
-            "obligations": decision.obligations, "decision": decision.id, "keep_until": _keep_until(since, decision),
+            "obligations": decision.obligations, "decision": decision.id,
+            "keep_until": keep_until(since, decision.obligations),
             "taken_as": forms.get(alert.id, []), "acknowledged_at": alert.acknowledged_at,
             "withdrawn_at": alert.withdrawn_at,
             "clauses": clauses.get((decision.agreement, decision.agreement_version), []),
@@ -204,12 +204,6 @@ def _clauses(tx: Session, rows: list[Any]) -> dict[tuple[str | None, int | None]
     return {
         key: list(dict.fromkeys(refs[name] for name in _RESTS_ON if refs.get(name))) for key, refs in named.items()
     }
-
-
-def _keep_until(since: datetime, decision: ShareDecision) -> datetime | None:
-    """Until when they may keep it, counted from when they got it; None where nothing was agreed."""
-    spans = [code.removeprefix("O-RETAIN-") for code in decision.obligations if code.startswith("O-RETAIN-")]
-    return min((end for span in spans if (end := later(since, span))), default=None)
 
 
 def _codes(tx: Session, ids: set[int]) -> dict[int, str]:

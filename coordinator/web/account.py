@@ -17,6 +17,7 @@ from coordinator.errors import Invalid, StepUpNeeded
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import signed_in
+from coordinator.web.handles import number_of
 
 pages = Blueprint("account", __name__, url_prefix="/account")
 
@@ -42,11 +43,12 @@ def set_zone() -> Any:
     return page.after("account.mine", _("Times are now shown in that zone."))
 
 
-@pages.post("/sessions/<int:session_id>/end")
+@pages.post("/sessions/<own>/end")
 @signed_in("one's own sessions")
-def end(session_id: int) -> Any:
+def end(own: str) -> Any:
     principal = access.required()
     with access.store().unit_of_work() as tx:
+        session_id = number_of("session", own, sessions.sessions_of(tx, principal.user_id, over=True))
         sessions.end_session(tx, session_id, user_id=principal.user_id, actor=principal.actor)
     access.pulse().close_doors()
     return page.after("account.mine", _("The session has ended."))
@@ -168,11 +170,12 @@ def make_token() -> Any:
     return page.show("account/token_made.html", name=name, made=made)
 
 
-@pages.post("/tokens/<int:token_id>/revoke")
+@pages.post("/tokens/<own>/revoke")
 @signed_in("one's own tokens")
-def revoke(token_id: int) -> Any:
+def revoke(own: str) -> Any:
     principal = access.required()
     with access.store().unit_of_work() as tx:
+        token_id = number_of("token", own, service.tokens_of(tx, principal.user_id, revoked=True))
         service.revoke_token(tx, token_id, user_id=principal.user_id, actor=principal.actor)
     return page.after("account.tokens", _("The token no longer works."))
 

@@ -26,6 +26,7 @@ from coordinator.web import (
     endpoints,
     exercises,
     formats,
+    handles,
     http_hosts,
     incidents,
     keys,
@@ -144,7 +145,7 @@ def _templates(app: Flask) -> None:
     env.globals.update(
         moment=formats.moment, fidelity_text=formats.fidelity_text, day=formats.day, size=formats.size,
         capped=formats.capped, state_of=words.state, name_of=words.name, severity_name=words.severity, words=words,
-        direction=_direction, language=_language, explain=_explain,
+        handle=handles.handle, direction=_direction, language=_language, explain=_explain,
         duration_words=formats.duration_words,
     )  # fmt: skip
     app.context_processor(pages.common)

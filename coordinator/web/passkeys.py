@@ -21,6 +21,7 @@ from coordinator.outside.strict_json import parse_json
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import open_to, signed_in
+from coordinator.web.handles import number_of
 
 pages = Blueprint("passkeys", __name__)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -89,15 +90,16 @@ def add() -> Any:
     return {"go": page.then("/") if first else _list_address()}
 
 
-@pages.post("/account/passkeys/<int:passkey_id>/remove")
+@pages.post("/account/passkeys/<own>/remove")
 @signed_in("one's own passkeys, with a fresh second factor")
-def remove(passkey_id: int) -> Any:
+def remove(own: str) -> Any:
     principal = access.required()
     if not access.is_fresh(principal):
         raise StepUpNeeded()
     try:
         with access.store().unit_of_work() as tx:
-            passkeys.remove(tx, principal, passkey_id)
+            mine_ = passkeys.passkeys_of(tx, principal.user_id)
+            passkeys.remove(tx, principal, number_of("passkey", own, mine_))
     except Refused as error:
         with access.store().read() as tx:
             user = tx.get_one(User, principal.user_id)

@@ -23,9 +23,14 @@ pages = Blueprint("released", __name__, url_prefix="/released")
 @needs(Right.SEE_PARTNER_VIEW)
 def listed() -> Response:
     q, before = request.args.get("q", "").strip()[:200], request.args.get("before", "")[:40]
+    only = request.args.get("show", "") == "waiting"
     with access.store().read() as tx:
-        shown = released.released(tx, reader=access.required(), q=q, before=before)
-    return page.show("released/list.html", here="released", shown=shown, q=q, first=not before)
+        shown = released.released(tx, reader=access.required(), q=q, before=before, waiting=only)
+        waiting = released.waiting(tx, reader=access.required())
+    return page.show(
+        "released/list.html", here="released", shown=shown, q=q, first=not before, only=only, waiting=waiting,
+        base_url=access.store().settings.base_url,
+    )  # fmt: skip
 
 
 @pages.get("/<public_id>")

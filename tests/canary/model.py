@@ -47,7 +47,7 @@ class Word:
     """One word that stands in one place only. `area` says whose need-to-know it is; `case` the incident it is about.
 
     Areas: case, alert, report (of a partner, before and beside its case), partner, agreement, person, draft,
-    quarantine, standing, code (of a partner), reference (of a restricted incident).
+    quarantine, standing, code (of a partner), reference (of a restricted incident), secret (nobody's).
     """
 
     text: str
@@ -71,6 +71,7 @@ class Left:
     person: str  # address of the contact's person, for RED
     token: str  # of the link it bore, "" where none was made
     attributed: str  # the code of whose information it is, unless that is withheld
+    over: bool = False  # asked back or withdrawn since: what was delivered lies there, our doors show it no more
 
 
 @dataclass
@@ -80,6 +81,7 @@ class Model:
     words: list[Word] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
     left: list[Left] = field(default_factory=list)
+    asked: set[tuple[str, str]] = field(default_factory=set)  # (who was asked for a consent, for whom)
     task_roles: dict[str, str] = field(default_factory=dict)
     dice: random.Random = field(default_factory=random.Random)
 
@@ -89,11 +91,12 @@ class Model:
         self.words.append(Word(text, what, area, **more))  # type: ignore[arg-type]
         return text
 
-    def may(self, reader: Reader, word: Word, *, token: str = "") -> bool:
-        """Whether this reader may come across this word; `token`: of the link through which they look."""
-        if word.area == "public":
-            return True
-        return self._told(reader, word, token) or (reader.role in OWN_ROLES and self._ours(reader, word))
+    def may(self, reader: Reader, word: Word, *, token: str = "", door: bool = True) -> bool:
+        """Whether this reader may come across this word; `token`: of the link through which they look; `door`: at ours,
+        else in what was delivered to them."""
+        if word.area in ("public", "secret"):
+            return word.area == "public"
+        return self._told(reader, word, token, door) or (reader.role in OWN_ROLES and self._ours(reader, word))
 
     def _ours(self, reader: Reader, word: Word) -> bool:
         if word.area in ("person", "partner", "code", "standing"):
@@ -113,10 +116,13 @@ class Model:
         known = self.cases.get(word.case, Case())
         return not (known.restricted or word.red) or reader.role in SEE_RESTRICTED or reader.user_id in known.named
 
-    def _told(self, reader: Reader, word: Word, token: str) -> bool:
+    def _told(self, reader: Reader, word: Word, token: str, door: bool) -> bool:
         """What a partner's person may know: what left for the partner, its own words, its own name."""
         if token and any(self._behind(one, word) for one in self.left if one.token == token):
             return True
+        asked = {reader.partner, *(one.partner for one in self.left if token and one.token == token)}
+        if word.area in ("code", "partner") and any((each, word.partner) in self.asked for each in asked):
+            return True  # who is asked for a consent has to know for whom
         if not reader.partner:
             return False
         if reader.partner == word.partner:
@@ -124,7 +130,7 @@ class Model:
         if word.area == "code":
             return any(one.partner == reader.partner and one.attributed == word.partner for one in self.left)
         return word.area == "alert" and any(
-            one.partner == reader.partner and one.release == word.release
+            one.partner == reader.partner and one.release == word.release and not (door and one.over)
             and (one.tlp != "RED" or one.person.casefold() == reader.email.casefold())
             for one in self.left
         )
@@ -134,4 +140,5 @@ class Model:
         """Up to GREEN the holder of the link sees the text; whose it is and to whom it went stand on the page."""
         if word.area == "code":
             return word.partner in (one.partner, one.attributed)
-        return word.area == "alert" and word.release == one.release and one.tlp in ("CLEAR", "GREEN")
+        given = one.tlp in ("CLEAR", "GREEN") and not one.over
+        return word.area == "alert" and word.release == one.release and given

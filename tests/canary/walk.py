@@ -18,7 +18,8 @@ from tests.harness.receiver import Receiver
 from tests.hostile.looking import Overhearing
 
 _LEFT = """
-SELECT a.id, a.recipient, a.release_id, d.effective_tlp, d.obligations, c.person_email, o.code AS originator
+SELECT a.id, a.recipient, a.release_id, d.effective_tlp, d.obligations, c.person_email, o.code AS originator, a.state,
+  (SELECT COUNT(*) FROM recalled b WHERE b.release_id = a.release_id AND b.recipient = a.recipient) AS recalled
 FROM alerts a JOIN share_decisions d ON d.id = a.decision_id JOIN releases r ON r.id = a.release_id
 LEFT JOIN contacts c ON c.id = a.contact_id LEFT JOIN organisations o ON o.id = r.originator_id
 WHERE d.result = 'permit' AND a.user_id IS NULL
@@ -97,6 +98,8 @@ class Walk:
     def _mails(self) -> None:
         """A mail is read by whoever has the mailbox: a contact of a partner, or one of our own people."""
         boxes = {one.email.lower(): one for one in self.built.people}
+        for email, role in self.built.rows("SELECT email, role FROM users WHERE role = 'administrator'"):
+            boxes.setdefault(email.lower(), Reader(email, role, email=email))
         for address, code in self.built.rows(_MAILBOXES):
             boxes.setdefault(address.lower(), Reader(address, "partner-user", partner=code, email=address))
         for letter in self.mail.letters:
@@ -152,7 +155,7 @@ class Walk:
             self.found[exit_] += 1
             inside = self.ours if reader.role in OWN_ROLES else self.theirs
             inside.setdefault(exit_, set()).add(word.area)
-            if not self.model.may(reader, word, token=token):
+            if not self.model.may(reader, word, token=token, door=exit_.startswith(("page ", "tool "))):
                 key = (exit_, reader.role, reader.partner and "partner", word.what)
                 if key not in self._seen:
                     self._seen.add(key)
@@ -174,6 +177,7 @@ class Walk:
                     partner=row.recipient, release=row.release_id, tlp=row.effective_tlp, person=row.person_email or "",
                     token=vault.token("acknowledge", f"delivery:{one.webhook_id}"),
                     attributed="" if "O-NO-ATTRIBUTION" in str(row.obligations) else row.originator or "",
+                    over=bool(row.recalled) or row.state == "withdrawn",
                 )  # fmt: skip
 
     def numbers(self) -> str:
@@ -183,7 +187,8 @@ class Walk:
             f"{len(self.model.words)} words, {len(self.model.cases)} incidents, {len(self.model.left)} deliveries of "
             f"permits, {sum(self.looks.values())} looks at {len(self.looks)} exits ({statuses}), words found "
             f"{sum(self.found.values())} times; {len(self.mail.letters)} mails, {len(self.receiver.kept())} webhooks, "
-            f"{self.broker.commands} broker commands, {len(self.built.machine.output)} lines of log"
+            f"{self.broker.commands} broker commands, {len(self.built.machine.output)} lines of log; "
+            + ", ".join(f"{number} × {what}" for what, number in sorted(self.built.afterwards.done.items()))
         )
 
 

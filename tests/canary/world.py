@@ -23,6 +23,7 @@ from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import parse_reference
 from coordinator.partners.queries import organisation_by_code
 from coordinator.tasks.service import open_task
+from tests.canary.afterwards import Afterwards
 from tests.canary.model import OWN_ROLES, Case, Model, Reader
 from tests.coordinator.web.conftest import Browser
 from tests.factories import inbound_endpoint, running_exercise, signed, user_row
@@ -66,6 +67,7 @@ class Built:
         self.addresses: dict[bool, list[tuple[str, str, str]]] = {}
         self.reports, self.alerts = (REPORTS, ALERTS) if full else (FEWER_REPORTS, FEWER_ALERTS)
         self.number = 0
+        self.afterwards = Afterwards(self, EXERCISE)
         self.app = create_app(machine.store)
         self.app.config |= {"LIMIT_GUESSES": "1000000 per minute", "TESTING": False}
         self._http = requests.Session()
@@ -187,6 +189,7 @@ class Built:
         for number in range(self.alerts):
             self._tell(number)
         self._answers()
+        self.afterwards.happen()
         self._beside()
         self.wait()
 
@@ -214,11 +217,11 @@ class Built:
         })  # fmt: skip
         assert answer["disposition"] == "accepted", answer
         self.put_file(partner, body)
-        self._opened(case)
+        self.opened(case)
         if label == "AMBER":  # restricted later, to one who would not see it else
             self._restrict(case, named)
 
-    def _opened(self, case: str) -> None:
+    def opened(self, case: str) -> None:
         newest = self.rows("SELECT id, created_at FROM incidents ORDER BY id DESC LIMIT 1")[0]
         reference = f"INC-{str(newest.created_at)[:4]}-{newest.id:06d}"
         self.references.append(reference)
@@ -237,7 +240,7 @@ class Built:
             "description": self.model.word("description of our own", "case", case=case),
             "noticed_at": "2026-11-22T02:10:00Z",
         })  # fmt: skip
-        self._opened(case)
+        self.opened(case)
 
     def _second_reporter(self) -> None:
         """Another partner reports the same thing: marked a duplicate, so that two partners are of one incident."""
@@ -249,7 +252,7 @@ class Built:
             "description": word("description of the duplicate", "case", case=case, partner=partner.code),
             "noticed_at": "2026-11-22T01:20:00Z",
         })  # fmt: skip
-        self._opened(case)
+        self.opened(case)
         mine = f"/incidents/{self.references[-1]}"
         self.api("duty-officer-0", "POST", f"{mine}/status",
                  {"status": "duplicate", "duplicate_of": self.references[1], "reason": "the same"},
@@ -269,7 +272,7 @@ class Built:
             "noticed_at": "2026-11-22T01:30:00Z", "exercise": EXERCISE,
         })  # fmt: skip
         assert answer["disposition"] == "accepted", answer
-        self._opened(case)
+        self.opened(case)
 
     def _set_aside(self) -> None:
         """Reports that wait in quarantine, one of them RED."""
@@ -337,12 +340,12 @@ class Built:
         for partner in (one for one in self.people if one.role == "partner-user"):
             for each in self.api(partner.name, "GET", "/released")["items"][:3]:
                 row = self.rows("SELECT incident_id FROM alerts WHERE public_id = :id", id=each["public_id"])[0]
-                case = self._case_of(row.incident_id)
+                case = self.case_of(row.incident_id)
                 self.api(partner.name, "POST", f"/released/{each['public_id']}/answer", {
                     "answer": "question", "note": self.model.word(
                         f"question of {partner.partner}", "case", case=case, partner=partner.partner)})  # fmt: skip
 
-    def _case_of(self, incident_id: int | None) -> str:
+    def case_of(self, incident_id: int | None) -> str:
         for case, reference in zip(self.model.cases, self.references, strict=True):
             if parse_reference(reference) == incident_id:
                 return case

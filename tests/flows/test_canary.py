@@ -36,6 +36,9 @@ def test_the_walk_saw_what_there_is_to_see(walk: Walk) -> None:
     assert {one.release for one in walk.model.left} - {0} != set()
     for name in ("mail", "webhook", "page released.list", "tool api.released.one", "page acknowledge.show"):
         assert any(exit_.startswith(name) for exit_ in walk.theirs), name
+    assert {"recall", "wrong-release", "told: correction", "a consent asked", "a duty", "an assessment", "a service",
+            "told: initial"} <= set(walk.built.afterwards.done)  # fmt: skip
+    assert any(one.over for one in walk.model.left)
     assert {"page incidents.incident", "tool api.incidents.timeline", "page quarantine.one"} <= set(walk.ours)
 
 

@@ -207,3 +207,12 @@ def test_it_is_asked_and_confirmed_through_the_api_too_and_the_request_is_decide
     nobody = client.post(path, json=wanted | {"from": OTHER, "to": PARTNER},
                          headers={"Authorization": f"Bearer {token}"})  # fmt: skip
     assert nobody.status_code == 422 and nobody.json["errors"][0]["pointer"] == "/from"
+
+
+def test_who_keeps_the_agreements_sees_what_is_asked_and_nothing_of_the_case(asking: Asking) -> None:
+    request = asking.ask(asking.desk.sit("coordinator"))
+    asking.answer(request, "granted", note="About our hospital.")
+    manager, authority = asking.desk.sit("agreement-manager"), asking.desk.sit("release-authority")
+    for word in ("LV sees the same.", "About our hospital."):
+        assert word in authority.text(f"/consents/{request}") and word not in manager.text(f"/consents/{request}")
+    assert "Confirm it" in manager.text(f"/consents/{request}"), "who, for whom, what for and how sure it is, they see"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlalchemy import select
 
 from coordinator import clock
+from coordinator.accounts.service import create_token
 from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
+from coordinator.timeline import sending_hold
 from tests.coordinator.web.conftest import Desk
 from tests.coordinator.web.test_telling import send, told_desk  # noqa: F401  a desk from which partners can be told
 from tests.factories import person
@@ -44,3 +47,19 @@ def test_a_partners_person_reads_and_answers_and_opens_nothing_else(
     for path in ("/board", f"/incidents/{reference}", "/ledger", "/tasks", "/partners", "/agreements", "/record"):
         assert reader.get(path).status_code in (403, 404), path
     assert coordinator.get(f"/released/{public_id}").status_code == 403
+
+
+def test_a_partners_person_learns_no_number_of_ours(told_desk: Desk) -> None:  # noqa: F811
+    """How many accounts, sessions and tokens there are, and what waits to be sent to others."""
+    aino = person(told_desk.store, "partner-user", "Aino", told_desk.world.partner_id)
+    told_desk.people["partner-user"] = aino
+    reader, officer = told_desk.sit("partner-user"), told_desk.sit("coordinator")
+    with told_desk.store.unit_of_work() as tx:
+        token = create_token(tx, aino.user_id, name="x", scopes=["read"], actor="cli:test")
+        sending_hold.begin(tx, sending_hold.EMERGENCY, actor="user:1", reason="We look at something.")
+    assert "sends wait" in officer.text("/board") and "on hold" not in reader.text("/released")
+    mine = told_desk.app.test_client().get("/api/v1/me", headers={"Authorization": f"Bearer {token}"}).json
+    assert (mine["id"], mine["organisation"], mine["name"]) == (None, None, "Aino")
+    for path, name in (("/account", "sessions"), ("/account/tokens", "tokens")):
+        [own] = re.findall(rf"/account/{name}/([\w-]+)/", reader.get(path).text)
+        assert len(own) == 16 and not own.isdigit()
