@@ -29,18 +29,26 @@ from workers.texts import LONGEST_TITLE
 CLEAR = Marking(tlp=Tlp.CLEAR)
 LONGEST_BODY = 10_000
 PART = "share"
+WITHHOLD, NAMED, ASSESSMENT = "withhold", "named", "attribution-assessment"
 _NO_TEXT_OF_ITS_OWN = (
     "alert-title", "alert-body", "alert-field", "task-result", "http-answer", "attachment", "obligation-note",
 )  # fmt: skip
 
 
 def begin(tx: Session, work: Begun, part_of: Callable[..., StepAttempt]) -> Sequence[Event]:
-    """Release what the incident holds of each category. Where it holds nothing of them, nothing is shared."""
+    """Release what the incident holds of each category. Where it holds nothing of them, nothing is shared.
+
+    `attribution`: withhold leaves out who is said to have done it and whose information it is; technical leaves out the
+    first only; named, or nothing said, leaves out nothing.
+    """
     if work.incident is None:
         raise Refused("This run belongs to no incident.")
     check_agreement(tx, work.spec.get("agreement") or "")
     title = incidents.title_of(tx, work.incident)[:LONGEST_TITLE]
+    attribution = work.spec.get("attribution") or NAMED
     for category in work.spec["items"]:
+        if category == ASSESSMENT and attribution != NAMED:
+            continue
         versions = newest_of(tx, work.incident.id, category)
         if not versions:
             continue
@@ -49,6 +57,7 @@ def begin(tx: Session, work: Begun, part_of: Callable[..., StepAttempt]) -> Sequ
             tx, incident=work.incident, kind="update", title=title, body=body, purpose=work.spec["purpose"],
             info_category=category, requested_by=work.run.started_by, audience=audience_of(tx, work), items=versions,
             originator_id=versions[0].originator_id, tlp_max=work.spec.get("tlp_max") or "", ack="", ladder=(),
+            unnamed=attribution == WITHHOLD,
         )  # fmt: skip
         part = part_of(tx, work.attempt, f"{PART}/{category}", kind=PART, values={"category": category})
         part.release_id = told.release.id

@@ -16,8 +16,10 @@ from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.alerts.rungs import ack_token
 from coordinator.incidents.holds import open_holds
+from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident
 from coordinator.incidents.service import change_incident, transition
+from coordinator.markings import Marking
 from coordinator.runs.models import Run, Timer
 from coordinator.sharing.approvals import approve, refuse
 from coordinator.sharing.inputs_from_world import label_raised, text_of
@@ -182,6 +184,31 @@ def test_sharing_nothing_is_nothing_refused_and_a_mapped_result_says_so(
     variables = {"__shared__": {"type": "string", "value": ""}}
     run = run_of(store, document({"a": step, "end": end()}, "a", variables=variables), with_incident=True)
     assert run.state == "completed" and run.variables["__shared__"] == "deny"
+
+
+@pytest.mark.parametrize(("attribution", "categories", "withheld"), [
+    ("withhold", {"mitigation-guidance"}, True), ("technical", {"mitigation-guidance"}, False),
+    ("named", {"mitigation-guidance", "attribution-assessment"}, False),
+])  # fmt: skip
+def test_a_share_step_leaves_out_what_its_attribution_withholds(
+    store: Store, people: dict[str, Principal], attribution: str, categories: set[str], withheld: bool
+) -> None:
+    wait = {"kind": "wait", "event": "status", "match": {"status": "monitoring"}}
+    share = {"kind": "share", "audience": {"organisations": [PARTNER]}, "purpose": "network-defence",
+             "items": ["mitigation-guidance", "attribution-assessment"], "attribution": attribution}  # fmt: skip
+    steps = {"w": action(work=wait, on_completion="a"), "a": action(work=share, on_completion="end"), "end": end()}
+    run = run_of(store, document(steps, "w"), with_incident=True)
+    with store.unit_of_work() as tx:
+        incident = tx.get_one(Incident, run.incident_id)
+        for category in ("mitigation-guidance", "attribution-assessment"):
+            write_item(tx, kind="note", content=category, marking=Marking(tlp="GREEN"), info_category=category,
+                       author="user:1", incident=incident)  # fmt: skip
+        transition(tx, run.incident_id, "monitoring", principal=people["coordinator"])
+    drain(store)
+    with store.read() as tx:
+        rows = list(tx.execute(select(Release).where(Release.kind == "update")).scalars())
+    assert {row.info_category for row in rows} == categories
+    assert {Marking.from_json(row.marking).no_attribution for row in rows} == {withheld}
 
 
 # ---------------------------------------------------------------- waiting and time
