@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as DatabaseTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -17,7 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from coordinator import api, clock, interchange, logs
 from coordinator.api import limits
 from coordinator.api.problems import http_problem, problem
-from coordinator.errors import CoordinatorError, NotReady
+from coordinator.errors import CoordinatorError, NotReady, Refused
 from coordinator.store import Store
 from coordinator.together import Together
 
@@ -108,6 +108,9 @@ def _refused(app: Application) -> ErrorPage:
         if isinstance(error, OperationalError | DatabaseTimeout):
             _log.error("database", **logs.where(error), route=_route())
             error = NotReady("The database did not answer in time: send it again shortly.")
+        elif isinstance(error, IntegrityError) and _taken_meanwhile(error):
+            _log.warning("at the same instant", **logs.where(error), route=_route())
+            error = Refused("Somebody did the same at the same instant. Look, and send it again if it is still needed.")
         elif not isinstance(error, CoordinatorError | HTTPException):
             _log.error("failed", **logs.where(error), route=_route())
             error = CoordinatorError("It was recorded; try again shortly.")
@@ -116,6 +119,12 @@ def _refused(app: Application) -> ErrorPage:
         return http_problem(error) if isinstance(error, HTTPException) else problem(error)
 
     return answer
+
+
+def _taken_meanwhile(error: IntegrityError) -> bool:
+    """Whether two wrote the same thing at once: both had looked, and the database let one of them have it."""
+    said = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)
+    return said in ("23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
 
 
 def _is_api() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from coordinator.accounts.rules import Right
 from coordinator.app import create_app
@@ -156,6 +157,23 @@ def test_an_unexpected_failure_shows_and_logs_nothing_of_what_was_sent(app, clie
     said = capfd.readouterr()
     assert b"CANARY" not in answer.data and "CANARY" not in said.err + said.out
     assert "RuntimeError" in said.err and "fails" in said.err
+
+
+def test_what_somebody_else_wrote_at_the_same_instant_is_409_and_what_breaks_another_rule_is_our_fault(store, app):
+    def writes(*statements):
+        def view():
+            with store.unit_of_work() as tx:
+                for statement in statements:
+                    tx.execute(text(statement))
+
+        view.access = ("open", "a test of failures")
+        return view
+
+    one = "INSERT INTO settings (name, value) VALUES ('twice', '1')"
+    app.add_url_rule("/api/v1/twice", endpoint="twice", view_func=writes(one, one))
+    app.add_url_rule("/api/v1/half", endpoint="half", view_func=writes("INSERT INTO settings (name) VALUES ('half')"))
+    client = app.test_client()
+    assert [client.get(f"/api/v1/{each}").status_code for each in ("twice", "half")] == [409, 500]
 
 
 def test_a_database_that_is_away_is_503_with_retry_after(store, client):
