@@ -130,16 +130,23 @@ class Afterwards:
         """One of the texts is asked back, one was sent wrongly, one is corrected, one case is said to be over."""
         left = self.built.rows(_LEFT)
         self.built.dice.shuffle(left)
-        for row, what in zip(left, ("recall", "wrong-release", "correction", "closure", "recall"), strict=False):
+        wanted = ["wrong-release", "recall", "correction", "closure", "recall"]
+        for row in left:
+            if not wanted:
+                break
+            what = wanted[0]
             case = self.built.case_of(row.incident_id)
             reference = self.built.references[list(self.built.model.cases).index(case)]
             if what in ("correction", "closure"):
                 self._tell(case, reference, what, [row.recipient])
+                wanted.pop(0)
                 continue
             said = {"reason": self._word(f"reason of a {what}", case)}
             answer = self.built.call(DUTY, "POST", f"/incidents/{reference}/alerts/{row.id}/{what}", said)
-            if self._count(what, answer) and what == "wrong-release":
-                self._opened(row.incident_id)
+            if self._count(what, answer):
+                wanted.pop(0)
+                if what == "wrong-release":
+                    self._opened(row.incident_id)
 
     def _opened(self, about: int) -> None:
         """The incident of the mistake: for those who handle it."""

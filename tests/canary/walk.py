@@ -188,7 +188,7 @@ class Walk:
             f"permits, {sum(self.looks.values())} looks at {len(self.looks)} exits ({statuses}), words found "
             f"{sum(self.found.values())} times; {len(self.mail.letters)} mails, {len(self.receiver.kept())} webhooks, "
             f"{self.broker.commands} broker commands, {len(self.built.machine.output)} lines of log; "
-            + ", ".join(f"{number} × {what}" for what, number in sorted(self.built.afterwards.done.items()))
+            + "; ".join(f"{number} × {what}" for what, number in sorted(self.built.afterwards.done.items()))
         )
 
 
