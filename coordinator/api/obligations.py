@@ -18,6 +18,7 @@ from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.queries import get_visible
 from coordinator.obligations import preview, queries, register, schema, service
 from coordinator.obligations.calendars import holidays
+from coordinator.obligations.suggesting import duties_that_may_apply
 
 routes = Blueprint("obligations", __name__)
 
@@ -67,6 +68,16 @@ class AssessmentSchema(Schema):
     accepted_by = shapes.text(none=True)
     severity = shapes.number(none=True)
     values = fields.Dict(required=True)
+
+
+class SuggestionsSchema(Schema):
+    severity = fields.Dict(
+        required=True, allow_none=True,
+        metadata={"description": "level, reasons (text, level, source), unknown (names of facts), mark"},
+    )  # fmt: skip
+    duties = fields.List(
+        fields.Dict(), required=True, metadata={"description": "rule, instrument, who, advisory, because"}
+    )
 
 
 ObligationListSchema = shapes.many(ObligationSchema)
@@ -191,6 +202,33 @@ def assessed(reference: str) -> Response:
     with store().read() as tx:
         row = get_visible(tx, reference, principal=principal())
         return answer({"items": assessments.of_incident(tx, row.id), "next": None})
+
+
+@routes.get("/incidents/<reference>/suggestions")
+@needs(Right.READ_INCIDENTS)
+@describes(answer=SuggestionsSchema)
+def suggestions(reference: str) -> Response:
+    """What rules suggest from the facts, with reasons: a severity, and duties that may apply. Nothing happens of it."""
+    with store().read() as tx:
+        row = get_visible(tx, reference, principal=principal())
+        found = assessing.standing_suggestion(tx, row)
+        return answer({"severity": found.as_told() if found else None, "duties": duties_that_may_apply(tx, row)})
+
+
+@routes.post("/incidents/<reference>/suggestions/severity")
+@needs(Right.CHANGE_INCIDENT)
+@describes(body=schema.AnswerSuggestionSchema, answer=AssessmentSchema)
+def answer_suggestion(reference: str) -> Response:
+    """Set the suggested severity, another `level` with its reason, or (without one) turn it down with the reason."""
+    wanted = schema.load_answer(json_body())
+    with store().unit_of_work() as tx:
+        incident = get_visible(tx, reference, principal=principal())
+        row = assessing.answer_suggestion(
+            tx, incident.id, principal=principal(), mark=wanted["mark"], level=wanted.get("level"),
+            reason=wanted.get("reason", ""),
+        )  # fmt: skip
+        tx.flush()
+        return answer(assessments.as_told(tx, row))
 
 
 @routes.post("/assessments/<int:number>/accept")

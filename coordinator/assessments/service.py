@@ -16,15 +16,20 @@ from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right, Role, may
 from coordinator.assessments import rules
 from coordinator.assessments.models import Assessment
-from coordinator.errors import NoRight, NotFound, Refused
+from coordinator.assessments.suggesting import METHOD, Suggestion, suggest
+from coordinator.errors import Fault, Invalid, NoRight, NotFound, Refused
 from coordinator.incidents import holds
-from coordinator.incidents.items import read_item
+from coordinator.incidents.changes import marking_of_incident
+from coordinator.incidents.items import read_item, write_item
 from coordinator.incidents.models import Incident, ItemVersion
-from coordinator.incidents.queries import visible
+from coordinator.incidents.queries import facts, visible
+from coordinator.incidents.rules import OPEN_STATUSES, Status
 from coordinator.incidents.service import change_incident
 from coordinator.tasks.models import Task
 
-ASKED, PROPOSED, ACCEPTED, GIVEN_UP = "asked", "proposed", "accepted", "given-up"
+ASKED, PROPOSED, ACCEPTED, GIVEN_UP, REJECTED = "asked", "proposed", "accepted", "given-up", "rejected"
+#: What `suggested_by` says where rules proposed it.
+RULE = "rule"
 
 
 def ask(tx: Session, incident: Incident, task_id: int, *, method: str, suggested_by: str = "human") -> Assessment:
@@ -81,6 +86,63 @@ def accept(tx: Session, assessment_id: int, *, principal: Principal) -> Assessme
         return row
     if row.state != PROPOSED:
         raise Refused(f"This assessment is {row.state} already.")
+    _accept(tx, row, incident, principal)
+    return row
+
+
+def standing_suggestion(tx: Session, incident: Incident) -> Suggestion | None:
+    """What the facts suggest and nobody answered yet; nothing where the level is that high already, or it is over."""
+    if Status(incident.status) not in OPEN_STATUSES:
+        return None
+    found = suggest(facts(tx, incident))
+    by_person = incident.severity_by.startswith("user:")
+    if found is None or (by_person and incident.severity is not None and incident.severity >= found.level):
+        return None
+    query = select(Assessment.content_version_id).where(
+        Assessment.incident_id == incident.id, Assessment.suggested_by == RULE
+    )
+    answered = tx.execute(query.order_by(Assessment.id.desc()).limit(1)).scalar_one_or_none()
+    if answered is not None:
+        said = read_item(tx, tx.get_one(ItemVersion, answered))
+        if isinstance(said, dict) and said.get("mark") == found.mark:
+            return None
+    return found
+
+
+def answer_suggestion(
+    tx: Session, incident_id: int, *, principal: Principal, mark: str, level: int | None, reason: str
+) -> Assessment:
+    """A person makes the suggested severity the incident's, or another one, or (without `level`) turns it down.
+
+    Another level and turning it down need the reason. `mark`: of the suggestion the person saw. Raises NoRight,
+    Invalid, Refused where the facts suggest something else by now or it was answered.
+    """
+    if not may(Role(principal.role), Right.CHANGE_INCIDENT):
+        raise NoRight()
+    incident = holds.lock_incident(tx, incident_id)
+    found = standing_suggestion(tx, incident)
+    if found is None or found.mark != mark:
+        raise Refused("This was answered already, or the facts changed since: look at the incident again.")
+    if level is not None and str(level) not in rules.LEVELS:
+        raise Invalid([Fault("/level", "Choose a level from 0 to 5.")])
+    if level != found.level and not reason.strip():
+        raise Invalid([Fault("/reason", "Say why it is not what the facts suggest.")])
+    because = reason.strip() or "; ".join(each["text"] for each in found.reasons)
+    values = {"suggested": str(found.level), "reason": because} | ({} if level is None else {"severity": str(level)})
+    note = write_item(
+        tx, kind="assessment", content={"mark": found.mark, "values": values}, marking=marking_of_incident(incident),
+        info_category="impact-assessment", author=principal.actor, incident=incident,
+    )  # fmt: skip
+    row = Assessment(
+        incident_id=incident.id, method=METHOD, suggested_by=RULE, state=REJECTED if level is None else PROPOSED,
+        severity=level, author=principal.actor, asked_at=clock.now(), content_version_id=note.id,
+        exercise=incident.exercise,
+    )  # fmt: skip
+    tx.add(row)
+    tx.flush()
+    if level is None:
+        _record(tx, row, incident, REJECTED, "A suggested severity was turned down.", actor=principal.actor)
+        return row
     _accept(tx, row, incident, principal)
     return row
 

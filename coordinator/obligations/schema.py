@@ -8,7 +8,7 @@ from marshmallow import ValidationError, validates_schema
 
 from coordinator.obligations.rules import known_offset
 from coordinator.outside.faults import Shape, load
-from coordinator.outside.fields import Choice, Instant, Listed, Part, Text, Token
+from coordinator.outside.fields import Choice, Instant, Listed, Part, Text, Token, Whole
 
 STATUSES = ("in-force", "not-in-force", "template")
 FIDELITIES = ("second", "minute", "hour", "day", "month", "year")
@@ -90,6 +90,14 @@ class SignRuleSchema(Shape):
     note = Text(4000, lines=True, required=True)
 
 
+class AnswerSuggestionSchema(Shape):
+    """`POST …/suggestions/severity`: `mark` of the suggestion that was seen; no `level` turns it down."""
+
+    mark = Text(40, required=True)
+    level = Whole(0, 5)
+    reason = Text(2000, lines=True)
+
+
 _RULE, _START, _MEET, _ASIDE, _BASIS, _SIGN = (
     RuleSchema(), StartDutySchema(), MeetSchema(), SetAsideSchema(), BasisSchema(), SignRuleSchema()
 )  # fmt: skip
@@ -114,6 +122,10 @@ def load_set_aside(data: Any) -> dict[str, Any]:
 
 def load_basis(data: Any) -> dict[str, Any]:
     return load(_BASIS, data)
+
+
+def load_answer(data: Any) -> dict[str, Any]:
+    return load(AnswerSuggestionSchema(), data)
 
 
 def load_sign(data: Any) -> dict[str, Any]:

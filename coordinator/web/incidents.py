@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, vocabulary
 from coordinator.accounts import service as accounts
 from coordinator.accounts.rules import Right
+from coordinator.assessments.service import standing_suggestion
 from coordinator.errors import Invalid, NotFound, Stale
 from coordinator.incidents import attachments, requests, rules, service, sources
 from coordinator.incidents.models import Incident
@@ -20,6 +21,7 @@ from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import Status
 from coordinator.markings import Tlp, parse_tlp
 from coordinator.obligations import queries as duties
+from coordinator.obligations.suggesting import duties_that_may_apply
 from coordinator.outside import filenames
 from coordinator.status import history, incident_page
 from coordinator.web import access, formats, live
@@ -45,6 +47,7 @@ def show_incident(
         row = get_visible(tx, reference, principal=principal)
         shown = incident_page.incident_page(tx, row, principal=principal)
         stated = sources.stated(tx, row, principal=principal)
+        suggested, offers = standing_suggestion(tx, row), duties_that_may_apply(tx, row)
         duty_rules = [(each["rule"], f"{each['rule']} – {each['instrument']}") for each in duties.rules_of(tx)]
     differing = [fact["name"] for fact in stated if fact["conflict"] and not fact["chosen"]]
     given = dict(shown)
@@ -52,6 +55,7 @@ def show_incident(
     return page.show(
         "incidents/incident.html", here="board", one=one, **given, tag=tag, exercise=one["exercise"],
         moves=one["next_statuses"], differing=differing, duty_rules=duty_rules, errors=errors or {},
+        suggested=suggested.as_told() if suggested else None, offers=offers,
         values=values or {}, code=code, **_choices(),
     )  # fmt: skip
 

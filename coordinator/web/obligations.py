@@ -120,6 +120,20 @@ def accept(number: int) -> Any:
     return page.after("incidents.incident", _("Accepted."), reference=reference)
 
 
+@pages.post("/incidents/<reference>/suggested-severity")
+@needs(Right.CHANGE_INCIDENT)
+def suggested_severity(reference: str) -> Any:
+    """A person sets the severity that the facts suggest, another one, or turns the suggestion down."""
+    level = request.form.get("level", type=int) if request.form.get("do") != "reject" else None
+    with access.store().unit_of_work() as tx:
+        incident = get_visible(tx, reference, principal=access.required())
+        assessments.answer_suggestion(
+            tx, incident.id, principal=access.required(), mark=request.form.get("mark", ""), level=level,
+            reason=request.form.get("because", "").strip(),
+        )  # fmt: skip
+    return page.after("incidents.incident", _("Your answer is on record."), reference=reference)
+
+
 def _given(*names: str) -> dict[str, str]:
     return {name: request.form.get(name, "").replace("\r\n", "\n").strip() for name in names}
 

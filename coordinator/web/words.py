@@ -310,6 +310,7 @@ ASSESSMENT = {
     "proposed": (_("Proposed"), "warn"),
     "accepted": (_("Accepted"), "good"),
     "given-up": (_("Given up"), "plain"),
+    "rejected": (_("Turned down"), "plain"),
 }
 EXERCISE_STATE = {
     "planned": (_("Planned"), "plain"),

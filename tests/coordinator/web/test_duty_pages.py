@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
 from coordinator import clock
+from coordinator.incidents.models import Incident
 from coordinator.obligations import register
+from coordinator.partners.service import put_setting
 from tests.coordinator.web.conftest import Desk, visible_text
 
 
@@ -24,8 +27,6 @@ def test_a_duty_from_its_beginning_to_its_end(desk: Desk, file_report: Callable[
     assert coordinator.post("/duties/1/basis", given).status_code == 422  # no reason
     assert coordinator.post("/duties/1/basis", given | {"why": "The log says so."}).status_code == 303
     with desk.store.unit_of_work() as tx:
-        from coordinator.incidents.models import Incident
-
         tx.get_one(Incident, 1).owner_id = desk.who("coordinator").user_id
     for path in (f"/incidents/{reference}", "/board", "/tasks"):
         assert "Information Security Act" in coordinator.text(path)
@@ -69,3 +70,44 @@ def test_a_service_is_put_on_the_list_and_its_credential_is_never_shown(desk: De
     administrator.get("/services")
     assert administrator.post("/services/fi-api/disable").status_code == 303
     assert "Not called any more" in coordinator.text("/services")
+
+
+def test_what_rules_suggest_is_shown_with_reasons_and_answered_by_a_person(
+    desk: Desk, file_report: Callable[..., str]
+) -> None:
+    with desk.store.unit_of_work() as tx:
+        register.ship_rules(tx)
+    reference = file_report(desk.sit("liaison-officer"))
+    with desk.store.unit_of_work() as tx:
+        row = tx.get_one(Incident, 1)
+        row.humanitarian_flags, row.states_affected, row.sectors = ["hospital-or-medical"], ["FI"], ["health"]
+        row.severity, row.severity_by = None, ""
+    path, coordinator = f"/incidents/{reference}", desk.sit("coordinator")
+    page = coordinator.text(path)
+    assert "The facts suggest a severity" in page and "humanitarian flags: hospital-or-medical" in page
+    assert "may apply" not in page  # nobody knows yet how severe it is
+    mark = re.search(r'name="mark" value="(\w+)"', coordinator.get(path).text)
+    assert mark
+    given = {"mark": mark[1], "level": "5", "do": "set", "because": ""}
+    assert coordinator.post(f"{path}/suggested-severity", given).status_code == 422  # another level needs its reason
+    assert coordinator.post(f"{path}/suggested-severity", given | {"level": "3"}).status_code == 303
+    page = coordinator.text(path)
+    assert "The facts suggest a severity" not in page and "2 duties may apply" in page
+    assert "states affected: FI; sectors: health; severity: 3" in page
+    assert coordinator.post(f"{path}/suggested-severity", given | {"level": "3"}).status_code == 409  # once
+
+
+def test_a_rule_of_business_days_says_what_is_known_of_holidays(desk: Desk, file_report: Callable[..., str]) -> None:
+    with desk.store.unit_of_work() as tx:
+        register.ship_rules(tx)
+    reference, coordinator = file_report(desk.sit("liaison-officer")), desk.sit("coordinator")
+    assert "No holidays of US are known here: only weekends are left out." in coordinator.text("/duties/rules")
+    coordinator.get(f"/incidents/{reference}")
+    coordinator.post(f"/incidents/{reference}/duties", {"rule": "US-SEC-8K"})
+    now = clock.now()
+    given = {"basis_at_date": f"{now:%Y-%m-%d}", "basis_at_time": f"{now:%H:%M}", "why": "The board said so."}
+    coordinator.post("/duties/1/basis", given)
+    assert "No holidays of US are known here" in coordinator.text(f"/incidents/{reference}")
+    with desk.store.unit_of_work() as tx:
+        put_setting(tx, "holidays", {"US": ["2030-07-04"]}, actor="cli:test")
+    assert "Holidays of US are known until 4 Jul 2030." in coordinator.text("/duties/1")
