@@ -22,7 +22,7 @@ from coordinator.app import Application
 from coordinator.markings import Marking
 from coordinator.sharing.approvals import approve
 from coordinator.store import Store
-from tests.alerting import agreement, phone, put_contact, put_incident
+from tests.alerting import agreement, mailbox, phone, put_contact, put_incident
 from tests.factories import OTHER, PARTNER, World, person, token_for, user_row
 from tests.handing import told, two_partners
 
@@ -127,6 +127,44 @@ def test_what_may_no_longer_be_given_leaves_and_comes_back_as_new(desk: Store, c
         agreement(tx)
     last = first.headers["X-TAXII-Date-Added-Last"]
     assert b"loader" in get(client, f"{objects}?added_after={last}", aino).data
+
+
+def test_an_exercise_has_a_collection_of_its_own_and_nothing_of_it_is_in_another(
+    desk: Store, client: Any, world: World, aino: str
+) -> None:
+    with desk.unit_of_work() as tx:
+        put_contact(tx, mailbox("ex@fi.example") | {"exercise": "ex-1"}, code="fi-ex", order=9)
+        drill = put_incident(tx, exercise="ex-1", tlp="AMBER").id
+    told(desk, PARTNER, title="Real")
+    before = get(client, ROOT, aino).get_json(force=True)["collections"]
+    assert [one["title"] for one in before] == [f"Released to {PARTNER}"], "an exercise nobody was told of in is none"
+    [drilled] = told(desk, PARTNER, incident_id=drill, title="Drill", body="EXERCISE loader.")
+    real, exercise = get(client, ROOT, aino).get_json(force=True)["collections"]
+    assert (real["id"], exercise["title"]) == (before[0]["id"], f"Released to {PARTNER}, exercise ex-1")
+
+    def told_in(collection: dict[str, Any], rest: str) -> Any:
+        return get(client, f"{ROOT}{collection['id']}/{rest}", aino)
+
+    seen = told_in(exercise, "objects/").get_json(force=True)["objects"]
+    assert [one["name"] for one in seen if one["type"] == "incident"] == ["Drill"]
+    report = next(one for one in seen if one["type"] == "report")
+    assert "exercise" in report["labels"] and "Real" not in str(seen)
+    assert {one["type"] for one in seen if "EXERCISE" in str(one)} >= {"marking-definition"}
+    assert b"Drill" not in told_in(real, "objects/").data
+    kept = {one["id"] for one in seen if one["type"] in ("incident", "report")}
+    assert not kept & {one["id"] for one in told_in(real, "manifest/").get_json(force=True)["objects"]}
+    for number in kept:
+        assert told_in(real, f"objects/{number}/").status_code == told_in(real, "objects/incident--none/").status_code
+        assert told_in(exercise, f"objects/{number}/").get_json(force=True)["objects"]
+
+    liga = token(desk, "Liga", world.other_id)
+    assert [one["title"] for one in get(client, ROOT, liga).get_json(force=True)["collections"]] == [
+        f"Released to {OTHER}"]  # fmt: skip
+    assert get(client, f"{ROOT}{exercise['id']}/objects/", liga).status_code == 404
+    with desk.read() as tx:
+        taken = tx.execute(select(Handout.exercise).join(Alert, Alert.id == Handout.alert_id).where(
+            Alert.public_id == drilled))  # fmt: skip
+        assert set(taken.scalars()) == {"ex-1"}
 
 
 def test_a_further_alert_is_a_newer_version_and_the_older_one_is_there_when_asked_for(
