@@ -29,7 +29,7 @@ from coordinator.incidents.references import parse_reference, reference_of
 from coordinator.markings import Marking, Tlp
 from coordinator.partners.models import Organisation
 from coordinator.sharing.approvals import look_again
-from coordinator.sharing.models import Recalled, Release, ReleaseItem, ShareDecision
+from coordinator.sharing.models import AWAITING_APPROVAL, Recalled, Release, ReleaseItem, ShareDecision
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import says_now
 from coordinator.tasks.models import Task
@@ -82,7 +82,7 @@ def after_raise(tx: Session, incident_id: int) -> list[int]:
         title = "Label or caveat raised after it was sent: recall and correct it, or let it stand?"
         _open(tx, incident, "label-raised", had, title=title)
     _stop_waiting(tx, tx.execute(select(Release.id).where(
-        Release.incident_id == incident_id, Release.state == "awaiting-approval")).scalars().all())  # fmt: skip
+        Release.incident_id == incident_id, Release.state == AWAITING_APPROVAL)).scalars().all())  # fmt: skip
     return sorted({each.release_id for each in affected})
 
 
@@ -113,7 +113,7 @@ def after_agreement(tx: Session, agreement_id: int) -> None:
     for delivery_id in tx.execute(queued.order_by(Delivery.id)).scalars().all():
         sending.recheck(tx, delivery_id, now=clock.now())
     waiting = select(Release.id).join(ShareDecision, ShareDecision.release_id == Release.id).where(
-        Release.state == "awaiting-approval", ShareDecision.agreement.in_(keys), ShareDecision.result == "refer"
+        Release.state == AWAITING_APPROVAL, ShareDecision.agreement.in_(keys), ShareDecision.result == "refer"
     )
     _stop_waiting(tx, sorted(set(tx.execute(waiting).scalars())))
 
@@ -172,7 +172,7 @@ def _under(tx: Session, consent: Consent) -> list[Alert]:
 def _waiting_under(tx: Session, consent: Consent) -> list[int]:
     code = tx.get_one(Organisation, consent.to_id).code
     query = select(Release.id).join(ShareDecision, ShareDecision.release_id == Release.id).where(
-        Release.state == "awaiting-approval", ShareDecision.recipient == code, ShareDecision.result == "refer"
+        Release.state == AWAITING_APPROVAL, ShareDecision.recipient == code, ShareDecision.result == "refer"
     )
     return sorted(set(tx.execute(query).scalars()))
 

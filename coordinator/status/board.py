@@ -25,7 +25,7 @@ from coordinator.incidents.queries import visible
 from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import OPEN_STATUSES, Status
 from coordinator.obligations import queries as duties
-from coordinator.sharing.models import Release
+from coordinator.sharing.models import AWAITING_APPROVAL, Release
 from coordinator.status.paging import bounded, from_cursor, to_cursor
 from coordinator.tasks.models import Task
 from coordinator.timeline.keys import Erased
@@ -170,7 +170,7 @@ def _unanswered(tx: Session, ids: list[int]) -> dict[int, int]:
 def _waiting(tx: Session, ids: list[int]) -> dict[int, int]:
     query = (
         select(Release.incident_id, func.count())
-        .where(Release.incident_id.in_(ids), Release.state == "awaiting-approval")
+        .where(Release.incident_id.in_(ids), Release.state == AWAITING_APPROVAL)
         .group_by(Release.incident_id)
     )
     return {row[0]: row[1] for row in tx.execute(query) if row[0] is not None}
@@ -198,7 +198,7 @@ def counts(tx: Session, *, principal: Principal, exercise: str = "") -> dict[str
         ),
         "unacknowledged": _with_incident(Alert, seen).where(Alert.ack.in_(("person", "system")),
                                                             Alert.state.in_(UNANSWERED)),
-        "clearances": _with_incident(Release, seen).where(Release.state == "awaiting-approval"),
+        "clearances": _with_incident(Release, seen).where(Release.state == AWAITING_APPROVAL),
     }  # fmt: skip
     bounds = {name: select(func.count()).select_from(query.limit(MOST + 1).subquery()).scalar_subquery()
               for name, query in asked.items()}  # fmt: skip

@@ -16,7 +16,7 @@ from coordinator.accounts.rules import Role
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import visible
 from coordinator.incidents.references import reference_of
-from coordinator.sharing.models import Approval, Release, ShareDecision
+from coordinator.sharing.models import AWAITING_APPROVAL, Approval, Release, ShareDecision
 from coordinator.status.paging import bounded, from_cursor, to_cursor
 from coordinator.tasks.models import Task
 from coordinator.tasks.queries import describe
@@ -118,7 +118,7 @@ def clearances(tx: Session, *, principal: Principal, cursor: str = "", limit: in
     """
     limit = bounded(limit)
     last = (from_cursor(cursor, int) or (0,))[0]
-    query = _waiting(principal).where(ShareDecision.id > last).order_by(ShareDecision.id).limit(limit + 1)
+    query = _waiting(tx, principal).where(ShareDecision.id > last).order_by(ShareDecision.id).limit(limit + 1)
     rows = list(tx.execute(query))
     return {
         "items": [_clearance(row, principal) for row in rows[:limit]],
@@ -131,7 +131,7 @@ def clearances_next(
 ) -> list[dict[str, Any]]:
     """The ones that wait longest, for the board: {id, release, recipient, effective_tlp, incident, asked_at, reply_by,
     valid_until, restricted}. The same for everybody who may know of the same incidents."""
-    query = _waiting(principal).where(Release.exercise == exercise, Release.incident_id.is_not(None))
+    query = _waiting(tx, principal).where(Release.exercise == exercise, Release.incident_id.is_not(None))
     return [
         {"id": row.ShareDecision.id, "release": row.Release.id, "recipient": row.ShareDecision.recipient,
          "effective_tlp": row.ShareDecision.effective_tlp, "incident": reference_of(row.Incident),
@@ -143,19 +143,21 @@ def clearances_next(
 
 def clearances_count(tx: Session, *, principal: Principal) -> int:
     """How many of them this person could answer, as far as the first MOST + 1 show."""
-    rows = tx.execute(_waiting(principal).order_by(ShareDecision.id).limit(MOST + 1))
+    rows = tx.execute(_waiting(tx, principal).order_by(ShareDecision.id).limit(MOST + 1))
     return sum(1 for row in rows if _clearance(row, principal)["may_answer"])
 
 
-def _waiting(principal: Principal) -> Select[ShareDecision, Release, Incident]:
+def _waiting(tx: Session, principal: Principal) -> Select[ShareDecision, Release, Incident]:
     """The newest decision for each recipient of a waiting release, where it is a referral nobody has answered."""
     newer, answered = aliased(ShareDecision), aliased(Approval)
+    # Read before: asked in one statement, a million decisions would be looked through for the few that wait.
+    few = list(tx.execute(select(Release.id).where(Release.state == AWAITING_APPROVAL)).scalars())
     return (
         select(ShareDecision, Release, Incident)
         .join(Release, Release.id == ShareDecision.release_id)
         .outerjoin(Incident, Incident.id == Release.incident_id)
         .where(
-            Release.state == "awaiting-approval",
+            ShareDecision.release_id.in_(few),
             ShareDecision.result == "refer",
             ~exists().where(newer.release_id == ShareDecision.release_id, newer.recipient == ShareDecision.recipient,
                             newer.id > ShareDecision.id),
