@@ -141,4 +141,6 @@ class Model:
         if word.area == "code":
             return word.partner in (one.partner, one.attributed)
         given = one.tlp in ("CLEAR", "GREEN") and not one.over
+        if word.what.startswith("external id") and word.partner == one.partner:
+            return given  # a request for a consent names what they told us by their own reference
         return word.area == "alert" and word.release == one.release and given

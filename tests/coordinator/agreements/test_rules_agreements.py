@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.agreements.calendar import turns
 from coordinator.agreements.rules import is_live, status, supersessions, to_decision_input
 from coordinator.sharing.inputs import Agreement
 
@@ -91,6 +92,19 @@ def test_it_is_live_exactly_as_the_definition_says(start, end, terminated, signe
         and (terminated is None or at(terminated) > NOW) and (signed or provisional)
     )  # fmt: skip
     assert is_live(terms, NOW) == live
+
+
+PAUSES = st.lists(st.fixed_dictionaries({"from": INSTANTS, "to": INSTANTS}), max_size=2)
+MOMENTS = st.datetimes(datetime(2025, 12, 1), datetime(2027, 2, 1)).map(lambda d: d.replace(tzinfo=UTC))
+
+
+@given(INSTANTS, INSTANTS, INSTANTS, PAUSES, st.lists(MOMENTS, min_size=2, max_size=2).map(sorted))
+def test_between_two_of_its_turns_nothing_changes_by_itself(start, end, terminated, pauses, moments):
+    """What waits under it is looked at again at each turn, and so never too late."""
+    terms = TERMS | {"effective_from": start, "expires_on": end, "terminated_on": terminated, "suspended": pauses}
+    before, after = moments
+    if not any(before < turn <= after for turn in turns(terms)):
+        assert status(terms, before) == status(terms, after)
 
 
 # ---------------------------------------------------------------- for the sharing decision

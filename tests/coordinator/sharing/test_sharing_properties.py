@@ -234,6 +234,22 @@ def test_a_shorter_release_list_never_helps(case: dict, dropped: str) -> None:
     assert stricter(decided(case, with_={"rel_to": shorter}), decided(case))
 
 
+def moved(value: Any) -> Any:
+    """The same with every instant that is now a moment earlier."""
+    if isinstance(value, dict):
+        return {name: moved(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [moved(each) for each in value]
+    return NOW - timedelta(microseconds=1) if value == NOW else value
+
+
+@many
+@given(cases)
+def test_at_the_very_instant_a_start_is_in_and_an_end_is_out(case: dict) -> None:
+    """Of embargo, consent, policy and agreement: what begins or ends now is as if it had begun or ended before."""
+    assert decided(moved(case)) == decided(case)
+
+
 @many
 @given(cases, approvals)
 def test_no_approval_overrides_a_deny(case: dict, given_: list[str]) -> None:
