@@ -27,7 +27,7 @@ from coordinator.tasks.models import Task
 from coordinator.timeline.models import Entry, Pending
 from playbooks.events import Answered, Event, FactsChanged, Happened, TimerFired, Voted, WorkFinished
 from playbooks.state import ENDED
-from workers import duty_step, http_step, sharing_step
+from workers import call_service, duty_step, http_step, sharing_step
 from workers.jobs import Later
 from workers.steps import ARMS
 
@@ -201,7 +201,9 @@ def clearance_answered(tx: Session, decision_id: int) -> None:
     attempt = _attempt_of(tx, decision.release_id)
     if attempt is None:
         return
-    if attempt.kind == sharing_step.PART:
+    if attempt.kind == "http-api":
+        call_service.cleared(tx, attempt)
+    elif attempt.kind == sharing_step.PART:
         whole = select(StepAttempt).where(
             StepAttempt.run_id == attempt.run_id, StepAttempt.key == _whole(attempt.key)
         )

@@ -13,17 +13,22 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
+from coordinator.alerts import service_calls
+from coordinator.errors import NotFound
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
 from coordinator.partners import http_hosts
 from coordinator.partners.models import HttpHost
 from coordinator.runs.models import HttpAttempt, HttpCall, Run, StepAttempt
-from coordinator.sharing.service import permits_now
+from coordinator.sharing.models import ShareDecision
+from coordinator.sharing.rules import Result
+from coordinator.sharing.service import TextChanged, redecide
 from coordinator.store import Store
-from coordinator.timeline.keys import seal, unseal
+from coordinator.timeline.keys import Erased, seal, unseal
 from workers.channels import http_api
 from workers.http_step import ANSWER, CALLED_OFF, DONE, FAILED, LATE, REQUEST, WAITING
 from workers.jobs import Later, pause_after
+from workers.sharing_step import newest_results
 
 ATTEMPTS = 8
 LEASE = timedelta(seconds=30)  # longer than one attempt may take
@@ -34,6 +39,7 @@ class _Held:
     call_id: int
     fence: int
     request: http_api.Request
+    decision_id: int | None = None
 
 
 def send(store: Store, call_id: int) -> None:
@@ -63,16 +69,49 @@ def _claim(tx: Session, call_id: int) -> _Held | datetime | None:
     if not listed or asked["method"] not in host.methods:
         _end(tx, row, incident, FAILED, "it is not on the list any more")
         return None
-    if row.decision_id is not None and not permits_now(tx, row.decision_id, now=now):
+    said = _decided_now(tx, row, now)
+    if said is Result.DENY:
         _end(tx, row, incident, FAILED, "the sharing rules do not permit it any more")
-        return None
+    if said is not Result.PERMIT:
+        return None  # where they refer it, it waits for whoever clears it (cleared)
+    if row.decision_id is not None:
+        service_calls.begin(tx, row.decision_id)
     row.fence, row.lease_until = row.fence + 1, now + LEASE
     headers = {**asked["headers"], **http_hosts.credential_of(tx, host), "Idempotency-Key": row.idempotency_key}
     request = http_api.Request(
         method=asked["method"], url=asked["url"], headers=headers, body=asked["content"].encode(),
         allow_private=host.allow_private,
     )  # fmt: skip
-    return _Held(call_id=row.id, fence=row.fence, request=request)
+    return _Held(call_id=row.id, fence=row.fence, request=request, decision_id=row.decision_id)
+
+
+def _decided_now(tx: Session, row: HttpCall, now: datetime) -> Result:
+    """What the rules say of this request now, on record; its permit is the newest."""
+    if row.decision_id is None:
+        return Result.PERMIT
+    try:
+        decision = redecide(tx, row.decision_id, now=now)
+    except (TextChanged, NotFound, Erased):
+        return Result.DENY
+    row.decision_id = decision.id
+    return Result(decision.result)
+
+
+def cleared(tx: Session, attempt: StepAttempt) -> None:
+    """The clearance a request waited for was answered: it goes, decided on once more, or its step has failed."""
+    query = select(HttpCall.id).where(HttpCall.attempt_id == attempt.id)
+    call_id = tx.execute(query).scalar_one_or_none()
+    if call_id is None:
+        return
+    row, incident = _locked(tx, call_id)
+    if row.state != WAITING or row.decision_id is None:
+        return
+    release_id = tx.get_one(ShareDecision, row.decision_id).release_id
+    results = newest_results(tx, [release_id])
+    if results == ["permit"]:
+        timeline.pending(tx, "http.due", row.id, exercise=row.exercise)
+    elif results == ["deny"]:
+        _end(tx, row, incident, FAILED, "its clearance was refused")
 
 
 def _settle(tx: Session, held: _Held, answer: http_api.Answer) -> None:
@@ -83,6 +122,9 @@ def _settle(tx: Session, held: _Held, answer: http_api.Answer) -> None:
     tx.add(HttpAttempt(call_id=row.id, number=row.fence, at=now, outcome=answer.said, status=answer.status,
                        exercise=row.exercise))  # fmt: skip
     row.lease_until, row.status, row.outcome = None, answer.status, answer.said
+    if row.decision_id is not None and answer.left:
+        outcome = "delivered" if answer.outcome == "done" else answer.outcome
+        service_calls.note(tx, held.decision_id or row.decision_id, outcome=outcome, detail=answer.said)
     if answer.body:
         row.answer_sealed = seal(tx, row.data_key_id, answer.body, about=ANSWER)
     if row.state == CALLED_OFF:

@@ -19,6 +19,7 @@ from coordinator import clock
 from coordinator.alerts import acknowledge_back
 from coordinator.alerts import service as alerts
 from coordinator.alerts.sending import MailParcel, Outcome, Parcel, WebhookParcel, claim, renew, settle
+from coordinator.sharing.models import Release, ShareDecision
 from coordinator.store import Store
 from workers.channels import email, webhook
 from workers.jobs import Later, where
@@ -101,7 +102,10 @@ def send_closure(tx: Session, incident_id: int) -> None:
 
 
 def raise_approved(tx: Session, decision_id: int) -> None:
-    alerts.raise_approved(tx, decision_id)
+    decision = tx.get(ShareDecision, decision_id)
+    release = tx.get_one(Release, decision.release_id) if decision is not None else None
+    if release is not None and release.kind != "automatic":  # a request of a playbook is sent by its step
+        alerts.raise_approved(tx, decision_id)
 
 
 def next_rung(tx: Session, alert_id: int) -> None:

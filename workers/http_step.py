@@ -33,6 +33,7 @@ from coordinator.runs.arms import Begun
 from coordinator.runs.models import HttpCall, Run, StepAttempt
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.inputs_from_world import as_the_incident
+from coordinator.sharing.models import ShareDecision
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import (
     LONGEST_BODY,
@@ -81,13 +82,16 @@ def begin(tx: Session, work: Begun, give: Callable[..., int]) -> Sequence[Event]
             raise ForAPerson("This service is not on the list of those that playbooks may call.")
         if wanted.method not in host.methods:
             raise ForAPerson(f"The method {wanted.method} is not allowed for this service.")
-        decision_id = _permit(tx, work, host, wanted)
+        decision = _decision(tx, work, host, wanted)
     except ForAPerson as reason:
         names = work.spec.get("out_args", ())
         fields = {name: {"label": name.strip("_").replace("_", " "), "type": "text"} for name in names}
         give(tx, work, role=duty_role(tx), fields=fields, more=f"Not done by itself: {reason}")
         return [HandedToPerson(work.key)]
-    _write_down(tx, work, host, wanted, decision_id)
+    call_id = _write_down(tx, work, host, wanted, decision.id if decision is not None else None)
+    if decision is not None and decision.result == Result.REFER:
+        return [HandedToPerson(work.key)]  # it goes when it is cleared (call_service.cleared)
+    timeline.pending(tx, "http.due", call_id, exercise=work.run.exercise)
     return ()
 
 
@@ -130,8 +134,9 @@ def _content(spec: Mapping[str, Any]) -> str:
     return content if isinstance(content, str) else json.dumps(content) if content else ""
 
 
-def _permit(tx: Session, work: Begun, host: HttpHost, wanted: Wanted) -> int | None:
-    """The permit this request rests on; None where it holds nothing of an incident. Raises ForAPerson."""
+def _decision(tx: Session, work: Begun, host: HttpHost, wanted: Wanted) -> ShareDecision | None:
+    """The permit this request rests on, or a decision that waits for a person's clearance; None where it holds nothing
+    of an incident. Raises ForAPerson where the rules refuse it."""
     incident, from_ = work.incident, work.spec.get("sources", ())
     if not work.spec.get("uses") or (incident is None and not from_):
         return None
@@ -149,12 +154,13 @@ def _permit(tx: Session, work: Begun, host: HttpHost, wanted: Wanted) -> int | N
                 exercise=work.run.exercise,
             )  # fmt: skip
             found = forecast(tx, release, _to(tx, host))
-            if found.result is not Result.PERMIT:
+            if found.result is Result.DENY:
                 attempt.rollback()
             else:
                 decision = decide_share(tx, release, _to(tx, host))
                 settle_release(tx, release)
-                return decision.id
+                work.attempt.release_id = release.id
+                return decision
     except CoordinatorError as refused:
         raise ForAPerson(refused.detail or refused.title) from None
     raise ForAPerson(f"The sharing rules do not permit it ({', '.join(found.reasons)}): do not send this either.")
@@ -169,7 +175,7 @@ def _to(tx: Session, host: HttpHost) -> Addressee:
     )  # fmt: skip
 
 
-def _write_down(tx: Session, work: Begun, host: HttpHost, wanted: Wanted, decision_id: int | None) -> None:
+def _write_down(tx: Session, work: Begun, host: HttpHost, wanted: Wanted, decision_id: int | None) -> int:
     key = work.incident.data_key_id if work.incident is not None else new_key(tx)
     plain = json.dumps({"method": wanted.method, "url": wanted.url, "headers": wanted.headers,
                         "content": wanted.content}).encode()  # fmt: skip
@@ -183,7 +189,7 @@ def _write_down(tx: Session, work: Begun, host: HttpHost, wanted: Wanted, decisi
     timeline.append(tx, "http.asked", "A playbook asks a service on the list.", actor="system", incident=work.incident,
                     values={"host": host.code, "method": wanted.method, "decision": decision_id, "call": row.id},
                     about=("run", work.run.id), exercise=work.run.exercise)  # fmt: skip
-    timeline.pending(tx, "http.due", row.id, exercise=work.run.exercise)
+    return row.id
 
 
 def result(tx: Session, call_id: int) -> tuple[int, WorkFinished] | None:

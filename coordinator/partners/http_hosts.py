@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import timeline
-from coordinator.errors import Fault, Invalid, Refused
+from coordinator.errors import CoordinatorError, Fault, Invalid, Refused
 from coordinator.partners.models import HttpHost, Organisation
 from coordinator.partners.queries import organisation_by_code
 from coordinator.timeline.keys import new_key, seal, unseal
@@ -102,6 +102,30 @@ def credential_of(tx: Session, row: HttpHost) -> dict[str, str]:
     if row.sealed is None or row.data_key_id is None:
         return {}
     return {row.auth_header: unseal(tx, row.data_key_id, row.sealed, about=ABOUT).decode()}
+
+
+class InUse(NamedTuple):
+    """A service that may be called, and why that would fail here; "" where nothing is known against it."""
+
+    code: str
+    origin: str
+    fault: str
+
+
+def in_use(tx: Session) -> list[InUse]:
+    """Every active entry by name."""
+    query = select(HttpHost, Organisation.active).join(Organisation, Organisation.id == HttpHost.organisation_id)
+    found = []
+    for row, active in tx.execute(query.where(HttpHost.state == "active").order_by(HttpHost.code)):
+        fault = "" if active else "its organisation is no partner any more"
+        try:
+            credential_of(tx, row)
+        except CoordinatorError:
+            fault = "its secret cannot be read: store it again"
+        if row.auth_header and row.sealed is None:
+            fault = "its secret is missing: store it again"
+        found.append(InUse(row.code, row.origin, fault))
+    return found
 
 
 def by_code(tx: Session, code: str) -> HttpHost | None:

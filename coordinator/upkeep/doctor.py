@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import smtplib
+import socket
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -18,7 +19,7 @@ from coordinator.accounts.models import User
 from coordinator.alerts.queries import waiting_to_be_sent
 from coordinator.config import Settings
 from coordinator.errors import CoordinatorError
-from coordinator.partners import openpgp
+from coordinator.partners import http_hosts, openpgp
 from coordinator.partners.models import Organisation
 from coordinator.partners.queries import duty_role, pinned_keys
 from coordinator.store import Store
@@ -34,6 +35,9 @@ SILENT = timedelta(seconds=60)
 STUCK = timedelta(seconds=60)
 STALE_BACKUP = timedelta(hours=24)
 SECRET = {"secret_key", "metrics_token"}
+
+
+SERVICE_PATIENCE = 2.0  # seconds for each service that playbooks call
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def look(store: Store, *, patience: float = 5) -> list[Finding]:
     found, settings = [_database(store)], store.settings
     if found[0].state == "ok":
         for one in (_migrations, _people, _roles, _processes, _watched, _pending, _sending, _backup, _rotation,
-                    _sealed_mail):
+                    _sealed_mail, _services):
             found.append(_guarded(one, store))
     return [*found, _broker(store), _mail(settings, patience), _disk(store), _master_key(settings)]
 
@@ -197,6 +201,27 @@ def _sealed_mail(store: Store) -> Finding:
         text = f"the OpenPGP key of {', '.join(ending)} ends within 30 days: ask for the renewed one"
         return Finding("sealed mail", "warn", text)
     return Finding("sealed mail", "ok", f"{len(pinned)} addresses have an OpenPGP key")
+
+
+def _services(store: Store) -> Finding:
+    """The services that playbooks call by themselves: whether each can be reached, still counts, and has its secret."""
+    with store.read() as tx:
+        rows = http_hosts.in_use(tx)
+    wrong = [f"{row.code}: {row.fault}" for row in rows if row.fault]
+    if not store.settings.egress_proxy:  # else only the proxy reaches them
+        wrong += [f"{row.code}: does not answer" for row in rows if not row.fault and not _answers(row.origin)]
+    if wrong:
+        return Finding("services", "warn", f"playbooks call services that they cannot: {', '.join(wrong)}")
+    return Finding("services", "ok", f"{len(rows)} that playbooks call")
+
+
+def _answers(origin: str) -> bool:
+    parts = urlsplit(origin)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=SERVICE_PATIENCE).close()
+    except OSError:
+        return False
+    return True
 
 
 def _broker(store: Store) -> Finding:

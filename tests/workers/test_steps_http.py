@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -13,13 +14,18 @@ from werkzeug import Request, Response
 from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.partners import http_hosts
+from coordinator.partners.queries import organisation_by_code
 from coordinator.runs import service as runs
 from coordinator.runs.models import HttpAttempt, HttpCall
+from coordinator.sharing.approvals import approve, refuse
 from coordinator.sharing.models import ShareDecision
+from coordinator.status import ledger
 from coordinator.store import Store
+from coordinator.timeline.keys import destroy
 from coordinator.timeline.models import Pending
+from coordinator.upkeep import doctor
 from playbooks.events import Cancel
-from tests.alerting import agreement, due, settings_of
+from tests.alerting import agreement, due, put_organisation, settings_of
 from tests.factories import PARTNER, person
 from tests.playbooks.documents import action, document, end, sid
 from tests.workers.drained import drain
@@ -61,6 +67,11 @@ def send(store: Store) -> None:
     for call_id in due(store, "http.due"):
         call_service.send(store, call_id)
     drain(store)
+
+
+def ledger_of(store: Store, officer: Principal) -> list[dict[str, Any]]:
+    with store.read() as tx:
+        return ledger.lines(tx, principal=officer, asked=ledger.Asked())["items"]
 
 
 def calls(store: Store) -> list[HttpCall]:
@@ -151,6 +162,49 @@ def test_a_permit_is_recorded_and_asked_again_before_it_is_sent(
     assert done.state == "needs-attention" and httpserver.log == [] and calls(desk)[0].state == "failed"
 
 
+def test_what_was_asked_stands_in_the_ledger_with_its_permit(
+    desk: Store, httpserver: HTTPServer, officer: Principal
+) -> None:
+    listed(desk, httpserver)
+    httpserver.expect_request("/tickets").respond_with_data("{}")
+    done = run(desk, httpserver, content='{"level": "__level__:value"}', tlp="CLEAR")
+    assert ledger_of(desk, officer) == []  # nothing has left yet
+    send(desk)
+    assert done.state == "completed"
+    line = ledger_of(desk, officer)[0]
+    assert (line["recipient"], line["sure"], line["tlp"], line["kind"]) == (PARTNER, "delivered", "CLEAR", "automatic")
+    assert line["decision"] == calls(desk)[0].decision_id
+
+
+@pytest.mark.parametrize("answer", ["approve", "refuse"])
+def test_a_request_that_needs_clearance_waits_for_it_and_then_goes(
+    desk: Store, httpserver: HTTPServer, officer: Principal, answer: str
+) -> None:
+    listed(desk, httpserver)
+    httpserver.expect_request("/tickets").respond_with_data("{}")
+    authority = person(desk, "release-authority")
+    with desk.unit_of_work() as tx:
+        put_organisation(tx, "SE-CSIRT")
+        another = organisation_by_code(tx, "SE-CSIRT").id
+    waiting = run(desk, httpserver, content='{"level": "__level__:value"}', tlp="GREEN", originator_id=another)
+    send(desk)
+    assert (waiting.state, waiting.tasks(), httpserver.log) == ("waiting", [], [])
+    with desk.unit_of_work() as tx:
+        decision_id = calls(desk)[0].decision_id
+        if answer == "approve":
+            approve(tx, decision_id, principal=authority)
+        else:
+            refuse(tx, decision_id, principal=authority, reason="Not now.")
+    drain(desk)
+    with desk.read() as tx:  # what goes outside drain leaves leased
+        asked = tx.execute(select(Pending.object_id).where(Pending.kind == "http.due")).scalars().all()
+    assert asked == ([calls(desk)[0].id] if answer == "approve" else [])
+    call_service.send(desk, calls(desk)[0].id)
+    drain(desk)
+    assert waiting.state == ("completed" if answer == "approve" else "needs-attention")
+    assert len(httpserver.log) == len(ledger_of(desk, officer)) == (answer == "approve")
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
@@ -221,6 +275,24 @@ def test_a_worker_that_wakes_late_writes_nothing(desk: Store, httpserver: HTTPSe
     with desk.unit_of_work() as tx:
         call_service._settle(tx, held, call_service.http_api.Answer(outcome="refused", said="old"))
     assert calls(desk)[0].state == "done"
+
+
+def test_doctor_names_services_that_cannot_be_called(desk: Store, httpserver: HTTPServer) -> None:
+    def said() -> tuple[str, str]:
+        found = {each.name: each for each in doctor.look(desk, patience=1)}["services"]
+        return found.state, found.text
+
+    listed(desk, httpserver)
+    assert said() == ("ok", "1 that playbooks call")
+    with socket.socket() as nobody:  # bound, and nobody listens
+        nobody.bind(("127.0.0.1", 0))
+        listed(desk, httpserver, id="gone", origin=f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        assert said()[0] == "warn" and "gone: does not answer" in said()[1]
+    with desk.unit_of_work() as tx:
+        row = http_hosts.by_code(tx, "fi-api")
+        assert row is not None and row.data_key_id is not None
+        destroy(tx, row.data_key_id)
+    assert "fi-api: its secret cannot be read" in said()[1]
 
 
 def test_a_credential_does_not_follow_an_entry_to_another_origin(desk: Store, httpserver: HTTPServer) -> None:

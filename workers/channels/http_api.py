@@ -43,6 +43,7 @@ class Answer:
     status: int | None = None
     body: bytes = b""
     retry_after: float | None = None
+    left: bool = True  # False where nothing of it can have been read
 
 
 def call(settings: Settings, request: Request) -> Answer:
@@ -60,11 +61,11 @@ def call(settings: Settings, request: Request) -> Answer:
     except TimeOver:
         return Answer(outcome="retry", said="it did not answer in time")
     except AddressRefused:
-        return Answer(outcome="refused", said="its address is not allowed")
+        return Answer(outcome="refused", said="its address is not allowed", left=False)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader):
-        return Answer(outcome="refused", said="the request cannot be sent as it is")
+        return Answer(outcome="refused", said="the request cannot be sent as it is", left=False)
     except requests.exceptions.SSLError:
-        return Answer(outcome="retry", said="its certificate could not be verified")
+        return Answer(outcome="retry", said="its certificate could not be verified", left=False)
     except requests.RequestException as fault:
         return Answer(outcome="retry", said=f"no connection: {type(fault).__name__}")
 

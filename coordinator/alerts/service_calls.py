@@ -1,0 +1,71 @@
+"""What a playbook asked of a partner's service left with it: a line of the ledger like any other.
+
+There is nothing to deliver and nobody to answer: the request itself was the delivery, under the permit it names.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from coordinator import clock
+from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
+from coordinator.incidents.references import new_public_id
+from coordinator.partners.queries import organisation_by_code
+from coordinator.sharing.models import Release, ShareDecision
+from coordinator.vault import token_hash
+
+#: `outcome` of an attempt (DeliveryAttempt) → how its delivery and its alert stand.
+_STANDS = {"delivered": "delivered", "retry": "handed-over", "refused": "failed"}
+
+
+def begin(tx: Session, decision_id: int) -> None:
+    """The request is about to leave on this permit, which the database looks at. Again: nothing."""
+    _delivery(tx, tx.get_one(ShareDecision, decision_id))
+
+
+def note(tx: Session, decision_id: int, *, outcome: str, detail: str) -> None:
+    """One attempt that may have been read. `outcome`: delivered, retry or refused; `decision_id`: its permit of now."""
+    decision = tx.get_one(ShareDecision, decision_id)
+    delivery = _delivery(tx, decision)
+    delivery.attempts += 1
+    delivery.decision_id = decision.id
+    tx.add(DeliveryAttempt(
+        delivery_id=delivery.id, number=delivery.attempts, decision_id=decision.id, at=clock.now(), outcome=outcome,
+        detail=detail, exercise=decision.exercise,
+    ))  # fmt: skip
+    alert = tx.get_one(Alert, delivery.alert_id)
+    delivery.state = alert.state = _STANDS[outcome]
+    delivery.settled_at = clock.now()
+    tx.flush()
+
+
+def _delivery(tx: Session, decision: ShareDecision) -> Delivery:
+    query = select(Delivery).join(Alert, Alert.id == Delivery.alert_id).where(
+        Alert.release_id == decision.release_id, Alert.recipient == decision.recipient
+    )  # fmt: skip
+    known = tx.execute(query.order_by(Delivery.rung).limit(1)).scalar_one_or_none()
+    return known or _first(tx, decision)
+
+
+def _first(tx: Session, decision: ShareDecision) -> Delivery:
+    now, release = clock.now(), tx.get_one(Release, decision.release_id)
+    organisation = organisation_by_code(tx, decision.recipient)
+    alert = Alert(
+        release_id=release.id, incident_id=release.incident_id, kind=release.kind, recipient=decision.recipient,
+        organisation_id=organisation.id if organisation is not None else None, decision_id=decision.id,
+        content_digest=release.content_digest, public_id=new_public_id("alr"), state="failed", created_at=now,
+        exercise=release.exercise,
+    )  # fmt: skip
+    tx.add(alert)
+    tx.flush()
+    delivery = Delivery(
+        alert_id=alert.id, rung=0, kind="webhook", webhook_id=new_public_id("msg"), state="failed",
+        decision_id=decision.id, ack_hash=token_hash(secrets.token_urlsafe(24)), ack_expires_at=now, created_at=now,
+        exercise=release.exercise,
+    )  # fmt: skip
+    tx.add(delivery)
+    tx.flush()
+    return delivery
