@@ -27,7 +27,7 @@ from coordinator.tasks.models import Task
 from coordinator.timeline.models import Entry, Pending
 from playbooks.events import Answered, Event, FactsChanged, Happened, TimerFired, Voted, WorkFinished
 from playbooks.state import ENDED
-from workers import call_service, duty_step, http_step, sharing_step
+from workers import duty_step, http_step, sharing_step
 from workers.jobs import Later
 from workers.steps import ARMS
 
@@ -202,7 +202,8 @@ def clearance_answered(tx: Session, decision_id: int) -> None:
     if attempt is None:
         return
     if attempt.kind == "http-api":
-        call_service.cleared(tx, attempt)
+        results = sharing_step.newest_results(tx, [decision.release_id], decision.recipient)
+        http_step.cleared(tx, attempt, results)
     elif attempt.kind == sharing_step.PART:
         whole = select(StepAttempt).where(
             StepAttempt.run_id == attempt.run_id, StepAttempt.key == _whole(attempt.key)

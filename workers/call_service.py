@@ -9,26 +9,21 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.alerts import service_calls
 from coordinator.errors import NotFound
-from coordinator.incidents.holds import lock_incident
-from coordinator.incidents.models import Incident
 from coordinator.partners import http_hosts
 from coordinator.partners.models import HttpHost
-from coordinator.runs.models import HttpAttempt, HttpCall, Run, StepAttempt
-from coordinator.sharing.models import ShareDecision
+from coordinator.runs.models import HttpAttempt, HttpCall
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import TextChanged, redecide
 from coordinator.store import Store
 from coordinator.timeline.keys import Erased, seal, unseal
 from workers.channels import http_api
-from workers.http_step import ANSWER, CALLED_OFF, DONE, FAILED, LATE, REQUEST, WAITING
+from workers.http_step import ANSWER, CALLED_OFF, DONE, FAILED, LATE, REQUEST, WAITING, end, locked
 from workers.jobs import Later, pause_after
-from workers.sharing_step import newest_results
 
 ATTEMPTS = 8
 LEASE = timedelta(seconds=30)  # longer than one attempt may take
@@ -57,7 +52,7 @@ def send(store: Store, call_id: int) -> None:
 
 def _claim(tx: Session, call_id: int) -> _Held | datetime | None:
     """Take the call in hand and ask the rules again; None where nothing is to be sent."""
-    row, incident = _locked(tx, call_id)
+    row, incident = locked(tx, call_id)
     now = clock.now()
     if row.state != WAITING:
         return None
@@ -67,11 +62,11 @@ def _claim(tx: Session, call_id: int) -> _Held | datetime | None:
     asked = json.loads(unseal(tx, row.data_key_id, row.request_sealed, about=REQUEST))
     listed = host.state == "active" and http_hosts.origin_of(asked["url"]) == host.origin
     if not listed or asked["method"] not in host.methods:
-        _end(tx, row, incident, FAILED, "it is not on the list any more")
+        end(tx, row, incident, FAILED, "it is not on the list any more")
         return None
     said = _decided_now(tx, row, now)
     if said is Result.DENY:
-        _end(tx, row, incident, FAILED, "the sharing rules do not permit it any more")
+        end(tx, row, incident, FAILED, "the sharing rules do not permit it any more")
     if said is not Result.PERMIT:
         return None  # where they refer it, it waits for whoever clears it (cleared)
     if row.decision_id is not None:
@@ -97,25 +92,8 @@ def _decided_now(tx: Session, row: HttpCall, now: datetime) -> Result:
     return Result(decision.result)
 
 
-def cleared(tx: Session, attempt: StepAttempt) -> None:
-    """The clearance a request waited for was answered: it goes, decided on once more, or its step has failed."""
-    query = select(HttpCall.id).where(HttpCall.attempt_id == attempt.id)
-    call_id = tx.execute(query).scalar_one_or_none()
-    if call_id is None:
-        return
-    row, incident = _locked(tx, call_id)
-    if row.state != WAITING or row.decision_id is None:
-        return
-    release_id = tx.get_one(ShareDecision, row.decision_id).release_id
-    results = newest_results(tx, [release_id])
-    if results == ["permit"]:
-        timeline.pending(tx, "http.due", row.id, exercise=row.exercise)
-    elif results == ["deny"]:
-        _end(tx, row, incident, FAILED, "its clearance was refused")
-
-
 def _settle(tx: Session, held: _Held, answer: http_api.Answer) -> None:
-    row, incident = _locked(tx, held.call_id)
+    row, incident = locked(tx, held.call_id)
     if row.fence != held.fence:
         return  # another worker has sent it meanwhile, under the same key
     now = clock.now()
@@ -128,32 +106,11 @@ def _settle(tx: Session, held: _Held, answer: http_api.Answer) -> None:
     if answer.body:
         row.answer_sealed = seal(tx, row.data_key_id, answer.body, about=ANSWER)
     if row.state == CALLED_OFF:
-        _end(tx, row, incident, LATE, answer.said)
+        end(tx, row, incident, LATE, answer.said)
     elif answer.outcome == "done":
-        _end(tx, row, incident, DONE, answer.said)
+        end(tx, row, incident, DONE, answer.said)
     elif answer.outcome == "refused" or row.fence >= ATTEMPTS:
-        _end(tx, row, incident, FAILED, answer.said)
+        end(tx, row, incident, FAILED, answer.said)
     else:
         wait = timedelta(seconds=min(answer.retry_after, 3600)) if answer.retry_after else pause_after(row.fence + 1)
         timeline.pending(tx, "http.due", row.id, ready_at=now + wait, exercise=row.exercise)
-
-
-def _end(tx: Session, row: HttpCall, incident: Incident | None, state: str, said: str) -> None:
-    row.state, row.outcome, row.ended_at = state, said, clock.now()
-    timeline.append(tx, "http.answered", f"A request of a playbook: {said}.", actor="system", incident=incident,
-                    values={"call": row.id, "state": state, "attempts": row.fence, "status": row.status},
-                    about=("http_call", row.id), exercise=row.exercise)  # fmt: skip
-    timeline.pending(tx, "http.answered", row.id, exercise=row.exercise)
-
-
-def _locked(tx: Session, call_id: int) -> tuple[HttpCall, Incident | None]:
-    """The call and its incident, locked in this order."""
-    query = (
-        select(Run.incident_id)
-        .join(StepAttempt, StepAttempt.run_id == Run.id)
-        .join(HttpCall, HttpCall.attempt_id == StepAttempt.id)
-        .where(HttpCall.id == call_id)
-    )
-    incident_id = tx.execute(query).scalar_one()
-    incident = lock_incident(tx, incident_id) if incident_id is not None else None
-    return tx.get_one(HttpCall, call_id, with_for_update=True, populate_existing=True), incident

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.errors import CoordinatorError
 from coordinator.incidents import queries as incidents
+from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking
@@ -90,7 +91,7 @@ def begin(tx: Session, work: Begun, give: Callable[..., int]) -> Sequence[Event]
         return [HandedToPerson(work.key)]
     call_id = _write_down(tx, work, host, wanted, decision.id if decision is not None else None)
     if decision is not None and decision.result == Result.REFER:
-        return [HandedToPerson(work.key)]  # it goes when it is cleared (call_service.cleared)
+        return [HandedToPerson(work.key)]  # it goes when it is cleared (cleared)
     timeline.pending(tx, "http.due", call_id, exercise=work.run.exercise)
     return ()
 
@@ -247,3 +248,39 @@ def call_off(tx: Session, attempt_id: int) -> None:
     row = tx.execute(query).scalar_one_or_none()
     if row is not None and row.state == WAITING:
         row.state = CALLED_OFF
+
+
+def cleared(tx: Session, attempt: StepAttempt, results: Sequence[str]) -> None:
+    """The clearance a request waited for was answered: it goes, decided on once more, or its step has failed.
+    `results`: what holds now for its recipient."""
+    query = select(HttpCall.id).where(HttpCall.attempt_id == attempt.id)
+    call_id = tx.execute(query).scalar_one_or_none()
+    if call_id is None:
+        return
+    row, incident = locked(tx, call_id)
+    if row.state == WAITING and results == ["permit"]:
+        timeline.pending(tx, "http.due", row.id, exercise=row.exercise)
+    elif row.state == WAITING and results == ["deny"]:
+        end(tx, row, incident, FAILED, "its clearance was refused")
+
+
+def end(tx: Session, row: HttpCall, incident: Incident | None, state: str, said: str) -> None:
+    """The call is over; its step hears of it."""
+    row.state, row.outcome, row.ended_at = state, said, clock.now()
+    timeline.append(tx, "http.answered", f"A request of a playbook: {said}.", actor="system", incident=incident,
+                    values={"call": row.id, "state": state, "attempts": row.fence, "status": row.status},
+                    about=("http_call", row.id), exercise=row.exercise)  # fmt: skip
+    timeline.pending(tx, "http.answered", row.id, exercise=row.exercise)
+
+
+def locked(tx: Session, call_id: int) -> tuple[HttpCall, Incident | None]:
+    """The call and its incident, locked in this order."""
+    query = (
+        select(Run.incident_id)
+        .join(StepAttempt, StepAttempt.run_id == Run.id)
+        .join(HttpCall, HttpCall.attempt_id == StepAttempt.id)
+        .where(HttpCall.id == call_id)
+    )
+    incident_id = tx.execute(query).scalar_one()
+    incident = lock_incident(tx, incident_id) if incident_id is not None else None
+    return tx.get_one(HttpCall, call_id, with_for_update=True, populate_existing=True), incident
