@@ -86,14 +86,14 @@ def seal(content: bytes, armoured: Sequence[str]) -> bytes:
     certs = []
     for cert, key in map(_read, armoured):  # the library looks at neither
         if cert.is_revoked:
-            raise BadKey("Its owner revoked it. Ask for the one that is in use.")
+            raise BadKey("Its owner revoked this key. Ask for the one that is in use.")
         if key.expires_at is not None and key.expires_at <= clock.now():
-            raise BadKey("It has expired. Ask its owner for the renewed one.")
+            raise BadKey("This key has expired. Ask its owner for the renewed one.")
         certs.append(cert)
     try:
         return encrypt(bytes=content, recipients=certs)
     except RuntimeError:  # its text is a stack trace
-        raise BadKey("It has no part to encrypt to that is strong enough by today's measure.") from None
+        raise BadKey("This key has no part to encrypt to that is strong enough by today's measure.") from None
 
 
 def _read(armoured: str) -> tuple[Cert, Key]:
@@ -107,7 +107,7 @@ def _read(armoured: str) -> tuple[Cert, Key]:
         found = Cert.split_bytes(armoured.encode())
         keys = [_said_by(each) for each in found]
     except RuntimeError:  # its text is a stack trace
-        raise BadKey("It cannot be read: parts of it are missing or changed. Ask for it anew.") from None
+        raise BadKey("This key cannot be read: parts of it are missing or changed. Ask for it anew.") from None
     if len(found) != 1:
         raise BadKey("Send one public key, not several in one block.")
     return found[0], keys[0]
