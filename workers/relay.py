@@ -91,6 +91,7 @@ OBLIGATION_DUE = _job("obligation-due", "workers.due:obligation_due", queue=ALER
 OBLIGATION_SETTLED = _job("runs-obligation-settled", "workers.advance:obligation_settled")
 HTTP_SEND = _job("http-send", "workers.call_service:send", queue=ALERTS, outside=True)
 HTTP_ANSWERED = _job("runs-http-answered", "workers.advance:http_answered")
+CLEAN_FILE = _job("clean-file", "workers.clean:clean_file", outside=True)
 TELL_RUN = _job("tell-run-attention", "workers.tell:run_needs_attention", queue=ALERTS)
 
 #: What follows from what: the one place to look. A kind that is not here is a mistake and said so loudly.
@@ -136,6 +137,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "alert.acknowledged": (ALERT_ANSWERED,),
     "alert.failed": (ALERT_FAILED, TELL_ALERT_FAILED),
     "http.due": (HTTP_SEND,),
+    "file.clean": (CLEAN_FILE,),
     "http.answered": (HTTP_ANSWERED,),
     "obligation.due": (OBLIGATION_DUE,),
     "obligation.settled": (OBLIGATION_SETTLED,),

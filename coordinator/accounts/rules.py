@@ -189,6 +189,7 @@ def rights_of(role: Role, scopes: Iterable[Scope] | None = None) -> frozenset[Ri
 _ANY_LEAD = frozenset({Role.COORDINATOR, Role.RELEASE_AUTHORITY})
 _RELEASE = frozenset({Role.RELEASE_AUTHORITY})
 _LEGAL = frozenset({Role.LEGAL_ADVISER})
+_ONLY_RELEASE = frozenset({"R-TWO-PERSON", "R-FILE-UNCLEANED", "R-FILE-UNREAD"})
 _UP_TO_AMBER = frozenset({"R-STALE-POC", "R-IEP-DATES"})
 
 
@@ -196,12 +197,13 @@ def approvers(reasons: Collection[str], effective_tlp: str, info_category: str) 
     """The roles that may approve a decision with these reasons; nobody where it is denied or needs no approval.
 
     A coordinator approves up to AMBER. STRICT, RED, onward transfer and attribution are the release authority's: that
-    is what R-TWO-PERSON stands for. As an approval lifts it, nobody else may approve while it is among the reasons.
+    is what R-TWO-PERSON stands for; so are files that nobody has looked into. As an approval lifts these, nobody else
+    may approve while one is among the reasons.
     R-LEGAL alone is the legal adviser's. That it is another person than the requester (I15) is asked besides.
     """
     if not reasons or any(not reason.startswith("R-") for reason in reasons):
         return frozenset()
-    if "R-TWO-PERSON" in reasons:
+    if _ONLY_RELEASE & set(reasons):
         return _RELEASE
     legal = _LEGAL if "R-LEGAL" in reasons else frozenset()
     others = frozenset(reasons) - {"R-LEGAL"}

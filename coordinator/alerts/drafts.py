@@ -6,7 +6,7 @@ release: to change a word is to draft anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -20,6 +20,7 @@ from coordinator.alerts.telling import THREADED, Told, asked_of, decide_and_rais
 from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarkingFound
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.markings import Marking, find_secrecy
+from coordinator.sharing.files import ATTACHMENT
 from coordinator.sharing.inputs_from_world import digest_of, text_of
 from coordinator.sharing.models import Release
 from coordinator.sharing.parts import FACTS
@@ -50,18 +51,21 @@ def draft(
     enclosed: Sequence[int] = (),
     facts: Sequence[str] | None = None,
     asks: str = "",
+    uncleaned: Mapping[int, str] | None = None,
 ) -> Release:
     """Write a draft of a release on this incident. `items`: the item versions it is made from; without a text of its
     own (`body` empty) it is what they say, one after the other. `enclosed`: item versions whose indicators go along, in
     the forms that can carry them; one that is not among `items` binds what leaves and nothing of the text is from it.
     `facts`: which facts of the incident it says (parts.FACTS); None: none in words, and what the envelope of an event
-    has room for. `asks`: what is asked of the reader. `marking`, `of_incident`: as `prepare_release`.
+    has room for. `asks`: what is asked of the reader. A file goes along where it is enclosed. `marking`, `of_incident`,
+    `uncleaned`: as `prepare_release`.
 
     An update, correction or closure follows the version that each recipient has had (versions.follow).
     Raises Invalid, SecrecyMarkingFound, and NotFound where an item is none of this incident.
     """
     title, body, asks = title.strip(), body.strip(), asks.strip()
-    parts = [_part(tx, incident, each) for each in items]
+    said = [each for each in items if each not in enclosed or _part(tx, incident, each).kind != ATTACHMENT]
+    parts, items = [_part(tx, incident, each) for each in said], said
     more = [_part(tx, incident, each) for each in enclosed if each not in items]
     _check(facts or (), title, asks)
     of_incident = of_incident or (marking is None and not parts)
@@ -75,7 +79,7 @@ def draft(
         info_category=info_category, requested_by=principal.actor, incident=incident, marking=marking,
         items=made.versions, fields=made.fields, reply_by=reply_by, language=language,
         in_reply_to=said_before(tx, incident, kind), ack=asked.ack, ladder=asked.ladder,
-        of_incident=of_incident or bool(facts), enclosed=enclosed,
+        of_incident=of_incident or bool(facts), enclosed=enclosed, uncleaned=uncleaned,
         envelope=ENVELOPE if facts is None else [name for name in ENVELOPE if name in facts],
         facts={} if of_incident else {pieces.OWN_WORDS: True},
     )  # fmt: skip

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
-from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
+from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, FileHandout, Handout
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking, Tlp
 from coordinator.partners.models import Contact, Organisation
 from coordinator.sharing.addressees import Addressee
-from coordinator.sharing.models import Release, ShareDecision
+from coordinator.sharing.models import Release, ReleaseFile, ShareDecision
 from coordinator.sharing.rules import Decision, Result
 from coordinator.sharing.service import TextChanged, check_text, decide_share, forecast, permits_now, redecide
 from coordinator.store import store_of
@@ -81,19 +81,29 @@ def _given_out(tx: Session, alert: Alert) -> bool:
     return alert.organisation_id is None or tx.get_one(Organisation, alert.organisation_id).active
 
 
-def note(tx: Session, alert: Alert, decision: ShareDecision, *, principal: Principal, way: str, format: str) -> None:
-    """It left on this permit. `way` and `format` as in Handout."""
+def note(
+    tx: Session, alert: Alert, decision: ShareDecision, *, principal: Principal, way: str, format: str,
+    file: ReleaseFile | None = None,
+) -> None:  # fmt: skip
+    """It left on this permit. `way` and `format` as in Handout. `file`: the file of the release that was taken."""
     if way in _REPEATED and _noted(tx, alert, decision, principal, way):
         return
-    tx.add(Handout(
+    taken = Handout(
         alert_id=alert.id, decision_id=decision.id, user_id=principal.user_id, way=way, format=format, at=clock.now(),
         exercise=alert.exercise,
-    ))  # fmt: skip
+    )  # fmt: skip
+    tx.add(taken)
     tx.flush()
+    if file is not None:
+        tx.add(FileHandout(
+            handout_id=taken.id, release_file_id=file.id, sha256=file.sha256, exercise=alert.exercise
+        ))  # fmt: skip
+        tx.flush()
     timeline.append(
         tx, "alert.taken", _SENTENCES[way], actor=principal.actor, about=("alert", alert.id), exercise=alert.exercise,
         incident=tx.get_one(Incident, alert.incident_id) if alert.incident_id is not None else None,
-        values={"recipient": alert.recipient, "way": way, "format": format, "decision": decision.id},
+        values={"recipient": alert.recipient, "way": way, "format": format, "decision": decision.id}
+        | ({"file": file.name, "sha256": file.sha256} if file is not None else {}),
     )  # fmt: skip
 
 

@@ -17,15 +17,16 @@ from coordinator import clock
 from coordinator.alerts.ladder import Way
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.alerts.rungs import ack_token, deliveries_of, sign_in_token
-from coordinator.alerts.wording import INVITED, NOTICE, Letter, Said, call_script, letter
+from coordinator.alerts.wording import INVITED, NOTICE, Letter, Said, Waiting, call_script, letter
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking
 from coordinator.partners.models import Channel, Organisation
 from coordinator.partners.queries import own_organisation
 from coordinator.sharing.composed import handling
+from coordinator.sharing.files import files_of
 from coordinator.sharing.inputs_from_world import text_of
-from coordinator.sharing.models import Release, ShareDecision
+from coordinator.sharing.models import Release, ReleaseFile, ShareDecision
 from coordinator.store import store_of
 from coordinator.timeline.models import Checkpoint
 from coordinator.vocabulary import PURPOSES
@@ -78,6 +79,10 @@ def event_for(tx: Session, alert: Alert, delivery: Delivery) -> Event:
             "acknowledge_api": f"{base_url}/api/v1/acknowledgements/{token}",
             "exercise": release.exercise or None, "language": release.language,
             "checkpoint": _checkpoint(tx, delivery.created_at),
+            "files": [
+                {"name": each.name, "media_type": each.media_type, "size": each.size, "sha256": each.sha256, "url": url}
+                for each, url in released_files(tx, alert)
+            ] or None,
         },
     )  # fmt: skip
 
@@ -104,6 +109,7 @@ def said_in(tx: Session, alert: Alert, delivery: Delivery | None) -> Said:
         handling=tuple(handling(marking)), purpose=_purpose(release), sender=own_organisation(tx).name,
         exercise=release.exercise, reminder=delivery is not None and _is_reminder(tx, alert, delivery),
         reply_by=clock.rfc3339(release.reply_by) if release.reply_by else "", asks_answer=bool(release.ack),
+        files=tuple(Waiting(each.name, each.size, each.sha256) for each, _ in released_files(tx, alert)),
         sealed=bool(delivery is not None and key_for(tx, delivery)),
     )  # fmt: skip
 
@@ -111,6 +117,13 @@ def said_in(tx: Session, alert: Alert, delivery: Delivery | None) -> Said:
 def key_for(tx: Session, delivery: Delivery) -> str:
     """The OpenPGP key a mail is sealed to, armoured; "" where none is pinned."""
     return tx.get_one(Channel, delivery.channel_id).pgp_key if delivery.channel_id is not None else ""
+
+
+def released_files(tx: Session, alert: Alert) -> list[tuple[ReleaseFile, str]]:
+    """The files that go along with an alert, each with where its recipient takes it, signed in. No bytes of a file are
+    ever sent."""
+    at = f"{store_of(tx).settings.base_url}/released/{alert.public_id}/files"
+    return [(file, f"{at}/{number}") for number, file in enumerate(files_of(tx, alert.release_id), 1)]
 
 
 def _link(tx: Session, alert: Alert, delivery: Delivery) -> str:

@@ -157,7 +157,7 @@ class Handout(Exercised, Base):
     """Something released was taken by its recipient, or by one of ours for it, in a form of its own. Append-only.
 
     `way`: page, api, taxii (the recipient's own people), officer (ours, as a file to hand on). `format`: stix, misp,
-    json, pdf. `decision_id`: the permit it left on, no older than the rules allow.
+    json, pdf, file (FileHandout). `decision_id`: the permit it left on, no older than the rules allow.
     """
 
     __tablename__ = "handouts"
@@ -208,6 +208,20 @@ class PublicNotice(Exercised, Base):
         within("incident_id", "incidents"),
         UniqueConstraint("release_id"),
         Index("ix_public_notices_incident", "incident_id", "id"),
+    )
+
+
+class FileHandout(Exercised, Base):
+    """The file that was taken in a handing out, and the digest of the bytes that left. Append-only."""
+
+    __tablename__ = "file_handouts"
+    id: Mapped[Id]
+    handout_id: Mapped[int] = mapped_column(ForeignKey("handouts.id"), unique=True)
+    release_file_id: Mapped[int]
+    sha256: Mapped[Hash]
+    __table_args__ = (
+        within("release_file_id", "release_files"),
+        Index("ix_file_handouts_release_file", "release_file_id"),
     )
 
 

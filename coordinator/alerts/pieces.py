@@ -16,6 +16,7 @@ from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.sources import chosen_from_others
 from coordinator.markings import Marking, combine
 from coordinator.sharing import parts as names
+from coordinator.sharing.files import ATTACHMENT
 from coordinator.sharing.inputs_from_world import as_the_incident
 from coordinator.sharing.models import Release, ReleaseItem
 from coordinator.sharing.service import LONGEST_BODY
@@ -56,7 +57,8 @@ def write(
     info_category: str, author: str,
 ) -> Made:  # fmt: skip
     """Write the parts of a draft down. `body` empty: the items speak for themselves, each included or left out by its
-    key; else the text was made from them. `enclosed`: items whose indicators go along and nothing else."""
+    key; else the text was made from them. `enclosed`: items whose indicators go along and nothing else, and files, each
+    included or left out by its key."""
     made = Made()
     theirs, originator_id, source_id = as_the_incident(incident)
     of_items = [Marking.from_json(each.marking) for each in items]
@@ -84,7 +86,7 @@ def write(
     if asks:
         part(names.ASKS, asks, words, **whose)
     for version in enclosed:
-        made.add(version, names.OBSERVABLES)
+        made.add(version, names.ITEM if version.kind == ATTACHMENT else names.OBSERVABLES)
     return made
 
 
@@ -114,7 +116,7 @@ def pieces_of(tx: Session, base: Release) -> list[Piece]:
     kinds = {version.item: version.kind for row, version in rows if row.field == names.ITEM}
     order = [names.TITLE, names.DESCRIPTION, *kinds, *names.FACTS, names.ASKS]
     said = [_piece(tx, name, found[name], kinds.get(name, "")) for name in order if name in found]
-    along = tuple(version for row, version in rows if row.enclosed)
+    along = tuple(version for row, version in rows if row.enclosed and version.kind != ATTACHMENT)
     if along:
         said.append(Piece(names.OBSERVABLES, along, (), along[0].info_category))
     return [*said, *_riding(base, found), Piece(names.ORIGINATOR)]

@@ -30,6 +30,7 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import note_read
 from coordinator.markings import Tlp, parse_tlp
 from coordinator.partners.models import Contact
+from coordinator.sharing.files import files_of
 from coordinator.sharing.models import Recalled, Release, ShareDecision
 from coordinator.timeline.keys import Erased
 from coordinator.timeline.models import Entry
@@ -48,7 +49,8 @@ def answer_page(tx: Session, token: str, *, reader: Principal | None = None) -> 
     """What the page behind a link shows; `title` and `body` are None where this reader may not see them here.
 
     label, tlp, colour, pap, kind, kind_name, recipient, public_id, reference, sender, exercise, language, sent_at,
-    reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}], offered
+    reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}], files
+    [{number, name, media_type, size, sha256}] (none where the text is not shown; taken by who signs in), offered
     (the answers to choose from now), recalled_at, about ({public_id, sent_at} of what a recall or correction follows),
     keep_until (None: no time was agreed), why: "" where the text is shown, else WITHDRAWN, RECALLED, SIGN_IN, NOT_NOW,
     answers_as (the name of one who signed in and need not say it, or "").
@@ -210,6 +212,7 @@ def _page(tx: Session, alert: Alert, delivery: Delivery | None, said: Said, *, s
         "title": said.title if shown else None, "body": said.body if shown else None,
         "answers": _answers(tx, alert, delivery), "offered": list(offered(alert.kind, _given(tx, alert))),
         "recalled_at": recalled_at(tx, alert), "about": _followed(tx, alert),
+        "files": _files(tx, alert) if shown else [],
         "why": "" if shown else _why(tx, alert),
         "keep_until": keep_until(handing_out.left_at(tx, alert) or alert.created_at, decided.obligations),
     }  # fmt: skip
@@ -226,6 +229,13 @@ def _why(tx: Session, alert: Alert) -> str:
     if alert.state == "withdrawn":
         return WITHDRAWN
     return RECALLED if recalled_at(tx, alert) is not None else NOT_NOW
+
+
+def _files(tx: Session, alert: Alert) -> list[dict[str, Any]]:
+    return [
+        {"number": number, "name": each.name, "media_type": each.media_type, "size": each.size, "sha256": each.sha256}
+        for number, each in enumerate(files_of(tx, alert.release_id), 1)
+    ]
 
 
 def _answers(tx: Session, alert: Alert, delivery: Delivery | None) -> list[dict[str, Any]]:

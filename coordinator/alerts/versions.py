@@ -25,13 +25,14 @@ from coordinator.errors import Fault, Invalid, Refused
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.partners.models import Organisation
 from coordinator.sharing import parts as names
+from coordinator.sharing.files import ATTACHMENT, as_they_came
 from coordinator.sharing.inputs_from_world import OF_INCIDENT, text_of
 from coordinator.sharing.models import Release, ReleaseItem, ReleaseVersion
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import ENVELOPE, prepare_release
 
 DRAFT = "draft"
-INDICATORS_ONLY = "Indicators are enclosed."
+INDICATORS_ONLY, FILES_ONLY = "Indicators are enclosed.", "Files are enclosed."
 LONGEST_TITLE = 120
 _NO_CONTENT = (names.TITLE, names.ORIGINATOR)
 
@@ -182,8 +183,10 @@ def _compose(
     whole = prepare_release(
         tx, kind=base.kind, purpose=base.purpose, requested_by=principal.actor, incident=incident,
         title=title or (text_of(tx, base)[0] if keeps_title else KIND_NAMES[base.kind]),
-        body=body or INDICATORS_ONLY, info_category=_category(base, kept), items=[version for _row, version in kept],
-        fields=fields, enclosed=enclosed, reply_by=base.reply_by, language=base.language,
+        body=body or (INDICATORS_ONLY if names.OBSERVABLES in include else FILES_ONLY),
+        info_category=_category(base, kept), items=[version for _row, version in kept],
+        fields=fields, enclosed=enclosed, uncleaned=as_they_came(tx, base, enclosed), reply_by=base.reply_by,
+        language=base.language,
         in_reply_to=tx.get(Release, base.in_reply_to_id) if base.in_reply_to_id else None, ack=base.ack,
         ladder=base.ladder, of_incident=_of_incident(base, kept),
         envelope=[each for each in ENVELOPE if each in include], unnamed=names.ORIGINATOR not in include,
@@ -210,6 +213,8 @@ def _says(row: ReleaseItem, version: ItemVersion, include: Collection[str]) -> b
 
 
 def _goes_along(row: ReleaseItem, version: ItemVersion, include: Collection[str]) -> bool:
+    if version.kind == ATTACHMENT:
+        return row.enclosed and version.item in include
     return row.enclosed and names.OBSERVABLES in include and (row.field != names.ITEM or version.item in include)
 
 

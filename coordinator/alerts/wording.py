@@ -38,6 +38,15 @@ class Letter:
     body: str
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A file that goes along and waits where the reader signs in. `size` in bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Said:
     """What a letter or a call is made from. `tlp` is the effective label of the release; `link` the answer page."""
@@ -57,6 +66,7 @@ class Said:
     reply_by: str = ""
     asks_answer: bool = False
     sealed: bool = False  # encrypted to the reader's own key, all but the subject
+    files: tuple[Waiting, ...] = ()
 
 
 #: The receipt and the closure hold no case content, whatever the case: they are TLP:CLEAR.
@@ -253,7 +263,13 @@ def _full_text(said: Said) -> list[str]:
     lines = [said.title, "", said.body, ""]
     lines += _named("Reference", said.reference) + _named("From", said.sender) + _named("Purpose", said.purpose)
     lines += _named("Handling", "; ".join(said.handling)) + _named("Please answer by", said.reply_by)
-    return lines + _link(said)
+    return lines + _files(said) + _link(said)
+
+
+def _files(said: Said) -> list[str]:
+    """What waits for whoever signs in; the files themselves are never in a mail."""
+    lines = [f"{each.name}, {each.size} bytes, SHA-256 {each.sha256}" for each in said.files]
+    return ["", f"Files ({said.tlp.label}), to be taken where you sign in:", *lines] if lines else []
 
 
 def _quiet_text(said: Said) -> list[str]:

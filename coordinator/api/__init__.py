@@ -12,6 +12,7 @@ from coordinator.api import (
     desk_calls,
     endpoints,
     exits,
+    files,
     health,
     http_hosts,
     incidents,
@@ -38,7 +39,7 @@ def install(app: Flask) -> None:
     for part in (
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
-        endpoints, operations, agreements, exits, releases, runs, consents, obligations, markings, http_hosts,
+        endpoints, operations, agreements, exits, files, releases, runs, consents, obligations, markings, http_hosts,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

@@ -31,6 +31,16 @@ class ReleasedLineSchema(Schema):
     keep_until = shapes.at(none=True)
 
 
+class ReleasedFileSchema(Schema):
+    """A file that goes along: `GET /released/{public_id}/files/{number}`."""
+
+    number = shapes.number()
+    name = shapes.text()
+    media_type = shapes.text()
+    size = shapes.number()
+    sha256 = shapes.text()
+
+
 ReleasedListSchema = shapes.many(ReleasedLineSchema)
 
 
@@ -45,6 +55,7 @@ class ReleasedSchema(Schema):
     keep_until = shapes.at(none=True)
     state = shapes.text(description="released, acknowledged or withdrawn.")
     why = shapes.text(description="Empty where the text is there; else withdrawn, recalled or not-now.")
+    files = fields.List(fields.Nested(ReleasedFileSchema), required=True)
     answers = fields.List(fields.Dict(), required=True)
 
 

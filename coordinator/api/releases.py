@@ -34,8 +34,16 @@ LARGEST_ID = 2**53 - 1
 STATES = ("draft", "evaluated", "awaiting-approval", "approved", "refused", "released", "expired", "withdrawn")
 
 
+class UncleanedSchema(Shape):
+    """A file that cannot be cleaned, and why it is to go as it came: a second person opens it and approves."""
+
+    item = Whole(1, LARGEST_ID, required=True)
+    reason = Text(1000, lines=True, required=True)
+
+
 class DraftRequestSchema(Shape):
-    """`POST …/releases`. `items`: ids of item versions (`GET …/items`). Without `body`, what they say is the text.
+    """`POST …/releases`. `items`: ids of item versions (`GET …/items`, `GET …/files`). Without `body`, what they say is
+    the text. A file that goes along stands in `items` and in `enclosed`, and has a cleaned copy by then.
 
     Without `tlp` the text is marked as its items are, and without items as the incident.
     """
@@ -44,7 +52,10 @@ class DraftRequestSchema(Shape):
     title = Text(120, required=True)
     body = Text(10_000, lines=True)
     items = Listed(Whole(1, LARGEST_ID), most=100)
-    enclosed = Listed(Whole(1, LARGEST_ID), most=100, metadata={"description": "Items whose indicators go along."})
+    enclosed = Listed(
+        Whole(1, LARGEST_ID), most=100, metadata={"description": "Items whose indicators go along, and files."}
+    )
+    uncleaned = Listed(Part(UncleanedSchema), most=20)
     facts = Listed(Choice(FACTS), most=len(FACTS), metadata={"description": "Facts of the incident that it says."})
     asks = Text(drafts.LONGEST_ASKS, lines=True)
     purpose = Choice(vocabulary.PURPOSES.codes, required=True)
@@ -137,6 +148,7 @@ def draft(reference: str) -> Response:
             tx, incident=incident, principal=principal(), kind=wanted["kind"], title=wanted["title"],
             body=wanted.get("body", ""), purpose=wanted["purpose"], items=wanted.get("items", ()),
             enclosed=wanted.get("enclosed", ()), facts=wanted.get("facts"), asks=wanted.get("asks", ""),
+            uncleaned={each["item"]: each["reason"] for each in wanted.get("uncleaned", ())},
             info_category=wanted.get("info_category", "incident-notification"),
             marking=Marking(tlp=parse_tlp(wanted["tlp"])) if "tlp" in wanted else None,
             reply_by=wanted.get("reply_by"), language=wanted.get("language", "en"), ack="" if ack == "none" else ack,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from coordinator.cleaning import kinds, office, pdf, pictures
+from importlib import import_module
+
+from coordinator.cleaning import kinds
 from coordinator.cleaning.results import LARGEST, LARGEST_MADE, OFFICE, PDF, PICTURE, Cleaned, Uncleanable
 
-_CLEANERS = {PICTURE: pictures.clean, PDF: pdf.clean, OFFICE: office.clean}
+#: Imported at need: each stands on a library of its own.
+_CLEANERS = {kind: f"coordinator.cleaning.{name}" for kind, name in
+             ((PICTURE, "pictures"), (PDF, "pdf"), (OFFICE, "office"))}  # fmt: skip
 
 
 def clean(body: bytes, name: str) -> Cleaned:
@@ -13,7 +17,7 @@ def clean(body: bytes, name: str) -> Cleaned:
     if len(body) > LARGEST:
         raise Uncleanable("too-large")
     kind = kinds.kind_of(body, name)
-    made = _CLEANERS[kind](body) if kind in _CLEANERS else kinds.plain(body, name)
+    made: Cleaned = import_module(_CLEANERS[kind]).clean(body) if kind in _CLEANERS else kinds.plain(body, name)
     if len(made.body) > LARGEST_MADE:
         raise Uncleanable("too-large")
     return made

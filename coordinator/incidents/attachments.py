@@ -72,7 +72,7 @@ def adopt(tx: Session, report_id: int, incident: Incident, *, actor: str) -> Non
     for attachment in tx.execute(query.order_by(Attachment.id)).scalars().all():
         attachment.incident_id = incident.id
         if attachment.state == "stored":
-            body = b"".join(_parts(tx, attachment))
+            body = body_of(tx, attachment)
             attachment.item_version_id = _as_item(tx, attachment, incident, body, author=actor)
 
 
@@ -80,7 +80,7 @@ def copy_stored(tx: Session, report_id: int, *, to: int, actor: str) -> None:
     """Keep the files that arrived for one report for another one that announces the same."""
     query = select(Attachment).where(Attachment.report_id == report_id, Attachment.state == "stored")
     for attachment in tx.execute(query.order_by(Attachment.id)).scalars().all():
-        store_for_report(tx, to, body=b"".join(_parts(tx, attachment)), actor=actor)
+        store_for_report(tx, to, body=body_of(tx, attachment), actor=actor)
 
 
 def attachments_of(tx: Session, incident_id: int) -> list[dict[str, Any]]:
@@ -118,6 +118,11 @@ def open_file(tx: Session, attachment_id: int, *, principal: Principal) -> tuple
         raise NotFound()
     note_read(tx, found.Incident, principal=principal, what="attachment", of=attachment_id)
     return found.Attachment, _parts(tx, found.Attachment)
+
+
+def body_of(tx: Session, attachment: Attachment) -> bytes:
+    """The whole of a stored file; nothing is noted. Raises Erased."""
+    return b"".join(_parts(tx, attachment))
 
 
 def seems(body: bytes) -> str:

@@ -18,7 +18,7 @@ from coordinator.incidents.envelope import Received
 from coordinator.incidents.schema import OBSERVED, ReportSchema, load_report, refuse_secrecy
 from coordinator.markings import find_secrecy
 from coordinator.outside.faults import Shape, load, pointer_part
-from coordinator.outside.fields import Choice, Instant, Listed, Text, Token
+from coordinator.outside.fields import Choice, Instant, Listed, Part, Text, Token, Whole
 from coordinator.outside.strict_json import parse_json
 
 MEDIA_TYPE = "application/cloudevents+json"
@@ -78,6 +78,16 @@ class EnvelopeSchema(Shape):
     datacontenttype = Token(r"[A-Za-z]+/(?:[A-Za-z0-9.+_-]+\+)?json(?: *;.*)?", "Send the data as JSON.", longest=100)
 
 
+class AlertFileSchema(Shape):
+    """A file that waits with the sender for a person of ours to take it."""
+
+    name = Text(255)
+    media_type = Text(120)
+    size = Whole(0, 2**53 - 1)
+    sha256 = Text(64)
+    url = Text(2000)
+
+
 class AlertFactsSchema(Shape):
     """What an alert holds beside the report that it is read as."""
 
@@ -89,6 +99,7 @@ class AlertFactsSchema(Shape):
     acknowledge_url = Text(2000)
     acknowledge_api = Text(2000)
     checkpoint = Text(200)
+    files = Listed(Part(AlertFileSchema), most=100)
 
 
 class FrameSchema(ReportSchema):

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.alerts.handing_out import left_at
+from coordinator.alerts.letters import released_files
 from coordinator.alerts.models import Alert
 from coordinator.alerts.wording import KINDS
 from coordinator.incidents.items import read_item
@@ -43,6 +44,17 @@ class Party:
 
     code: str
     name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enclosed:
+    """A file that goes along: told of in every form, itself only taken where the recipient signs in (`url`)."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +90,7 @@ class Contents:
     answers: str = ""
     observables: tuple[tuple[str, str], ...] = ()
     objects: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    files: tuple[Enclosed, ...] = ()
 
     @property
     def kind_name(self) -> str:
@@ -108,7 +121,15 @@ def contents_of(tx: Session, alert: Alert, decision: ShareDecision | Decision) -
         noticed_at=release.facts.get("noticed_at") or "",
         states_affected=tuple(release.facts.get("states_affected") or ()), reply_by=release.reply_by,
         exercise=alert.exercise, answers=_answered(tx, alert), observables=observables, objects=objects,
+        files=_files(tx, alert),
     )  # fmt: skip
+
+
+def _files(tx: Session, alert: Alert) -> tuple[Enclosed, ...]:
+    return tuple(
+        Enclosed(name=file.name, media_type=file.media_type, size=file.size, sha256=file.sha256, url=url)
+        for file, url in released_files(tx, alert)
+    )
 
 
 def _party(organisation: Organisation) -> Party:

@@ -98,6 +98,11 @@ def event_of(contents: Contents) -> dict[str, Any]:
     event_id, at = _uuid("event", contents.reference or contents.key), _unix(contents.left_at)
     attributes = [_attribute(contents, kind, value) for kind, value in contents.observables]
     attributes.append(_attribute(contents, "text", "\n".join(contents.binding), comment="How to handle it"))
+    attributes += [
+        _attribute(contents, "text", f"{each.name}\n{each.size} bytes\nSHA-256 {each.sha256}\n{each.url}",
+                   comment="File of this release, to be taken where the recipient signs in")
+        for each in contents.files
+    ]  # fmt: skip
     author = _organisation(contents.originator or contents.sender)
     event: dict[str, Any] = {
         "id": "1", "uuid": event_id, "info": contents.title, "published": True, "date": _day(contents),

@@ -100,6 +100,9 @@ def _alert(pdf: Any, contents: Contents) -> None:
         _paragraph(pdf, shown, line)
     _listed(pdf, shown, "How to handle it", [*contents.binding, *contents.handling])
     _listed(pdf, shown, "What can be looked for", [f"{kind}: {value}" for kind, value in contents.observables])
+    _listed(pdf, shown, "Files, to be taken where you sign in", [
+        f"{each.name}, {each.size} bytes, SHA-256 {each.sha256}" for each in contents.files
+    ])  # fmt: skip
     if shown.missing:
         pdf.ln(3)
         pdf.set_font("text", size=9)

@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from coordinator.interchange.contents import Contents, Party
+from coordinator.interchange.contents import Contents, Enclosed, Party
 from coordinator.interchange.stix_definitions import definitions, stix_id
 from coordinator.interchange.stix_observed import observed
 
@@ -131,11 +131,19 @@ def _report(contents: Contents, told: list[dict[str, Any]], frame: dict[str, Any
         "published": stamp(contents.left_at), "object_refs": list(dict.fromkeys(one["id"] for one in told)),
         **_language(contents),
     }  # fmt: skip
-    if contents.reference:
-        said["external_references"] = [
-            {"source_name": contents.sender.name if contents.sender else "reference", "external_id": contents.reference}
-        ]
+    named = contents.sender.name if contents.sender else "reference"
+    outside = [{"source_name": named, "external_id": contents.reference}] if contents.reference else []
+    if references := [*outside, *(_file(each) for each in contents.files)]:
+        said["external_references"] = references
     return _sdo("report", contents, frame, contents.key) | said
+
+
+def _file(file: Enclosed) -> dict[str, Any]:
+    """A file that waits where the recipient signs in (STIX 2.1, 2.5: hashes are those of what the URL gives)."""
+    return {
+        "source_name": "file of this release", "external_id": file.name, "url": file.url,
+        "hashes": {"SHA-256": file.sha256}, "description": f"{file.media_type}, {file.size} bytes",
+    }  # fmt: skip
 
 
 def _language(contents: Contents) -> dict[str, str]:

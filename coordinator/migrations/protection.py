@@ -46,6 +46,9 @@ LATER_FIXED_COLUMNS = {
                             "added_by"),
     "playbook_signatures": ("version_id", "signature", "digest", "added_at", "added_by"),
     "handouts": ("alert_id", "decision_id", "user_id", "way", "format", "at", "exercise"),
+    "release_files": ("release_id", "item_version_id", "attachment_id", "copy_id", "name", "media_type", "sha256",
+                      "size", "drawn", "reason", "exercise"),
+    "file_handouts": ("handout_id", "release_file_id", "sha256", "exercise"),
     "http_attempts": ("call_id", "number", "at", "outcome", "status", "exercise"),
     "obligation_rules": ("rule", "version", "digest", "terms", "recorded_at", "recorded_by"),
 }  # fmt: skip
@@ -69,10 +72,21 @@ REFUSED_ROWS = (
      "nothing leaves without a permit for that text and recipient"),
 )  # fmt: skip
 
+#: The same for files that leave with a release: only with a permit for its text, and only the bytes it names.
+REFUSED_FILES = (
+    ("file_handouts_permit", "file_handouts",
+     "NOT EXISTS (SELECT 1 FROM handouts h JOIN share_decisions d ON d.id = h.decision_id JOIN alerts a"
+     " ON a.id = h.alert_id JOIN release_files f ON f.release_id = a.release_id WHERE h.id = NEW.handout_id"
+     " AND f.id = NEW.release_file_id AND f.sha256 = NEW.sha256 AND d.result = 'permit'"
+     " AND d.release_id = a.release_id AND d.recipient = a.recipient AND d.content_digest = a.content_digest"
+     " AND d.valid_until > h.at)",
+     "no file leaves without a permit for that release and recipient, nor with other bytes"),
+)  # fmt: skip
 
-def protect_permits(connection: Connection) -> None:
+
+def protect_permits(connection: Connection, rows: Sequence[tuple[str, str, str, str]] = REFUSED_ROWS) -> None:
     """Refuse rows that would say that something left, or was cleared, against the rules (R01, R09)."""
-    for name, table, when, said in REFUSED_ROWS:
+    for name, table, when, said in rows:
         if connection.dialect.name == "postgresql":
             connection.execute(text(
                 f"CREATE FUNCTION coordinator_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
@@ -88,8 +102,8 @@ def protect_permits(connection: Connection) -> None:
             ))  # fmt: skip
 
 
-def unprotect_permits(connection: Connection) -> None:
-    for name, table, _when, _said in REFUSED_ROWS:
+def unprotect_permits(connection: Connection, rows: Sequence[tuple[str, str, str, str]] = REFUSED_ROWS) -> None:
+    for name, table, _when, _said in rows:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"DROP TRIGGER IF EXISTS {name} ON {table}"))
             connection.execute(text(f"DROP FUNCTION IF EXISTS coordinator_{name}()"))

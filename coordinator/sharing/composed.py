@@ -39,6 +39,7 @@ class Inputs:
     label_raised: bool = False  # what it was made from is bound more strictly by now
     recalled: bool = False  # this recipient was asked to delete it
     fixed_text: bool = False  # a text that two persons clear beforehand, whatever its label
+    files: frozenset[str] = frozenset()  # of the files that go along: some "uncleaned", some "drawn"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, the same for the same inputs; kept with the decision. Ids and codes, never the text."""
@@ -56,6 +57,7 @@ class Inputs:
             "label_raised": self.label_raised,
             "recalled": self.recalled,
             "fixed_text": self.fixed_text,
+            "files": sorted(self.files),
             "policy_version": POLICY_VERSION,
         }
 
@@ -86,7 +88,8 @@ def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decisio
 
 
 #: Reasons that no single part gives.
-WHOLE_REASONS = ("D-LABEL-RAISED", "D-RECALLED", "R-TWO-PERSON")
+WHOLE_REASONS = ("D-FILE-UNCLEANED", "D-LABEL-RAISED", "D-RECALLED", "R-FILE-UNCLEANED", "R-FILE-UNREAD",
+                 "R-TWO-PERSON")  # fmt: skip
 
 
 def _of_the_whole(inputs: Inputs) -> dict[str, Result]:
@@ -99,8 +102,24 @@ def _of_the_whole(inputs: Inputs) -> dict[str, Result]:
     # Whatever the parts say, a public exit needs the release authority's word on exactly that text (R17), and a text
     # cleared beforehand its two persons: R-TWO-PERSON is the release authority's to lift.
     asks = inputs.fixed_text or inputs.recipient.type == "public"
-    if asks and not any(each != inputs.requested_by for each in inputs.approvals):
+    second = any(each != inputs.requested_by for each in inputs.approvals)
+    if asks and not second:
         found["R-TWO-PERSON"] = Result.REFER
+    return found | _of_the_files(inputs, second=second)
+
+
+def _of_the_files(inputs: Inputs, *, second: bool) -> dict[str, Result]:
+    """A file as it came, or one in which no machine can look for the name of a source that is withheld (R21)."""
+    unnamed = any(
+        item.no_attribution or (item.iep is not None and item.iep.attribution == "must-not") for item in inputs.items
+    )
+    found = {}
+    if "uncleaned" in inputs.files and unnamed:
+        found["D-FILE-UNCLEANED"] = Result.DENY
+    if "uncleaned" in inputs.files and not second:
+        found["R-FILE-UNCLEANED"] = Result.REFER
+    if "drawn" in inputs.files and unnamed and not second:
+        found["R-FILE-UNREAD"] = Result.REFER
     return found
 
 
@@ -132,9 +151,10 @@ def content_digest(
     return hashlib.sha256(canonical(said)).hexdigest()
 
 
-def part_name(item: str, version: int, *, enclosed: bool) -> str:
-    """A part as the content digest names it. That one goes along whole is part of what is approved."""
-    return f"{item}@{version}" + ("+enclosed" if enclosed else "")
+def part_name(item: str, version: int, *, enclosed: bool, file: str = "") -> str:
+    """A part as the content digest names it. That one goes along whole is part of what is approved, and so is the
+    digest of the very bytes of a `file`."""
+    return f"{item}@{version}" + ("+enclosed" if enclosed else "") + (f"+file:{file}" if file else "")
 
 
 def handling(marking: Marking) -> list[str]:

@@ -24,7 +24,7 @@ from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking, combine, parse_tlp
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
 from coordinator.partners.queries import organisation_by_code, own_organisation
-from coordinator.sharing import standing
+from coordinator.sharing import files, standing
 from coordinator.sharing.addressees import PUBLIC, Addressee, one_name, to_contact, to_user
 from coordinator.sharing.composed import Inputs, content_digest, part_name
 from coordinator.sharing.fitting import Book
@@ -64,6 +64,7 @@ class Basis:
     cleared: StandingClearance | None
     label_raised: bool
     recalled: frozenset[str] = frozenset()  # the recipients who were asked to delete it
+    files: frozenset[str] = frozenset()  # as in Inputs
 
 
 def basis_of(tx: Session, release: Release, parties: Iterable[str], *, now: datetime) -> Basis:
@@ -77,6 +78,7 @@ def basis_of(tx: Session, release: Release, parties: Iterable[str], *, now: date
         approvals=_approvals(tx, release, now=now),
         cleared=_cleared_beforehand(tx, release, now=now),
         label_raised=label_raised(tx, release),
+        files=files.facts_of(tx, release),
         recalled=frozenset(tx.execute(select(Recalled.recipient).where(Recalled.release_id == release.id)).scalars()),
     )
 
@@ -103,6 +105,7 @@ def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime
         label_raised=basis.label_raised,
         recalled=addressee.recipient in basis.recalled,
         fixed_text=release.kind == standing.KIND,
+        files=basis.files,
     )
 
 
@@ -240,11 +243,14 @@ def digest_of(tx: Session, release: Release, *, title: str, body: str) -> str:
 
 
 def _named_parts(tx: Session, release: Release) -> list[str]:
-    query = select(ItemVersion.item, ItemVersion.version, ReleaseItem.enclosed).join(
+    query = select(ItemVersion.id, ItemVersion.item, ItemVersion.version, ReleaseItem.enclosed).join(
         ReleaseItem, ReleaseItem.item_version_id == ItemVersion.id
     )
-    rows = tx.execute(query.where(ReleaseItem.release_id == release.id))
-    return [part_name(row.item, row.version, enclosed=row.enclosed) for row in rows]
+    rows = list(tx.execute(query.where(ReleaseItem.release_id == release.id)))
+    bytes_of = files.digests_of(tx, release)
+    return [
+        part_name(row.item, row.version, enclosed=row.enclosed, file=bytes_of.get(row.id, "")) for row in rows
+    ]
 
 
 def items_of(tx: Session, release: Release) -> list[ItemVersion]:

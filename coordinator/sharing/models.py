@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    LargeBinary,
     String,
     Text,
     UniqueConstraint,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coordinator.db import Base, Code, Exercised, Hash, Id, whole, within
+from coordinator.db import Base, Code, Exercised, Hash, Id, Json, whole, within
 from coordinator.incidents import models as _incidents  # noqa: F401  the tables its keys point to
 
 _WAITS = "state = 'awaiting-approval'"
@@ -234,4 +235,73 @@ class Recalled(Exercised, Base):
         within("asks_id", "releases"),
         UniqueConstraint("release_id", "recipient"),
         Index("ix_recalled_asks", "asks_id"),
+    )
+
+
+class FileCopy(Exercised, Base):
+    """The copy of an attachment that may leave: made anew from what the file shows. One for each attachment.
+
+    `state`: waiting, cleaned, refused (`why`: a code of cleaning.results.REFUSED). `removed`: codes of what was left
+    behind. `bears_source`: whether the name of its source stands in its text; None where its content is drawn.
+    `begun`: how often cleaning was begun; `lease_until`: until when somebody is at it.
+    """
+
+    __tablename__ = "file_copies"
+    id: Mapped[Id]
+    attachment_id: Mapped[int] = mapped_column(unique=True)
+    incident_id: Mapped[int]
+    state: Mapped[Code] = mapped_column(default="waiting")
+    asked_by: Mapped[Code]
+    asked_at: Mapped[datetime]
+    begun: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    made_at: Mapped[datetime | None]
+    why: Mapped[Code] = mapped_column(default="")
+    kind: Mapped[Code] = mapped_column(default="")
+    removed: Mapped[list[Any] | None] = mapped_column(Json)
+    unchanged: Mapped[bool] = mapped_column(Boolean, default=False)
+    bears_source: Mapped[bool | None] = mapped_column(Boolean)
+    media_type: Mapped[str] = mapped_column(String(120), default="")
+    ending: Mapped[Code] = mapped_column(default="")
+    sha256: Mapped[Hash] = mapped_column(default="")
+    size: Mapped[int] = mapped_column(default=0)
+    data_key_id: Mapped[int]
+    __table_args__ = (whole(), within("attachment_id", "attachments"), within("incident_id", "incidents"))
+
+
+class FileCopyPart(Base):
+    """A megabyte of such a copy, sealed."""
+
+    __tablename__ = "file_copy_parts"
+    copy_id: Mapped[int] = mapped_column(ForeignKey("file_copies.id"), primary_key=True, autoincrement=False)
+    part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ReleaseFile(Exercised, Base):
+    """A file that goes along with a release, and the digest of the very bytes: fixed when it is drafted.
+
+    `copy_id` None: as it came, for a stated `reason`. `drawn`: no machine can say what is to be read in it. `name` is
+    ours and says nothing. Never changed.
+    """
+
+    __tablename__ = "release_files"
+    id: Mapped[Id]
+    release_id: Mapped[int]
+    item_version_id: Mapped[int]
+    attachment_id: Mapped[int]
+    copy_id: Mapped[int | None]
+    name: Mapped[Code]
+    media_type: Mapped[str] = mapped_column(String(120))
+    sha256: Mapped[Hash]
+    size: Mapped[int]
+    drawn: Mapped[bool] = mapped_column(Boolean)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (
+        whole(),
+        within("release_id", "releases"),
+        within("item_version_id", "item_versions"),
+        within("attachment_id", "attachments"),
+        within("copy_id", "file_copies"),
+        UniqueConstraint("release_id", "item_version_id"),
     )

@@ -11,6 +11,7 @@ _CONSENT = "The originator, by a consent that two of us record."
 _AGREEMENTS = "The agreement manager, with the other parties; two persons record it."
 _DIRECTORY = "A coordinator, in the partner's points of contact."
 _WRITER = "Whoever writes the release."
+_SECOND = "The release authority, another person than the one who asked."
 
 #: Reason (D-, R-) or problem of an agreement (A-) -> who can change what it rests on.
 CHANGED_BY = {
@@ -34,6 +35,7 @@ CHANGED_BY = {
     "D-AGREEMENT-PROHIBITS": _AGREEMENTS,
     "D-NO-AGREEMENT": _AGREEMENTS,
     "D-ENCRYPT": _DIRECTORY,
+    "D-FILE-UNCLEANED": _WRITER,
     "D-LABEL-RAISED": _WRITER,
     "D-RECALLED": _WRITER,
     "D-CHANNEL-CLEAR-TEXT": _DIRECTORY,
@@ -41,7 +43,9 @@ CHANGED_BY = {
     "R-IEP-DATES": _ORIGINATOR,
     "R-LEGAL": "A legal adviser.",
     "R-STALE-POC": _DIRECTORY,
-    "R-TWO-PERSON": "The release authority, another person than the one who asked.",
+    "R-FILE-UNCLEANED": _SECOND,
+    "R-FILE-UNREAD": _SECOND,
+    "R-TWO-PERSON": _SECOND,
     "A-NOT-SIGNED": _AGREEMENTS,
     "A-NOT-YET": _AGREEMENTS,
     "A-EXPIRED": _AGREEMENTS,

@@ -23,6 +23,7 @@ from coordinator.markings import Marking, combine, find_secrecy, parse_tlp
 from coordinator.sharing import standing
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.composed import Inputs, content_digest, judge, part_name, valid_until
+from coordinator.sharing.files import digest_name, enclosed_files
 from coordinator.sharing.inputs_from_world import (
     OF_INCIDENT,
     Basis,
@@ -98,6 +99,7 @@ def prepare_release(
     fields: Mapping[int, str] | None = None,
     envelope: Collection[str] = ENVELOPE,
     unnamed: bool = False,
+    uncleaned: Mapping[int, str] | None = None,
 ) -> Release:
     """Write down a text that is to leave, with its marking and digest. Raises Invalid, SecrecyMarkingFound, NotFound.
 
@@ -106,8 +108,9 @@ def prepare_release(
     marking is never looser than any part; where it forbids to name the source, its names are taken out of the text.
     `facts`: what else goes along in the envelope. `of_incident`: besides its parts it tells what the incident is, and
     is bound as the incident, and by `marking` where that is stricter. `enclosed`: ids among `items` whose indicators go
-    along with the text. `fields`: the name under which each of `items` is included or left out. `envelope`: which facts
-    of the incident may go along. `unnamed`: the source is withheld, whatever the marking says.
+    along with the text, or which are files that do; `uncleaned`: those of these files that go as they came, with the
+    reason. `fields`: the name under which each of `items` is included or left out. `envelope`: which facts of the
+    incident may go along. `unnamed`: the source is withheld, whatever the marking says.
     """
     _check(kind, title, body, info_category)
     exercise = incident.exercise if incident is not None else exercise
@@ -124,6 +127,8 @@ def prepare_release(
     declared = [] if marking is None and parts else [marking or Marking()]
     whole = combine([*declared, *(Marking.from_json(part.marking) for part in parts)])
     whole = replace(whole, no_attribution=True) if unnamed else whole
+    files = enclosed_files(tx, parts, enclosed, uncleaned=uncleaned or {}, withheld=is_withheld(whole))
+    bytes_of = {each.item_version_id: digest_name(each) for each in files}
     if is_withheld(whole) and kind != "notice":
         title, body = _unnamed(tx, title, body, incident, sources_of(parts, originator_id, source_id))
     written = {
@@ -136,7 +141,10 @@ def prepare_release(
     digest = content_digest(
         kind=kind, title=title, body=body, marking=whole, purpose=purpose, language=language, exercise=exercise,
         reply_by=clock.rfc3339(reply_by) if reply_by else None,
-        items=[part_name(part.item, part.version, enclosed=part.id in enclosed) for part in parts],
+        items=[
+            part_name(part.item, part.version, enclosed=part.id in enclosed, file=bytes_of.get(part.id, ""))
+            for part in parts
+        ],
     )  # fmt: skip
     now, bound = clock.now(), {OF_INCIDENT: True} if of_incident else {}
     release = Release(
@@ -162,6 +170,9 @@ def prepare_release(
         )
         for part in parts
     )
+    for each in files:
+        each.release_id = release.id
+    tx.add_all(files)
     tx.flush()
     return release
 

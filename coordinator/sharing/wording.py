@@ -75,6 +75,10 @@ REASONS = {
         "This recipient was asked to delete it. What is to be known instead is a new text, decided as such."
     ),
     "D-CHANNEL-CLEAR-TEXT": "TLP:AMBER and stricter do not go in clear text. Choose an encrypted channel, or voice.",
+    "D-FILE-UNCLEANED": (
+        "A file goes along as it came, and the source must not be named: what the file says of itself may name it."
+        " Leave it out, or add it in a form that can be cleaned."
+    ),
     "R-UNMARKED": "It has no label and is treated as TLP:AMBER+STRICT. A person has to find out how it is meant.",
     "R-IEP-DATES": (
         "Its exchange policy does not apply today: it has not started or has ended. A person has to ask the"
@@ -83,6 +87,13 @@ REASONS = {
     "R-LEGAL": "It is sensitive for law enforcement. A legal adviser has to look at it first.",
     "R-STALE-POC": (
         "The point of contact has not been verified for long or failed the last check. Verify the contact first."
+    ),
+    "R-FILE-UNCLEANED": (
+        "A file goes along as it came, with everything it says of itself. A second person has to open it and approve."
+    ),
+    "R-FILE-UNREAD": (
+        "The source must not be named, and what is drawn in a picture or PDF cannot be searched. A second person has"
+        " to read it and approve."
     ),
     "R-TWO-PERSON": (
         "A second person has to approve: the label is AMBER+STRICT or RED, or it is an attribution, or it came"

@@ -18,13 +18,21 @@ from coordinator import timeline
 from coordinator.accounts.principal import Principal
 from coordinator.agreements.models import Agreement
 from coordinator.alerts.left import has_left, keep_until, recalled
-from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout, PublicNotice
+from coordinator.alerts.models import (
+    Acknowledgement,
+    Alert,
+    Delivery,
+    DeliveryAttempt,
+    FileHandout,
+    Handout,
+    PublicNotice,
+)
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import get_visible, visible
 from coordinator.incidents.references import reference_of
 from coordinator.partners.models import Organisation
-from coordinator.sharing.models import Release, ReleaseItem, ShareDecision
+from coordinator.sharing.models import Release, ReleaseFile, ReleaseItem, ShareDecision
 from coordinator.status.outgoing import title_of
 from coordinator.status.paging import bounded, from_cursor, to_cursor
 
@@ -164,7 +172,7 @@ def _releases_of(tx: Session, item: str, principal: Principal) -> Any:
 
 def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
     ids = [row.Alert.id for row in rows]
-    known, forms = _known(tx, ids), _taken_as(tx, ids)
+    known, forms, files = _known(tx, ids), _taken_as(tx, ids), _files(tx, ids)
     codes = _codes(tx, {row.Release.originator_id for row in rows if row.Release.originator_id})
     titles: dict[int, str] = {}
     back = recalled(tx, {row.Release.id for row in rows})
@@ -184,8 +192,8 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
             "agreement": decision.agreement, "agreement_version": decision.agreement_version,
             "obligations": decision.obligations, "decision": decision.id,
             "keep_until": keep_until(since, decision.obligations),
-            "taken_as": forms.get(alert.id, []), "acknowledged_at": alert.acknowledged_at,
-            "withdrawn_at": alert.withdrawn_at,
+            "taken_as": forms.get(alert.id, []), "files": files.get(alert.id, []),
+            "acknowledged_at": alert.acknowledged_at, "withdrawn_at": alert.withdrawn_at,
             "clauses": clauses.get((decision.agreement, decision.agreement_version), []),
             "recall": back.get((release.id, alert.recipient)), "exercise": alert.exercise or None,
         })  # fmt: skip
@@ -246,6 +254,28 @@ def _taken_as(tx: Session, alert_ids: list[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for alert_id, way, form in tx.execute(query.order_by(Handout.alert_id, Handout.way, Handout.format)):
         found.setdefault(alert_id, []).append(f"{way} {form}")
+    return found
+
+
+def _files(tx: Session, alert_ids: list[int]) -> dict[int, list[dict[str, Any]]]:
+    """The files that go along, and since when each was taken: {name, size, sha256, taken_at or None}."""
+    first = (
+        select(FileHandout.release_file_id, Handout.alert_id, func.min(Handout.at).label("at"))
+        .join(Handout, Handout.id == FileHandout.handout_id)
+        .group_by(FileHandout.release_file_id, Handout.alert_id)
+        .subquery()
+    )
+    query = (
+        select(Alert.id, ReleaseFile, first.c.at)
+        .join(ReleaseFile, ReleaseFile.release_id == Alert.release_id)
+        .outerjoin(first, (first.c.release_file_id == ReleaseFile.id) & (first.c.alert_id == Alert.id))
+        .where(Alert.id.in_(alert_ids))
+        .order_by(ReleaseFile.id)
+    )
+    found: dict[int, list[dict[str, Any]]] = {}
+    for alert_id, file, at in tx.execute(query):
+        said = {"name": file.name, "size": file.size, "sha256": file.sha256, "taken_at": at}
+        found.setdefault(alert_id, []).append(said)
     return found
 
 

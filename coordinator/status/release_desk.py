@@ -28,7 +28,7 @@ from coordinator.sharing.parts import NAMES
 from coordinator.sharing.remedies import CHANGED_BY, PERMIT_RESTS_ON, RESTS_ON, UNKNOWN
 from coordinator.sharing.rules import Result
 from coordinator.sharing.wording import explain
-from coordinator.status import outgoing, people
+from coordinator.status import leaving_files, outgoing, people
 
 #: The groups of a desk, in the order in which they are shown.
 GROUPS = ("permit", "refer", "deny", "unreachable")
@@ -72,7 +72,7 @@ def described(tx: Session, rows: Sequence[Release]) -> list[dict[str, Any]]:
 
 
 def in_full(tx: Session, row: Release, *, principal: Principal) -> dict[str, Any]:
-    """As `described`, with text, caveats, parts, decisions and alerts; `may_submit`: a draft of this person's own.
+    """As `described`, with text, caveats, parts, files, decisions and alerts; `may_submit`: a draft of theirs.
 
     `pieces`: what a version may be given or not, {name, label, said, category, tlp}. `versions`: those of this draft;
     `version_of`: the draft this is a version of, with `included` and `left_out` [{recipient, parts [{name, label,
@@ -83,7 +83,8 @@ def in_full(tx: Session, row: Release, *, principal: Principal) -> dict[str, Any
     return described(tx, [row])[0] | {
         "title": title, "body": body, "handling": handling(Marking.from_json(row.marking)),
         "language": row.language, "ack": row.ack or None, "content_digest": row.content_digest,
-        "parts": parts(tx, row), "of_incident": bool(row.facts.get(OF_INCIDENT)),
+        "parts": parts(tx, row), "files": leaving_files.of_release(tx, row),
+        "of_incident": bool(row.facts.get(OF_INCIDENT)),
         "decisions": outgoing.decisions_of(tx, row.id), "alerts": outgoing.described_alerts(tx, list(alerts)),
         **_as_version(tx, row), "public": publishing.seen_by_us(tx, row),
     } | {"may_submit": row.state == "draft" and row.requested_by == principal.actor and versions.row_of(tx, row) is None

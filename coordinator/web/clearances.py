@@ -18,7 +18,7 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.sharing import approvals
 from coordinator.sharing.models import Release, ShareDecision
-from coordinator.status import outgoing, task_lists
+from coordinator.status import leaving_files, outgoing, task_lists
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
@@ -101,6 +101,7 @@ def _page(decision_id: int, values: dict[str, Any], errors: dict[str, str], *, c
         release = tx.get_one(Release, row.release_id)
         decision = outgoing.decision(tx, decision_id)
         title, body = outgoing.texts_of(tx, release)
+        files = leaving_files.of_release(tx, release)
         incident = tx.get(Incident, row.incident_id) if row.incident_id else None
     reaches = rights.may_approve(Role(principal.role), row.reasons, row.effective_tlp, release.info_category)
     roles = rights.approvers(row.reasons, row.effective_tlp, release.info_category)
@@ -108,5 +109,5 @@ def _page(decision_id: int, values: dict[str, Any], errors: dict[str, str], *, c
         "clearances/one.html", here="clearances", decision=decision, release=release, title=title, body=body,
         reference=reference_of(incident) if incident else None, own=row.requested_by == principal.actor, lives=LIVES,
         reaches=reaches, roles=sorted(str(role) for role in roles), values=values, errors=errors, code=code,
-        exercise=release.exercise,
+        exercise=release.exercise, files=files,
     )  # fmt: skip

@@ -42,6 +42,7 @@ from coordinator.web import (
     public,
     quarantine,
     record,
+    release_files,
     released,
     releases,
     reports,
@@ -63,7 +64,7 @@ BLUEPRINTS = (
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
-    catalogue.pages, dry_run.pages, releases.pages, obligations.pages, http_hosts.pages,
+    catalogue.pages, dry_run.pages, releases.pages, release_files.pages, obligations.pages, http_hosts.pages,
 )  # fmt: skip
 SESSION_SECONDS = 12 * 3600
 

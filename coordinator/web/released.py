@@ -10,11 +10,12 @@ from flask_babel import gettext as _
 from coordinator.accounts.rules import Right
 from coordinator.alerts import released
 from coordinator.errors import Invalid
-from coordinator.interchange import exits
+from coordinator.interchange import exits, files_out
 from coordinator.outside import filenames
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
+from coordinator.web.release_files import as_download
 
 pages = Blueprint("released", __name__, url_prefix="/released")
 
@@ -51,6 +52,15 @@ def file(public_id: str) -> Response:
     answer.headers["Content-Disposition"] = filenames.attachment(made.name)
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+@pages.get("/<public_id>/files/<int:number>")
+@needs(Right.SEE_PARTNER_VIEW)
+def enclosed(public_id: str, number: int) -> Response:
+    """A file that goes along: decided again, saved and never shown, on record."""
+    with access.store().unit_of_work() as tx:
+        file = files_out.take(tx, public_id, number, reader=access.required(), way="page")
+    return as_download(file.name, file.body)
 
 
 @pages.post("/<public_id>/answer")

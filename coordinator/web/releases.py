@@ -19,8 +19,8 @@ from coordinator.incidents.queries import described_in_full, get_visible
 from coordinator.markings import Marking, Tlp, parse_tlp
 from coordinator.sharing.approvals import withdraw_release
 from coordinator.sharing.parts import FACTS
-from coordinator.status import incident_page, release_desk
-from coordinator.web import access, words
+from coordinator.status import incident_page, leaving_files, release_desk
+from coordinator.web import access, release_files, words
 from coordinator.web import pages as page
 from coordinator.web.access import needs
 from coordinator.web.alerts import reply_by_of
@@ -55,7 +55,13 @@ def write(reference: str) -> Response:
 def draft(reference: str) -> Any:
     """Keep a draft. Nobody is asked and nothing leaves."""
     given: dict[str, Any] = {name: request.form.get(name, "").replace("\r\n", "\n") for name in _PLAIN}
-    given |= {name: request.form.getlist(name) for name in ("items", "facts")}
+    given |= {name: request.form.getlist(name) for name in ("items", "facts", "enclosed", "files")}
+    given["reasons"] = release_files.reasons_given()
+    if request.form.get("look"):
+        return _form(reference, given, {})
+    if release_files.ask_for_copies(reference, given["files"]):
+        waits = {"files": _("A cleaned copy is being made. Look again in a moment, then go on.")}
+        return _form(reference, given, waits, code=422)
     try:
         with access.store().unit_of_work() as tx:
             row = _drafted(tx, reference, given)
@@ -136,13 +142,16 @@ def _drafted(tx: Session, reference: str, given: dict[str, Any]) -> Any:
     _check(given)
     known = {str(item["id"]) for item in _offered(tx, incident)}
     label = parse_tlp(given["tlp"]) if given["tlp"] in [each.value for each in Tlp] else None
+    files = release_files.chosen(tx, incident, given["files"])
+    along = [int(text) for text in given["enclosed"] if text in known]
     items = [int(text) for text in given["items"] if text in known]
     return drafts.draft(
         tx, incident=incident, principal=access.required(), kind=given["kind"], title=given["title"],
         body=given["body"], purpose=given["purpose"], info_category=given["info_category"], items=items,
         marking=Marking(tlp=label) if label else None, reply_by=reply_by_of(given), asks=given["asks"],
         facts=[name for name in FACTS if name in given["facts"]] or None,
-        ack={"person": "person", "system": "system", "none": ""}.get(given["ack"]),
+        ack={"person": "person", "system": "system", "none": ""}.get(given["ack"]), enclosed=[*along, *files],
+        uncleaned={number: given["reasons"][number] for number in files if given["reasons"].get(number)},
     )  # fmt: skip
 
 
@@ -163,6 +172,8 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _field(pointer: str) -> str:
+    if pointer in ("/enclosed", "/uncleaned"):
+        return "files"
     return "reply_by_date" if pointer == "/reply_by" else form_field(pointer)
 
 
@@ -170,14 +181,21 @@ def _offered(tx: Session, incident: Incident) -> list[dict[str, Any]]:
     return [item for item in incident_page.items(tx, incident.id) if item["kind"] not in _NOT_OFFERED]
 
 
+def _with_indicators(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that hold something to look for."""
+    return [item for item in said if isinstance(item["content"], dict) and item["content"].get("observables")]
+
+
 def _form(reference: str, values: dict[str, Any], errors: dict[str, str], *, code: int = 200) -> Response:
     with access.store().read() as tx:
         row = get_visible(tx, reference, principal=access.required())
         incident, said = described_in_full(tx, row), _offered(tx, row)
+        files = leaving_files.of_incident(tx, row)
     began = {"kind": "initial", "purpose": "incident-response", "zone": page.zone(),
              "info_category": "incident-notification"}  # fmt: skip
     return page.show(
-        "releases/write.html", here="board", one=incident, said=said, values=began | values, errors=errors, code=code,
+        "releases/write.html", here="board", one=incident, said=said, files=files, along=_with_indicators(said),
+        values=began | values, errors=errors, code=code,
         exercise=incident["exercise"], kinds=drafts.KINDS, purposes=vocabulary.PURPOSES.choices(),
         facts=[(name, words.name("part", name)) for name in FACTS],
         categories=vocabulary.INFO_CATEGORIES.choices(), labels_tlp=[label.value for label in Tlp],
