@@ -6,7 +6,7 @@ waits for a person, where they refuse it stays on record. Sending is the worker'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -97,6 +97,7 @@ def tell(
     tlp_max: str = "",
     facts: dict[str, Any] | None = None,
     of_incident: bool = False,
+    enclosed: Collection[int] = (),
     unnamed: bool = False,
 ) -> Told:
     """Tell somebody something. One of `audience` and `addressees`; an update, correction, closure or recall without
@@ -119,7 +120,8 @@ def tell(
         incident=incident, marking=marking, items=items, originator_id=originator_id, reply_by=reply_by,
         language=language, in_reply_to=in_reply_to or said_before(tx, incident, kind), ack=asked.ack,
         ladder=asked.ladder if ladder is None else ladder, exercise=exercise, facts=facts,
-        of_incident=of_incident, unnamed=unnamed or _withheld_before(tx, incident, kind),
+        of_incident=of_incident, enclosed=enclosed,
+        unnamed=unnamed or _withheld_before(tx, incident, kind),
     )  # fmt: skip
     label = Marking.from_json(release.marking).effective
     if tlp_max and label > parse_tlp(tlp_max):

@@ -48,7 +48,8 @@ class Party:
 
 @dataclass(frozen=True, kw_only=True)
 class Enclosed:
-    """A file that goes along: told of in every form, itself only taken where the recipient signs in (`url`)."""
+    """A file that goes along: told of in every form, itself only taken where the recipient signs in (`url`,
+    "" where it would name us as the source)."""
 
     name: str
     media_type: str
@@ -121,13 +122,14 @@ def contents_of(tx: Session, alert: Alert, decision: ShareDecision | Decision) -
         noticed_at=release.facts.get("noticed_at") or "",
         states_affected=tuple(release.facts.get("states_affected") or ()), reply_by=release.reply_by,
         exercise=alert.exercise, answers=_answered(tx, alert), observables=observables, objects=objects,
-        files=_files(tx, alert),
+        files=_files(tx, alert, named=named),
     )  # fmt: skip
 
 
-def _files(tx: Session, alert: Alert) -> tuple[Enclosed, ...]:
+def _files(tx: Session, alert: Alert, *, named: bool) -> tuple[Enclosed, ...]:
     return tuple(
-        Enclosed(name=file.name, media_type=file.media_type, size=file.size, sha256=file.sha256, url=url)
+        Enclosed(name=file.name, media_type=file.media_type, size=file.size, sha256=file.sha256,
+                 url=url if named else "")
         for file, url in released_files(tx, alert)
     )
 

@@ -160,7 +160,7 @@ def _plain(contents: Contents) -> dict[str, Any]:
         "observables": [{"type": kind, "value": value} for kind, value in contents.observables] or None,
         "stix_objects": list(contents.objects) or None,
         "files": [{"name": each.name, "media_type": each.media_type, "size": each.size, "sha256": each.sha256,
-                   "url": each.url} for each in contents.files] or None,
+                   **({"url": each.url} if each.url else {})} for each in contents.files] or None,
     }  # fmt: skip
     return {name: value for name, value in said.items() if value is not None}
 

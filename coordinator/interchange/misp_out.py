@@ -99,7 +99,7 @@ def event_of(contents: Contents) -> dict[str, Any]:
     attributes = [_attribute(contents, kind, value) for kind, value in contents.observables]
     attributes.append(_attribute(contents, "text", "\n".join(contents.binding), comment="How to handle it"))
     attributes += [
-        _attribute(contents, "text", f"{each.name}\n{each.size} bytes\nSHA-256 {each.sha256}\n{each.url}",
+        _attribute(contents, "text", f"{each.name}\n{each.size} bytes\nSHA-256 {each.sha256}\n{each.url}".rstrip(),
                    comment="File of this release, to be taken where the recipient signs in")
         for each in contents.files
     ]  # fmt: skip

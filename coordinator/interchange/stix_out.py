@@ -141,8 +141,8 @@ def _report(contents: Contents, told: list[dict[str, Any]], frame: dict[str, Any
 def _file(file: Enclosed) -> dict[str, Any]:
     """A file that waits where the recipient signs in (STIX 2.1, 2.5: hashes are those of what the URL gives)."""
     return {
-        "source_name": "file of this release", "external_id": file.name, "url": file.url,
-        "hashes": {"SHA-256": file.sha256}, "description": f"{file.media_type}, {file.size} bytes",
+        "source_name": "file of this release", "external_id": file.name, "hashes": {"SHA-256": file.sha256},
+        "description": f"{file.media_type}, {file.size} bytes", **({"url": file.url} if file.url else {}),
     }  # fmt: skip
 
 

@@ -133,12 +133,13 @@ def _known(built: Any) -> dict[str, Any]:
         "endpoint": column("SELECT slug FROM endpoints"), "partner": [one.code for one in built.partners],
         "half": [word.text[:-2] for word in built.model.words if word.area in ("case", "alert")],
         "collection_id": list(_collections(built)), "object_id": _objects(built)[:6], "status_id": ["none"],
+        "place": [1, 2],
         "item": column("SELECT DISTINCT item FROM item_versions"), "do": ["pause"],
         "numbers": {
             "tasks": column("SELECT id FROM tasks"), "decisions": column("SELECT id FROM share_decisions"),
             "clearances": column("SELECT id FROM share_decisions"), "runs": column("SELECT id FROM runs"),
             "attachments": column("SELECT id FROM attachments"), "users": column("SELECT id FROM users"),
-            "playbooks": [1, 2], "keys": column("SELECT id FROM endpoint_keys"),
+            "playbooks": [1, 2], "released.number": [1, 2], "keys": column("SELECT id FROM endpoint_keys"),
         },
         "together": {
             ("reference", "alert_id"): [(numbered.get(row.incident_id, wrong), row.id) for row in alerts] + [

@@ -43,13 +43,17 @@ EXITS: dict[str, Exit] = {
     },
     "page, file": Exit(SIGNED_IN, lambda scene: scene.page(f"/released/{scene.public_id()}/file?as=json"),
                        "released.file"),
+    "page, enclosed file": Exit(SIGNED_IN, lambda scene: scene.page(f"/released/{scene.public_id()}/files/1"),
+                                "released.enclosed"),
+    "tool, enclosed file": Exit(SIGNED_IN, lambda scene: scene.tool(f"/released/{scene.public_id()}/files/1"),
+                                "api.files.taken"),
     "TAXII, objects": Exit(SIGNED_IN, lambda scene: scene.collected("objects/"), "taxii.objects"),
     "TAXII, one object": Exit(SIGNED_IN, lambda scene: scene.collected_one(), "taxii.one_object"),
 }  # fmt: skip
 
 #: Routes at which our own people come across what was said. Each looks at need-to-know; the walk checks it.
 OURS = frozenset({
-    "markings.form",
+    "markings.form", "release_files.look", "api.files.listed", "api.files.look",
     "api.releases.listed", "api.releases.one", "releases.write", "api.runs.one", "releases.listed", "playbooks.newer",
     "releases.one", "api.releases.recipients", "consents.listed", "consents.one", "consents.write",
     "api.consent-requests.listed", "api.consent-requests.one", "api.obligations.of_incident", "api.obligations.one",

@@ -192,11 +192,11 @@ class Walk:
         )
 
 
-_READ_BY_THEM = ("released.one", "api.released.one")
+_READ_BY_THEM = ("released.one", "api.released.one", "released.enclosed", "api.files.taken")
 
 
 def _theirs(endpoint: str) -> bool:
-    return "released" in endpoint or endpoint.startswith(("acknowledge.", "taxii.", "api.exits."))
+    return "released" in endpoint or endpoint.startswith(("acknowledge.", "taxii.", "api.exits.", "api.files."))
 
 
 def _whole(body: bytes, headers: Iterable[tuple[str, str]]) -> str:

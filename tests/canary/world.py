@@ -23,6 +23,7 @@ from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import parse_reference
 from coordinator.partners.queries import organisation_by_code
 from coordinator.tasks.service import open_task
+from tests.canary import enclosed
 from tests.canary.afterwards import Afterwards
 from tests.canary.model import OWN_ROLES, Case, Model, Reader
 from tests.coordinator.web.conftest import Browser
@@ -188,6 +189,7 @@ class Built:
             self._work_on(case, reference)
         for number in range(self.alerts):
             self._tell(number)
+        enclosed.release_files(self, case="our own case")
         self._answers()
         self.afterwards.happen()
         self._beside()

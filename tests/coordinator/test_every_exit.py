@@ -47,6 +47,7 @@ from tests.canary.addresses import TAXII
 from tests.canary.exits import EXITS, LINK, PUSHED, SIGNED_IN
 from tests.factories import OTHER, OWN, PARTNER, World, person, small_world, user_row
 from tests.harness.receiver import Receiver
+from tests.leaving import put_cleaned
 from tests.releasing import clearing
 from workers import deliver as worker
 
@@ -103,11 +104,12 @@ class Scene:
 
     def tell(self, tlp: str, *, approved: bool = False, **more: Any) -> None:
         with self.store.unit_of_work() as tx:
+            incident = put_incident(tx, tlp=tlp, **more)
+            file = put_cleaned(tx, incident, f"{self.word} file", tlp=tlp, originator_id=incident.originator_id)
             told = alerts.tell(
-                tx, incident=put_incident(tx, tlp=tlp, **more), kind="initial", title=f"{self.word} title",
-                body=f"{self.word} body", purpose="network-defence", info_category="incident-notification",
-                requested_by="user:99", ack="person", audience={"organisations": [PARTNER, OTHER]},
-            )  # fmt: skip
+                tx, incident=incident, kind="initial", title=f"{self.word} title", body=f"{self.word} body",
+                purpose="network-defence", info_category="incident-notification", requested_by="user:99", items=[file],
+                ack="person", audience={"organisations": [PARTNER, OTHER]}, enclosed=[file], of_incident=True)
             for decision in told.referred if approved else ():
                 alerts.raise_approved(tx, approve(tx, decision.id, principal=clearing(tx)).id)
 
