@@ -6,8 +6,8 @@ from alembic import op
 from coordinator.db import BigId, Instant, Json
 from coordinator.migrations.protection import REFUSED_FILES, protect_later, protect_permits, unprotect_permits
 
-revision = "0029"
-down_revision = "0028"
+revision = "0030"
+down_revision = "0029"
 
 
 def _within(table: str, **columns: str) -> list[sa.ForeignKeyConstraint]:
