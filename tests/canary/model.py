@@ -82,6 +82,7 @@ class Model:
     cases: dict[str, Case] = field(default_factory=dict)
     left: list[Left] = field(default_factory=list)
     asked: set[tuple[str, str]] = field(default_factory=set)  # (who was asked for a consent, for whom)
+    notices: set[str] = field(default_factory=set)  # tokens of links that were mailed to our own people
     task_roles: dict[str, str] = field(default_factory=dict)
     dice: random.Random = field(default_factory=random.Random)
 
@@ -120,6 +121,8 @@ class Model:
         """What a partner's person may know: what left for the partner, its own words, its own name."""
         if token and any(self._behind(one, word) for one in self.left if one.token == token):
             return True
+        if token in self.notices and word.area == "reference":
+            return True  # a notice named the incident before it was restricted, and only our own person has the link
         asked = {reader.partner, *(one.partner for one in self.left if token and one.token == token)}
         if word.area in ("code", "partner") and any((each, word.partner) in self.asked for each in asked):
             return True  # who is asked for a consent has to know for whom
