@@ -20,7 +20,7 @@ from coordinator.accounts.models import SignInLink, UserSession
 from coordinator.agreements.calendar import reminders as agreement_dates
 from coordinator.agreements.models import Agreement
 from coordinator.agreements.rules import may_end
-from coordinator.alerts import consents, reviews
+from coordinator.alerts import consents, published, reviews
 from coordinator.alerts.models import Delivery
 from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
@@ -89,11 +89,13 @@ WITHDRAWN = "A consent that it rests on was withdrawn."
 def consent_withdrawn(tx: Session, consent_id: int) -> None:
     """What rests on the consent stops, and what left under it is looked at."""
     pause_sharing(tx, reviews.after_withdrawal(tx, consent_id), reason=WITHDRAWN)
+    published.look_again(tx)
 
 
 def consent_ends(tx: Session, consent_id: int) -> None:
     """Its time is over: what rests on it stops. What left under it left as it was foreseen."""
     pause_sharing(tx, reviews.after_end(tx, consent_id), reason="A consent that it rests on has ended.")
+    published.look_again(tx)
 
 
 def agreement_amended(tx: Session, agreement_id: int) -> None:
@@ -104,6 +106,7 @@ def agreement_amended(tx: Session, agreement_id: int) -> None:
 def bound_anew(tx: Session, incident_id: int) -> None:
     """The incident was changed: its label or a caveat may have been raised after something left."""
     reviews.after_raise(tx, incident_id)
+    published.look_again(tx, incident_id=incident_id)
 
 
 def review_decided(tx: Session, task_id: int) -> None:

@@ -18,15 +18,15 @@ from coordinator.accounts.rules import Role
 from coordinator.alerts import versions
 from coordinator.alerts.desk import held, record
 from coordinator.alerts.models import PublicNotice
+from coordinator.alerts.published import addressee, take_back
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.incidents.queries import check_visible
 from coordinator.incidents.references import new_public_id
-from coordinator.sharing.addressees import PUBLIC, Addressee
+from coordinator.sharing.addressees import PUBLIC
 from coordinator.sharing.inputs_from_world import digest_of, standing_approvals, text_of
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Decision, Result
 from coordinator.sharing.service import TextChanged, decide_share, forecast, redecide, settle_release
-from coordinator.store import store_of
 
 DRAFT = "draft"
 LONGEST_REASON = 2000
@@ -101,17 +101,13 @@ def withdraw(tx: Session, public_id: str, *, principal: Principal, reason: str) 
     if found is None:
         raise NotFound()
     check_visible(tx, found.incident_id, principal=principal)
-    release = held(tx, found.release_id, principal)
+    held(tx, found.release_id, principal)
     if not reason.strip() or len(reason) > LONGEST_REASON:
         raise Invalid([Fault("/reason", f"Say why, in at most {LONGEST_REASON} characters.")])
     tx.refresh(found)
     if found.withdrawn_at is not None:
         raise Refused("It was withdrawn already.")
-    found.withdrawn_at, found.withdrawn_by, found.withdraw_reason = clock.now(), principal.user_id, reason.strip()
-    tx.flush()
-    record(tx, release, "notice.withdrawn", "A published text was withdrawn.", principal, {
-        "notice": found.public_id, "reason": found.withdraw_reason,
-    })  # fmt: skip
+    take_back(tx, found, principal=principal, reason=reason)
     return found
 
 
@@ -124,11 +120,6 @@ def decision_of(tx: Session, release: Release) -> ShareDecision | None:
     """The newest decision on publishing this release; None where nobody asked."""
     query = select(ShareDecision).where(ShareDecision.release_id == release.id, ShareDecision.recipient == PUBLIC)
     return tx.execute(query.order_by(ShareDecision.id.desc()).limit(1)).scalar_one_or_none()
-
-
-def addressee(tx: Session) -> Addressee:
-    """The public page."""
-    return Addressee(recipient=PUBLIC, channel_kind="web", encrypted=store_of(tx).settings.https)
 
 
 def notice_of(tx: Session, release: Release) -> PublicNotice:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
-from coordinator.alerts import rungs, telling, versions
+from coordinator.alerts import published, rungs, telling, versions
 from coordinator.alerts.changes import take_back
 from coordinator.alerts.left import has_left
 from coordinator.alerts.models import Alert
@@ -53,12 +53,13 @@ def recall_alert(
 
 
 def recall_item(tx: Session, item: str, *, principal: Principal, reason: str) -> list[Recall]:
-    """Ask back every text that a version of this item went into, one recall for each incident. Raises as
-    `recall_alert`."""
+    """Ask back every text that a version of this item went into, one recall for each incident; what was published of
+    it is withdrawn. Raises as `recall_alert`."""
     alerts = list(tx.execute(select(Alert).where(Alert.id.in_(alerts_of_items([item])))).scalars())
     for incident_id in {each.incident_id for each in alerts}:
         check_visible(tx, incident_id or 0, principal=principal)
-    if not alerts:
+    notices = published.take_back_items(tx, item, principal=principal, reason=reason) if reason.strip() else []
+    if not alerts and not notices:
         raise NotFound()
     by_incident: dict[int, list[int]] = {}
     for each in alerts:

@@ -1,7 +1,7 @@
 """What everybody may read: the notices a person published, and those withdrawn without their text.
 
 Nothing of an incident is looked at here but the texts cleared for the public: no reference, no name of whoever
-wrote or cleared them. A text that is not the one that was cleared is not shown.
+wrote or cleared them. A text that is not the one that was cleared, or that the rules refuse now, is not shown.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator.alerts.models import PublicNotice
+from coordinator.alerts.published import is_refused
 from coordinator.errors import NotFound
 from coordinator.partners.queries import own_organisation
 from coordinator.sharing.inputs_from_world import digest_of, text_of
@@ -58,6 +59,8 @@ def _text(tx: Session, row: PublicNotice, release: Release) -> tuple[str | None,
     try:
         title, body = text_of(tx, release)
     except Erased:
+        return None, None
+    if is_refused(tx, release):
         return None, None
     same = digest_of(tx, release, title=title, body=body) == release.content_digest == row.content_digest
     return (title, body) if same else (None, None)

@@ -13,20 +13,23 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.principal import Principal
-from coordinator.alerts import drafts, publishing
+from coordinator.alerts import drafts, publishing, recalls
 from coordinator.alerts.models import Alert, PublicNotice
 from coordinator.alerts.telling import raise_approved
 from coordinator.errors import Invalid, NotFound, Refused
-from coordinator.incidents.models import Incident
+from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.references import reference_of
+from coordinator.incidents.tightening import tighten
 from coordinator.markings import Marking
 from coordinator.sharing.approvals import approve
 from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.status import ledger, public_page, release_desk
 from coordinator.store import Store
+from coordinator.tasks.models import Task
 from tests.alerting import put_incident
 from tests.factories import World
 from tests.releasing import clearing
+from workers import due
 
 
 @pytest.fixture
@@ -155,3 +158,27 @@ def test_the_database_refuses_a_notice_without_a_permit_for_the_public(store: St
         tx.flush()
     with store.read() as tx:
         assert count(tx, ShareDecision) >= 2 and count(tx, PublicNotice) == 1
+
+
+def test_what_is_marked_more_strictly_later_is_shown_no_more_and_a_person_is_asked_once(tx: Session) -> None:
+    officer, incident = clearing(tx, "coordinator"), put_incident(tx, tlp="CLEAR")
+    notice = published(tx, incident, officer, of_incident=True)
+    other = published(tx, put_incident(tx, tlp="CLEAR"), officer)
+    assert due.published.look_again(tx) == []
+    tighten(tx, incident.id, {"tlp": "AMBER"}, principal=officer, reason="Patients are named.")
+    due.bound_anew(tx, incident.id)
+    due.bound_anew(tx, incident.id)
+    assert public_page.one(tx, notice.public_id)["body"] is None
+    assert public_page.one(tx, other.public_id)["body"]
+    asked = [each for each in tx.execute(select(Task)).scalars() if notice.public_id in each.title]
+    assert [(each.role, each.state) for each in asked] == [("release-authority", "open")]
+
+
+def test_what_is_recalled_is_taken_back_from_the_public_too(tx: Session) -> None:
+    officer, incident = clearing(tx, "coordinator"), put_incident(tx, tlp="CLEAR")
+    notice = published(tx, incident, officer)
+    item = tx.get_one(ItemVersion, tx.get_one(Release, notice.release_id).body_version_id).item
+    assert recalls.recall_item(tx, item, principal=officer, reason="It was wrong.") == []
+    assert public_page.one(tx, notice.public_id)["withdrawn_at"] and notice.withdraw_reason == "It was wrong."
+    with pytest.raises(NotFound):
+        recalls.recall_item(tx, item, principal=officer, reason="It was wrong.")
