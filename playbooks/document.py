@@ -115,7 +115,8 @@ class Playbook:
         return [(each.playbook_id, each.playbook_version or None) for each in self.steps.values() if each.playbook_id]
 
     def written_by(self, approval: str) -> frozenset[str]:
-        """The steps at which people wrote or proposed what an approval step is asked about: those right before it.
+        """The steps at which people wrote or proposed what an approval step is asked about: those right before it, and
+        where that is an assessment, those it assesses too.
 
         A branch is followed up out of its block, and past steps that need nobody; what stands before a whole block is
         not meant by what comes after it.
@@ -133,7 +134,7 @@ class Playbook:
                 kind = step.work.kind if step.work else "task"
                 if before and step.type == "action" and kind in ("task", "decision", "assess"):
                     found.add(step.id)
-                else:
+                if step.id not in found or kind == "assess":
                     waiting.append(step.id)
         return frozenset(found)
 

@@ -202,7 +202,8 @@ def test_what_the_other_closes_on_its_side_attaches_to_the_incident_it_was_told_
     assert received(estonia)[-1].kind == "closure"
     assert estonia.reports()[-1] == ("webhook", "update", "")
     assert [one["reference"] for one in estonia.incidents()] == [here]
-    assert latvia.reports()[-1] == ("webhook", "accepted", "receipt"), "the closure was answered, and the answer is not"
+    answered = ("webhook", "accepted", "receipt")  # and the answer is not answered
+    wait_for(lambda: latvia.reports()[-1] == answered, 30, what="the closure to be answered")
     for each in ministries:
         assert each.machine.run("record", "verify").startswith("ok ")
 

@@ -22,7 +22,7 @@ from coordinator.timeline.models import Entry, Pending
 UNCOUNTED = {"alert.attempted", "alert.raised", "decision.made", "incident.read", "decision.answer-refused"}
 #: Rows that wait for an hour that is still to come.
 WAITING = ("timer", "task.due", "alert.rung", "incident.remind", "incident.fallback", "decision.remind",
-           "agreement.end")
+           "agreement.end", "agreement.turns", "change.expires", "consent.due", "consent.ends", "obligation.due")
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,8 @@ def test_now_is_never_asked_of_the_machine() -> None:
         ("espionage-foreign-ministry", "Approve the eviction", {"Watch or evict?"}),
         ("espionage-foreign-ministry", "Approve what this partner is told", {"Tell this partner now, later, or not?"}),
         ("election-interference", "Approve the public statement", {"Write the statement"}),
-        ("submarine-cable-outage", "Agree on the word for the cause", {"Which word for the cause?"}),
+        ("submarine-cable-outage", "Agree on the word for the cause",
+         {"Which word for the cause?", "Assess the proposed word"}),
         ("ransomware-health-care", "Approve what the affected states are told", set()),
     ],
 )
