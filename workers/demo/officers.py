@@ -184,7 +184,8 @@ def _result(task: dict[str, Any]) -> dict[str, Any]:
     for field in task.get("fields") or ():
         options, kind = field.get("options") or [], field.get("type", "string")
         if options:
-            value = next((each for each in options if str(each) == _LIKELY.get(field["name"])), options[0])
+            likely = (_LIKELY.get(field["name"]), "none of these")  # where playbooks are offered, no further one
+            value = next((each for each in options if str(each) in likely), options[0])
         elif kind == "bool":
             value = "false"
         elif kind in ("integer", "long", "float"):
