@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +13,19 @@ from coordinator.alerts.answers import GONE
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import ItemVersion
-from coordinator.sharing.models import Recall, Recalled
+from coordinator.sharing.models import Recall, Recalled, Release, ReleaseItem
 from coordinator.timeline.keys import Erased
 from coordinator.timeline.queries import ERASED
 from coordinator.vocabulary.spans import later
+
+
+def releases_of_items(items: Iterable[str]) -> Any:
+    """Ids of the texts that a version of one of these items went into, as its words or as a part."""
+    versions = select(ItemVersion.id).where(ItemVersion.item.in_(list(items)))
+    return select(Release.id).where(or_(
+        Release.id.in_(select(ReleaseItem.release_id).where(ReleaseItem.item_version_id.in_(versions))),
+        Release.body_version_id.in_(versions), Release.title_version_id.in_(versions),
+    ))  # fmt: skip
 
 
 def has_left() -> ColumnElement[bool]:

@@ -3,16 +3,16 @@ and what is recalled is taken back from the public as from everybody."""
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import SYSTEM, Principal
+from coordinator.alerts.left import releases_of_items
 from coordinator.alerts.models import PublicNotice
 from coordinator.incidents.holds import lock_incident
-from coordinator.incidents.models import ItemVersion
 from coordinator.sharing.addressees import PUBLIC, Addressee
-from coordinator.sharing.models import Release, ReleaseItem
+from coordinator.sharing.models import Release
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import forecast
 from coordinator.store import store_of
@@ -54,12 +54,8 @@ def look_again(tx: Session, *, incident_id: int | None = None) -> list[str]:
 
 def take_back_items(tx: Session, item: str, *, principal: Principal, reason: str) -> list[str]:
     """Withdraw every standing notice that a version of this item went into. Answers their public ids."""
-    versions = select(ItemVersion.id).where(ItemVersion.item == item)
-    releases = select(Release.id).where(or_(
-        Release.id.in_(select(ReleaseItem.release_id).where(ReleaseItem.item_version_id.in_(versions))),
-        Release.body_version_id.in_(versions), Release.title_version_id.in_(versions),
-    ))  # fmt: skip
-    query = select(PublicNotice).where(PublicNotice.withdrawn_at.is_(None), PublicNotice.release_id.in_(releases))
+    made_of_it = PublicNotice.release_id.in_(releases_of_items([item]))
+    query = select(PublicNotice).where(PublicNotice.withdrawn_at.is_(None), made_of_it)
     found = list(tx.execute(query.order_by(PublicNotice.id).with_for_update()).scalars())
     for notice in found:
         take_back(tx, notice, principal=principal, reason=reason)

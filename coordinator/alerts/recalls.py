@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.alerts import published, rungs, telling, versions
 from coordinator.alerts.changes import take_back
-from coordinator.alerts.left import has_left
+from coordinator.alerts.left import has_left, releases_of_items
 from coordinator.alerts.models import Alert
 from coordinator.alerts.wording import RECALL
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.incidents.holds import lock_incident
-from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import check_visible
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking, Tlp
-from coordinator.sharing.models import Recall, Recalled, Release, ReleaseItem
+from coordinator.sharing.models import Recall, Recalled, Release
 from coordinator.tasks.service import open_task
 
 #: What can be asked back: texts that hold something of a case.
@@ -98,12 +98,7 @@ def recall(
 
 def alerts_of_items(items: Iterable[str]) -> Any:
     """Ids of the alerts of every text that a version of one of these items went into, as its text or as a part."""
-    versions = select(ItemVersion.id).where(ItemVersion.item.in_(list(items)))
-    releases = select(Release.id).where(or_(
-        Release.id.in_(select(ReleaseItem.release_id).where(ReleaseItem.item_version_id.in_(versions))),
-        Release.body_version_id.in_(versions), Release.title_version_id.in_(versions),
-    ))  # fmt: skip
-    return select(Alert.id).where(Alert.release_id.in_(releases), Alert.kind.in_(KINDS))
+    return select(Alert.id).where(Alert.release_id.in_(releases_of_items(items)), Alert.kind.in_(KINDS))
 
 
 def take_answer(tx: Session, alert: Alert, answer: str) -> None:

@@ -20,7 +20,6 @@ from tests.alerting import (
     MailBox,
     agreement,
     deliveries,
-    due,
     mail_server,
     mailbox,
     phone,
@@ -31,8 +30,8 @@ from tests.alerting import (
 )
 from tests.factories import PARTNER, World
 from tests.openpgp import EXPIRED, opened, public_key
+from tests.receiving import run_due
 from tests.workers.test_channels import mail
-from workers import deliver as worker
 from workers.channels import email
 
 TEXT = "TLP:AMBER\n\ncanary ✓ text\nFrom here\n\nTLP:AMBER\n"
@@ -82,11 +81,6 @@ def amber_to(store: Store, *channels: dict[str, str]) -> int:
             ack="any", audience={"organisations": [PARTNER]},
         )  # fmt: skip
     return told.permitted[0].id
-
-
-def run_due(store: Store) -> None:
-    for delivery_id in due(store, "delivery.due"):
-        worker.deliver(store, delivery_id)
 
 
 def test_amber_goes_whole_in_a_sealed_mail_whose_outside_names_nothing(store: Store, world: World) -> None:

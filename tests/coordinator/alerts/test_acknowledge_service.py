@@ -43,7 +43,7 @@ from tests.alerting import (
     webhook,
 )
 from tests.factories import PARTNER, World, person
-from workers import deliver as worker
+from tests.receiving import run_due
 
 OFFICER = Principal(99, "Officer", "coordinator")
 
@@ -67,11 +67,6 @@ def told(store: Store, *, ack: str = "person", tlp: str = "GREEN", **more: objec
             audience={"organisations": [PARTNER]}, ack=ack, **more,  # type: ignore[arg-type]
         )  # fmt: skip
         return answer.permitted[0].id
-
-
-def run_due(store: Store) -> None:
-    for delivery_id in due(store, "delivery.due"):
-        worker.deliver(store, delivery_id)
 
 
 def climb(store: Store) -> None:

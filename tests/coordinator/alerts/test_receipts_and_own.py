@@ -36,7 +36,7 @@ from tests.alerting import (
     webhook,
 )
 from tests.factories import OTHER, PARTNER, World, person
-from workers import deliver as worker
+from tests.receiving import run_due
 
 CANARY = "Ransomware at a hospital"
 
@@ -65,11 +65,6 @@ def report(tx: Session, world: World, incident: Incident, *, public_id: str = "r
     tx.add(row)
     tx.flush()
     return row.id
-
-
-def run_due(store: Store) -> None:
-    for delivery_id in due(store, "delivery.due"):
-        worker.deliver(store, delivery_id)
 
 
 # ---------------------------------------------------------------- receipt

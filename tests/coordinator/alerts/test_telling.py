@@ -37,7 +37,7 @@ from tests.alerting import (
     webhook,
 )
 from tests.factories import OTHER, PARTNER, World, person
-from workers import deliver as worker
+from tests.receiving import run_due
 
 EXERCISE = "EX-2026"
 
@@ -60,11 +60,6 @@ def tell(tx: Session, incident: Incident | None, kind: str = "initial", **more: 
         "info_category": "incident-notification", "requested_by": "user:99", "incident": incident, "ack": "", **more,
     }  # fmt: skip
     return alerts.tell(tx, **fields)  # type: ignore[arg-type]
-
-
-def run_due(store: Store) -> None:
-    for delivery_id in due(store, "delivery.due"):
-        worker.deliver(store, delivery_id)
 
 
 # ---------------------------------------------------------------- whom, and in which thread
