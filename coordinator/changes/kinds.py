@@ -198,6 +198,23 @@ def _consent_now(tx: Session, wanted: Data) -> Data | None:
     return plain(wanted) if register.stands(tx, wanted) else None
 
 
+def _setting_now(tx: Session, wanted: Data) -> Data | None:
+    """What is in force: some role is told of everything new also where nobody set it."""
+    name = wanted["name"]
+    value = queries.duty_role(tx) if name == "duty_role" else queries.setting(tx, name)
+    return {name: value} if value is not None else None
+
+
+def _check_setting(tx: Session, wanted: Data) -> None:
+    if wanted["name"] == "own_organisation" and queries.organisation_by_code(tx, wanted["value"]) is None:
+        raise Invalid([Fault("", "There is no organisation with this code: add it under organisations.")])
+
+
+def _put_setting(tx: Session, wanted: Data, actor: str) -> str:
+    _check_setting(tx, wanted)
+    return partners.put_setting(tx, wanted["name"], wanted["value"], actor=actor)
+
+
 def _account_now(tx: Session, wanted: Data) -> Data | None:
     user = service.find_user(tx, wanted["email"])
     return {"email": user.email, "name": user.name, "role": user.role} if user is not None else None
@@ -272,6 +289,10 @@ HANDLING: Mapping[Kind, Handling] = {
     Kind.FACTOR_RESET: Handling(
         subject=lambda wanted: str(wanted["user"]), present=_factors_now, compared=_factors_wanted, read=dict,
         apply=lambda tx, wanted, actor: staff.reset_factors(tx, wanted["user"], actor=actor),
+    ),
+    Kind.SETTING: Handling(
+        subject=lambda wanted: wanted["name"], present=_setting_now, read=dict, check=_check_setting,
+        compared=lambda _tx, wanted: {wanted["name"]: wanted["value"]}, apply=_put_setting,
     ),
 }  # fmt: skip
 

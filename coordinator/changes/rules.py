@@ -1,8 +1,8 @@
 """Which changes wait for a second person, who that may be, and how a change reads. Pure.
 
 Two persons are needed for what would let one of them listen in, speak for us, or clear alone: a channel, URL, key or
-private range of a partner, what a partner is to us and to whom it belongs, an agreement, a consent, an account's role,
-a second factor made new.
+private range of a partner, what a partner is to us and to whom it belongs, who we are and who is told of everything
+new, an agreement, a consent, an account's role, a second factor made new.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Kind(StrEnum):
     CONSENT = "consent"
     ACCOUNT = "account"
     FACTOR_RESET = "factor-reset"
+    SETTING = "setting"
 
 
 #: What the second person must be able to read, beside holding `confirm-change`: nobody confirms what they cannot see.
@@ -43,6 +44,7 @@ READS: Mapping[Kind, Right] = {
     Kind.CONSENT: Right.READ_AGREEMENTS,
     Kind.ACCOUNT: Right.READ_USERS,
     Kind.FACTOR_RESET: Right.READ_USERS,
+    Kind.SETTING: Right.READ_PARTNERS,
 }
 
 _REACHED_BY = frozenset({"organisation", "person", "tlp_max", "channels"})
@@ -92,6 +94,8 @@ def waits(kind: Kind, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> 
         return bool(new.get("channels")) if old is None else not changed.isdisjoint(_REACHED_BY)
     if kind is Kind.ORGANISATION:
         return any(new.get(name) for name in STANDING) if old is None else not changed.isdisjoint(_GETS_BY)
+    if kind is Kind.SETTING:
+        return old is not None and bool(changed)
     if kind is Kind.ACCOUNT:
         return "role" in changed and grants(Role(new["role"]))
     return bool(changed)

@@ -20,7 +20,7 @@ from coordinator.changes.models import ProposedChange
 from coordinator.changes.rules import TOLD_FIRST, Kind, confirming_roles
 from coordinator.markings import Marking, Tlp
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
-from coordinator.partners.queries import channels_of
+from coordinator.partners.queries import channels_of, duty_role
 from coordinator.sharing.addressees import Addressee, to_contact
 
 PURPOSE, CATEGORY = "incident-response", "contact-check"
@@ -35,7 +35,10 @@ def tell_of(tx: Session, change: ProposedChange, wanted: dict[str, Any]) -> None
         tell_own(tx, key="account-change", user_id=user.id)
     asked = change.asked_by.removeprefix("user:")
     exclude = {int(asked)} if change.asked_by.startswith("user:") else set()
-    for role in sorted(str(role) for role in confirming_roles(Kind(change.kind))):
+    roles = {str(role) for role in confirming_roles(Kind(change.kind))}
+    if change.kind == Kind.SETTING:
+        roles.add(duty_role(tx))  # who is told of everything new hears that this may end
+    for role in sorted(roles):
         if tx.execute(select(User.id).where(User.role == role, User.state == "active").limit(1)).first():
             tell_own(tx, key="change-waits", role=role, exclude=exclude)
 

@@ -20,7 +20,6 @@ from coordinator.interchange.world_schema import references
 from coordinator.outside.strict_json import parse_json
 from coordinator.partners import service as partners
 from coordinator.partners.models import Contact, Endpoint, Organisation
-from coordinator.partners.queries import organisation_by_code
 
 LARGEST = 16 * 1024 * 1024
 
@@ -74,9 +73,7 @@ def _lines(tx: Session, world: dict[str, Any], *, actor: str, source: str) -> It
     yield from _each(tx, "organisations", organisations, partial(_ask_organisation, source=source), actor=actor)
     for name, value in settings.items():
         with _at(f"/settings/{name}"):
-            if name == "own_organisation" and organisation_by_code(tx, value) is None:
-                raise Invalid([Fault("", "There is no organisation with this code: add it under organisations.")])
-            line = partners.put_setting(tx, name, value, actor=actor)
+            line = _setting(tx, name, value, actor=actor, source=source)
         if line:
             yield line
     for part, kind in _ASKED.items():
@@ -89,6 +86,13 @@ _ASKED = {
     "endpoints": Kind.ENDPOINT, "http_hosts": Kind.HTTP_HOST, "contacts": Kind.CONTACT,
     "agreements": Kind.AGREEMENT, "consents": Kind.CONSENT, "users": Kind.ACCOUNT,
 }  # fmt: skip
+
+
+def _setting(tx: Session, name: str, value: Any, *, actor: str, source: str) -> str:
+    """Days off are data that somebody keeps up; who we are and who is told is for two persons to change."""
+    if name == "holidays":
+        return partners.put_setting(tx, name, value, actor=actor)
+    return _ask(tx, {"name": name, "value": value}, kind=Kind.SETTING, actor=actor, source=source)
 
 
 def _ask(tx: Session, fields: dict[str, Any], *, kind: Kind, actor: str, source: str) -> str:

@@ -254,6 +254,7 @@ CHANGE = {
     "consent": _("Consent"),
     "account": _("Account"),
     "factor-reset": _("Reset of a second factor, account"),
+    "setting": _("Setting of the installation"),
 }
 CHANGE_STATE = {
     "waiting": (_("Waiting"), "busy"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +19,9 @@ from coordinator.changes import queries, service
 from coordinator.changes.models import ProposedChange
 from coordinator.changes.rules import Kind
 from coordinator.errors import Invalid, NotFound, Refused, StepUpNeeded
+from coordinator.interchange.world import load_world
 from coordinator.partners.models import Endpoint, EndpointKey
-from coordinator.partners.queries import organisation_by_code
+from coordinator.partners.queries import duty_role, organisation_by_code, setting
 from coordinator.partners.signing import generate_secret
 from coordinator.sharing.inputs_from_world import text_of
 from coordinator.sharing.models import Release
@@ -278,6 +280,42 @@ def test_the_owner_is_told_of_what_was_asked_and_done_and_of_a_link(pair: Pair) 
 def notices(tx: Session, user_id: int) -> list[str]:
     query = select(Alert.release_id).where(Alert.user_id == user_id, Alert.kind == "notice").order_by(Alert.id)
     return [text_of(tx, tx.get_one(Release, release_id))[0] for release_id in tx.execute(query).scalars()]
+
+
+def world_with(store: Any, **settings: str) -> list[str]:
+    with store.unit_of_work() as tx:
+        return load_world(tx, json.dumps({"settings": settings}).encode(), actor="cli:root", digest="0" * 64)
+
+
+def test_who_we_are_and_who_is_told_is_changed_in_a_world_file_by_two(pair: Pair) -> None:
+    """At the first time it is set at once. That nobody set the duty role yet does not make it anybody's to move."""
+    duty = person(pair.store, "duty-officer")
+    settings = {"own_organisation": "EE-MFA", "community": "cyber-defence"}
+    assert len(world_with(pair.store, **settings)) == 2 and world_with(pair.store, **settings) == []
+    with settings_of(pair.store, smtp_url="smtp://127.0.0.1:1"):
+        lines = world_with(pair.store, own_organisation="FI-CSIRT", community="nordic", duty_role="analyst")
+    assert len(lines) == 3 and all("waits for a second person" in line for line in lines)
+    assert all("already" in line for line in world_with(pair.store, community="nordic", duty_role="analyst"))
+    with pair.store.read() as tx:
+        assert (setting(tx, "own_organisation"), setting(tx, "community")) == ("EE-MFA", "cyber-defence")
+        assert duty_role(tx) == "duty-officer"
+        assert "A change waits for a second person" in notices(tx, duty.user_id)
+        by_subject = {each["subject"]: each for each in queries.waiting(tx, principal=pair.coordinator)}
+        (moved,) = by_subject["duty_role"]["differences"]
+        assert (moved["old"], moved["new"]) == ("duty-officer", "analyst")
+    with pair.store.unit_of_work() as tx:
+        with pytest.raises(Refused, match="not an administrator"):
+            service.accept(tx, by_subject["duty_role"]["id"], principal=pair.administrator)
+        service.accept(tx, by_subject["duty_role"]["id"], principal=pair.coordinator)
+    with pair.store.read() as tx:
+        assert duty_role(tx) == "analyst" and setting(tx, "community") == "cyber-defence"
+
+
+def test_days_off_are_kept_up_by_one_person_on_record(pair: Pair) -> None:
+    document = json.dumps({"settings": {"holidays": {"EE": ["2026-12-24"]}}}).encode()
+    with pair.store.unit_of_work() as tx:
+        assert load_world(tx, document, actor="cli:root", digest="0" * 64) == ["setting holidays: added"]
+        assert tx.execute(select(Entry).where(Entry.kind == "setting.changed")).scalar_one().actor == "cli:root"
 
 
 def _another(tx: Session, pair: Pair) -> int:
