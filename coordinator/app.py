@@ -106,7 +106,7 @@ def _refused(app: Application) -> ErrorPage:
 
     def answer(error: Exception) -> Any:
         if isinstance(error, OperationalError | DatabaseTimeout):
-            _log.error("database", **logs.where(error), route=_route())
+            _log.error("database", **logs.where(error), code=_code(error), route=_route())
             error = NotReady("The database did not answer in time: send it again shortly.")
         elif isinstance(error, IntegrityError) and _taken_meanwhile(error):
             _log.warning("at the same instant", **logs.where(error), route=_route())
@@ -121,10 +121,15 @@ def _refused(app: Application) -> ErrorPage:
     return answer
 
 
+def _code(error: Exception) -> str | None:
+    """What the database calls it: an SQLSTATE, or SQLite's name."""
+    original = getattr(error, "orig", None)
+    return getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
+
+
 def _taken_meanwhile(error: IntegrityError) -> bool:
     """Whether two wrote the same thing at once: both had looked, and the database let one of them have it."""
-    said = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)
-    return said in ("23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
+    return _code(error) in ("23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
 
 
 def _is_api() -> bool:

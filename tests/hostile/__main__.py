@@ -26,7 +26,7 @@ from tests.factories import small_world
 from tests.harness.installation import Installation, installation
 from tests.hostile import corpus
 from tests.hostile.doors import Doors
-from tests.hostile.looking import MARK, Overhearing
+from tests.hostile.looking import MARK, Overhearing, database_faults
 from tests.hostile.site import Site
 
 
@@ -96,10 +96,12 @@ def main() -> int:
         print(f"{len(texts) - len(late)} of {len(texts)} texts in {time.monotonic() - began:.0f} s", flush=True)
         doors.shown()
         doors.tally.faults += leaks(machine, doors.site, broker)
+        causes = database_faults(machine.output)
         print(machine.run("record", "verify", seconds=600).splitlines()[0])
         print(f"{broker.commands} commands at the broker overheard, {len(machine.output)} lines of log read")
     print(f"{len(doors.site.closed)} kept connections closed under a request: {doors.site.closed[:5]}")
     print("\n".join(doors.tally.short()))
+    print("\n".join(causes))
     return 1 if doors.tally.faults else 0
 
 

@@ -6,6 +6,7 @@ broker or the metrics.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from coordinator import live
 
 #: Long enough to be found again, and unlike anything on a page.
 MARK = "zq7"
+#: Sentences of a 503 that are true of a machine under such a load; any other is a fault, with the log's word on it.
+HONEST = ("Several files are coming in", "The disk is nearly full", "Our clock is being checked")
 _LINKS = ("href", "src", "action", "formaction", "xlink:href", "data", "poster", "background")
 
 
@@ -27,6 +30,7 @@ class Tally:
 
     answers: dict[tuple[str, int], int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    not_ready: list[str] = field(default_factory=list)
 
     def count(self, door: str, status: int) -> None:
         self.answers[door, status] = self.answers.get((door, status), 0) + 1
@@ -43,6 +47,7 @@ class Tally:
             by_status[status] = by_status.get(status, 0) + number
         yield f"{sum(by_status.values())} requests at {len({door for door, _ in self.answers})} doors: " + ", ".join(
             f"{number} × {status}" for status, number in sorted(by_status.items()))  # fmt: skip
+        yield from self.not_ready
         yield from self.faults[:60] or ["no fault"]
 
 
@@ -78,7 +83,9 @@ def look(tally: Tally, door: str, name: str, answer: Any, text: str = "") -> Non
     """One answer over HTTP (of `requests`) to one hostile text, or body where `text` is empty."""
     tally.count(door, answer.status_code)
     where = f"{door} {name}"
-    if answer.status_code >= 500 and answer.status_code != 503:
+    if answer.status_code == 503:
+        _not_ready(tally, where, answer)
+    elif answer.status_code >= 500:
         tally.faults.append(f"{where}: answered {answer.status_code}")
     # A line or header that is too long is refused by the web server itself, in words of its own.
     by_server = answer.status_code in (400, 414, 431) and MARK not in answer.text
@@ -93,6 +100,22 @@ def look(tally: Tally, door: str, name: str, answer: Any, text: str = "") -> Non
             tally.faults.append(f"{where}: written into the page as it is")
     elif answer.status_code >= 400 and MARK in answer.text:
         tally.faults.append(f"{where}: the refusal repeats what was sent")
+
+
+def _not_ready(tally: Tally, where: str, answer: Any) -> None:
+    """A 503 is told with its door and its reason; one whose reason is not the load is a fault."""
+    try:
+        detail = str(answer.json()["detail"])
+    except (ValueError, KeyError):
+        found = [each for each in HONEST if each in answer.text]
+        detail = found[0] if found else " ".join(re.sub("<[^>]*>", " ", answer.text).split())[:400]
+    told = f"{where}: 503 at {answer.headers.get('Date')}: {detail}"
+    (tally.not_ready if any(each in detail for each in HONEST) else tally.faults).append(told)
+
+
+def database_faults(log: Iterable[str]) -> list[str]:
+    """What the web processes wrote down of every request that the database did not answer: the cause of its 503."""
+    return [line for line in log if '"event": "database"' in line]
 
 
 class Overhearing:
