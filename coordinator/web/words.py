@@ -9,6 +9,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from coordinator import vocabulary
+from coordinator.web.words_people import CHANGE, CHANGE_STATE, SCOPE
 from coordinator.web.words_sharing import ANSWER, ANSWER_BUTTON, CAUSE, CONSENT, CONSENT_REQUEST, PART, RECALL, THANKS
 
 STATUS = {
@@ -235,36 +236,6 @@ SEVERITY_MEANING = {
     1: _("Harm to any of these is unlikely."),
     0: _("Not confirmed, or of no consequence."),
 }
-SCOPE = {
-    "report": _("File reports"),
-    "read": _("Read incidents and the directory"),
-    "tasks": _("Complete tasks"),
-    "coordinate": _("Change incidents, alert partners"),
-    "decide": _("Approve or refuse releases"),
-    "admin": _("Administer"),
-}
-#: Changes that two persons make.
-CHANGE = {
-    "endpoint": _("Endpoint"),
-    "key": _("Key of an endpoint"),
-    "http-host": _("Service that playbooks call"),
-    "organisation": _("Organisation"),
-    "contact": _("Point of contact"),
-    "agreement": _("Agreement"),
-    "consent": _("Consent"),
-    "account": _("Account"),
-    "factor-reset": _("Reset of a second factor, account"),
-    "setting": _("Setting of the installation"),
-}
-CHANGE_STATE = {
-    "waiting": (_("Waiting"), "busy"),
-    "accepted": (_("Accepted"), "good"),
-    "refused": (_("Refused"), "bad"),
-    "withdrawn": (_("Withdrawn"), "plain"),
-    "overtaken": (_("Overtaken"), "plain"),
-    "expired": (_("Expired"), "plain"),
-}
-
 #: Why a report waits in quarantine.
 QUARANTINE = {
     "sender-inactive": _("Its sender is no longer a partner"),
