@@ -16,6 +16,15 @@ from coordinator.status.ledger import Asked
 routes = Blueprint("ledger", __name__)
 
 
+class LedgerFileSchema(Schema):
+    item = shapes.text(description="Ask the ledger for it: who else has this file.")
+    name = shapes.text()
+    size = shapes.number()
+    sha256 = shapes.text()
+    cleaned = fields.Boolean(required=True, metadata={"description": "A cleaned copy; else it went as it came."})
+    taken_at = shapes.at(none=True)
+
+
 class LedgerLineSchema(Schema):
     alert = shapes.number()
     recipient = shapes.text()
@@ -29,6 +38,7 @@ class LedgerLineSchema(Schema):
     keep_until = shapes.at(none=True)
     recall = fields.Dict(required=True, allow_none=True, metadata={"description": "How far it is asked back."})
     obligations = fields.List(fields.String(), required=True)
+    files = fields.List(fields.Nested(LedgerFileSchema), required=True)
 
 
 class LedgerSchema(shapes.many(LedgerLineSchema)):  # type: ignore[misc]

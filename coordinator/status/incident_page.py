@@ -132,9 +132,9 @@ def read(tx: Session, version: ItemVersion) -> Any:
 
 
 def attachments(tx: Session, incident_id: int, *, limit: int = MOST) -> list[dict[str, Any]]:
-    """Files announced or stored; what is announced and missing is "awaited"."""
+    """Files announced or stored; what is announced and missing is "awaited", and has no `item` yet."""
     query = (
-        select(Attachment, ItemVersion.tlp, Report.tlp.label("report_tlp"))
+        select(Attachment, ItemVersion.tlp, ItemVersion.item, Report.tlp.label("report_tlp"))
         .outerjoin(ItemVersion, ItemVersion.id == Attachment.item_version_id)
         .join(Report, Report.id == Attachment.report_id)
         .where(Attachment.incident_id == incident_id)
@@ -144,8 +144,8 @@ def attachments(tx: Session, incident_id: int, *, limit: int = MOST) -> list[dic
     return [
         {"id": row.id, "name": row.name, "media_type": row.media_type, "sniffed_type": row.sniffed_type,
          "sha256": row.sha256, "size": row.size, "state": row.state, "stored_at": row.stored_at,
-         "tlp": tlp or report_tlp, "document": document_of(tx, row)}
-        for row, tlp, report_tlp in tx.execute(query).all()
+         "tlp": tlp or report_tlp, "item": item, "document": document_of(tx, row)}
+        for row, tlp, item, report_tlp in tx.execute(query).all()
     ]  # fmt: skip
 
 

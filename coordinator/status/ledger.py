@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, union
 from sqlalchemy.orm import Session
 
-from coordinator import timeline
 from coordinator.accounts.principal import Principal
 from coordinator.agreements.models import Agreement
 from coordinator.alerts.left import has_left, keep_until, recalled
@@ -36,8 +35,7 @@ from coordinator.sharing.models import Release, ReleaseFile, ReleaseItem, ShareD
 from coordinator.status.outgoing import title_of
 from coordinator.status.paging import bounded, from_cursor, to_cursor
 
-#: Lines of one file. Who needs more asks for one incident or partner at a time.
-MOST_LINES = 20_000
+#: What the public was told, on one page.
 MOST_PUBLISHED = 200
 _ARRIVED = {"delivered": "delivered", "handed-over": "handed-over"}
 #: How sure it is that they know, most sure first.
@@ -57,9 +55,11 @@ class Asked:
     exercise: str = ""
 
 
-def lines(tx: Session, *, principal: Principal, asked: Asked, cursor: str = "", limit: int = 50) -> dict[str, Any]:
+def lines(
+    tx: Session, *, principal: Principal, asked: Asked, cursor: str = "", limit: int = 50, alone: bool = False
+) -> dict[str, Any]:
     """{"items": lines, newest first, "next": cursor or None, "published": what the public was told, with the first
-    page}, of incidents this person may know of.
+    page unless `alone`}, of incidents this person may know of.
 
     Raises NotFound for an incident, partner or item that is none or that one may not know; Invalid for a cursor of
     another kind.
@@ -70,20 +70,8 @@ def lines(tx: Session, *, principal: Principal, asked: Asked, cursor: str = "", 
     return {
         "items": _described(tx, rows[:limit]),
         "next": to_cursor(rows[limit - 1].Alert.id) if len(rows) > limit else None,
-        "published": [] if before else _published(tx, principal, asked),
+        "published": [] if before or alone else published(tx, principal=principal, asked=asked),
     }
-
-
-def export(tx: Session, *, principal: Principal, asked: Asked) -> tuple[list[dict[str, Any]], bool]:
-    """(lines as above, at most MOST_LINES; whether there are more). That they were taken out goes on record."""
-    rows = list(tx.execute(_query(tx, principal, asked, None).limit(MOST_LINES + 1)))
-    found = [*_published(tx, principal, asked), *_described(tx, rows[:MOST_LINES])][:MOST_LINES]
-    incident = get_visible(tx, asked.incident, principal=principal) if asked.incident else None
-    timeline.append(
-        tx, "ledger.exported", "The ledger was taken out as a file.", actor=principal.actor, incident=incident,
-        values={"lines": len(found), "partner": asked.partner, "item": asked.item}, exercise=asked.exercise,
-    )  # fmt: skip
-    return found, len(rows) > MOST_LINES
 
 
 def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) -> Any:
@@ -111,8 +99,11 @@ def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) 
     )
 
 
-def _published(tx: Session, principal: Principal, asked: Asked) -> list[dict[str, Any]]:
-    """What anybody may read on the public page, newest first, as lines of the ledger: told to PUBLIC, by the web."""
+def published(
+    tx: Session, *, principal: Principal, asked: Asked, before: int | None = None, limit: int = MOST_PUBLISHED
+) -> list[dict[str, Any]]:
+    """What anybody may read on the public page, newest first, as lines of the ledger: told to PUBLIC, by the web.
+    `before`: only what was published before the line with this `notice`."""
     if asked.partner or asked.exercise:
         return []
     query = (
@@ -122,8 +113,10 @@ def _published(tx: Session, principal: Principal, asked: Asked) -> list[dict[str
         .join(Incident, Incident.id == PublicNotice.incident_id)
         .where(visible(principal))
         .order_by(PublicNotice.id.desc())
-        .limit(MOST_PUBLISHED)
+        .limit(limit)
     )
+    if before is not None:
+        query = query.where(PublicNotice.id < before)
     if asked.incident:
         query = query.where(Incident.id == get_visible(tx, asked.incident, principal=principal).id)
     if asked.item:
@@ -132,15 +125,16 @@ def _published(tx: Session, principal: Principal, asked: Asked) -> list[dict[str
     codes = _codes(tx, {row.Release.originator_id for row in rows if row.Release.originator_id})
     return [
         {
-            "alert": None, "public_id": row.PublicNotice.public_id, "kind": row.Release.kind,
-            "title": title_of(tx, row.Release), "incident": reference_of(row.Incident), "release": row.Release.id,
+            "alert": None, "notice": row.PublicNotice.id, "public_id": row.PublicNotice.public_id,
+            "kind": row.Release.kind, "title": title_of(tx, row.Release),
+            "incident": reference_of(row.Incident), "release": row.Release.id,
             "recipient": row.PublicNotice.recipient, "reference": None, "since": row.PublicNotice.published_at,
             "sure": "delivered", "channel": row.ShareDecision.channel_kind, "tlp": row.ShareDecision.effective_tlp,
             "purpose": row.ShareDecision.purpose, "info_category": row.Release.info_category,
             "originator": codes.get(row.Release.originator_id), "agreement": None, "agreement_version": None,
             "obligations": row.ShareDecision.obligations, "decision": row.ShareDecision.id, "keep_until": None,
             "taken_as": [], "acknowledged_at": None, "withdrawn_at": row.PublicNotice.withdrawn_at, "clauses": [],
-            "recall": None, "exercise": None,
+            "recall": None, "exercise": None, "files": [],
         }
         for row in rows
     ]
@@ -173,6 +167,8 @@ def _releases_of(tx: Session, item: str, principal: Principal) -> Any:
 def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
     ids = [row.Alert.id for row in rows]
     known, forms, files = _known(tx, ids), _taken_as(tx, ids), _files(tx, ids)
+    titled = {row.Release.title_version_id for row in rows}
+    _held = tx.execute(select(ItemVersion).where(ItemVersion.id.in_(titled))).scalars().all()  # read once for all
     codes = _codes(tx, {row.Release.originator_id for row in rows if row.Release.originator_id})
     titles: dict[int, str] = {}
     back = recalled(tx, {row.Release.id for row in rows})
@@ -258,24 +254,29 @@ def _taken_as(tx: Session, alert_ids: list[int]) -> dict[int, list[str]]:
 
 
 def _files(tx: Session, alert_ids: list[int]) -> dict[int, list[dict[str, Any]]]:
-    """The files that go along, and since when each was taken: {name, size, sha256, taken_at or None}."""
+    """The files that go along, and since when each was taken: {item, name, size, sha256, cleaned, taken_at or None}.
+    `name` and `sha256` are those of what leaves; by `item` the ledger says who else has it."""
     first = (
         select(FileHandout.release_file_id, Handout.alert_id, func.min(Handout.at).label("at"))
         .join(Handout, Handout.id == FileHandout.handout_id)
+        .where(Handout.alert_id.in_(alert_ids))
         .group_by(FileHandout.release_file_id, Handout.alert_id)
         .subquery()
     )
     query = (
-        select(Alert.id, ReleaseFile, first.c.at)
+        select(Alert.id, ReleaseFile, ItemVersion.item, first.c.at)
         .join(ReleaseFile, ReleaseFile.release_id == Alert.release_id)
+        .join(ItemVersion, ItemVersion.id == ReleaseFile.item_version_id)
         .outerjoin(first, (first.c.release_file_id == ReleaseFile.id) & (first.c.alert_id == Alert.id))
         .where(Alert.id.in_(alert_ids))
         .order_by(ReleaseFile.id)
     )
     found: dict[int, list[dict[str, Any]]] = {}
-    for alert_id, file, at in tx.execute(query):
-        said = {"name": file.name, "size": file.size, "sha256": file.sha256, "taken_at": at}
-        found.setdefault(alert_id, []).append(said)
+    for alert_id, file, item, at in tx.execute(query):
+        found.setdefault(alert_id, []).append({
+            "item": item, "name": file.name, "size": file.size, "sha256": file.sha256,
+            "cleaned": file.copy_id is not None, "taken_at": at,
+        })  # fmt: skip
     return found
 
 
@@ -285,19 +286,3 @@ def _earliest(facts: list[tuple[int, datetime, str]]) -> tuple[datetime, str, st
     certain = [fact for fact in facts if fact[0] < SURENESS.index("perhaps")]
     _, at, kind = min(certain or facts, key=lambda fact: fact[1])
     return at, SURENESS[best], kind
-
-
-COLUMNS = (
-    "since", "sure", "recipient", "incident", "kind", "title", "tlp", "purpose", "info_category", "originator",
-    "agreement", "agreement_version", "clauses", "obligations", "keep_until", "channel", "taken_as", "acknowledged_at",
-    "withdrawn_at", "recalled_at", "recall_state", "recall_answered_at", "recall_note", "public_id", "reference",
-    "exercise",
-)  # fmt: skip
-
-
-def as_row(line: dict[str, Any]) -> list[Any]:
-    """A line as the cells of a table, in the order of COLUMNS."""
-    back = line["recall"] or {}
-    flat = line | {"recalled_at": back.get("at"), "recall_state": back.get("state"),
-                   "recall_answered_at": back.get("answered_at"), "recall_note": back.get("note")}  # fmt: skip
-    return [flat[name] for name in COLUMNS]

@@ -76,7 +76,11 @@ def _label(release: Release | None) -> str | None:
 
 
 def title_of(tx: Session, release: Release) -> str:
-    return texts_of(tx, release)[0]
+    """Title of a release, or that it was erased."""
+    try:
+        return str(read_item(tx, tx.get_one(ItemVersion, release.title_version_id)))
+    except Erased:
+        return ERASED
 
 
 def texts_of(tx: Session, release: Release) -> tuple[str, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -9,18 +12,20 @@ from flask_babel import gettext as _
 
 from coordinator.accounts.rules import Right
 from coordinator.alerts import recalls
-from coordinator.errors import Invalid, NotFound
+from coordinator.errors import Invalid, NotFound, TooMany
 from coordinator.interchange import exits
 from coordinator.outside import filenames
 from coordinator.partners.queries import organisations
-from coordinator.status import board, ledger
+from coordinator.status import board, ledger, ledger_file
 from coordinator.status.ledger import Asked
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
-from coordinator.web.tables import csv_file
+from coordinator.web.tables import csv_stream
 
 pages = Blueprint("ledger", __name__, url_prefix="/ledger")
+#: Files of a whole ledger take long: they leave most threads of this process to others.
+_FILES = threading.BoundedSemaphore(2)
 
 
 @pages.get("")
@@ -33,13 +38,23 @@ def listed() -> Response:
 @needs(Right.EXPORT, fresh=True)
 def file() -> Response:
     """A file leaves the system: it is asked for by a form, and that goes on record."""
-    asked = _asked(request.form)
-    with access.store().unit_of_work() as tx:
-        lines, more = ledger.export(tx, principal=access.required(), asked=asked)
-    rows = [ledger.as_row(line) for line in lines]
-    if more:
-        rows.append([f"there are more: only the newest {ledger.MOST_LINES} lines are here"])
-    return csv_file("ledger.csv", ledger.COLUMNS, rows, any_script=True)
+    asked, principal, store = _asked(request.form), access.required(), access.store()
+    if not _FILES.acquire(blocking=False):
+        raise TooMany("Two people are taking the ledger out just now: try again when they are done.")
+    with ExitStack() as place:
+        place.callback(_FILES.release)
+        with store.unit_of_work() as tx:
+            ledger_file.begin(tx, principal=principal, asked=asked)
+        kept = place.pop_all()  # given back with the last row, or when whoever takes the file is gone
+    rows = _until_done(ledger_file.batches(store, principal=principal, asked=asked), kept)
+    answer = csv_stream("ledger.csv", ledger_file.COLUMNS, rows)
+    answer.call_on_close(kept.close)
+    return answer
+
+
+def _until_done(batches: Iterator[list[list[Any]]], kept: ExitStack) -> Iterator[list[list[Any]]]:
+    with kept:
+        yield from batches
 
 
 @pages.post("/recall")
@@ -89,7 +104,7 @@ def _page(
         exercises = board.exercises(tx)
     return page.show(
         "ledger/ledger.html", here="ledger", shown=shown, asked=asked, missing=missing, codes=codes,
-        exercises=exercises, exercise=asked.exercise, first=not cursor, most=ledger.MOST_LINES, args=_kept(asked),
+        exercises=exercises, exercise=asked.exercise, first=not cursor, args=_kept(asked),
         incident_of_item=_one_incident(shown["items"]) if asked.item else "",
         values=values or {}, errors=errors or {}, code=code,
     )  # fmt: skip

@@ -154,9 +154,15 @@ def _templates(app: Flask) -> None:
 
 def _item_choice(item: dict[str, Any]) -> tuple[str, str]:
     """An item as something to tick: what it is, its label, whose it is, and how it begins."""
-    begins = item["content"] if isinstance(item["content"], str) else ""
+    content = item["content"]
+    if isinstance(content, dict):  # what a report said besides: the kinds of indicators, or what they ask
+        found = content.get("observables") or ()
+        kinds = [str(each.get("type", "")) for each in found if isinstance(each, dict)]
+        content = content.get("asks") or ", ".join(dict.fromkeys(kind for kind in kinds if kind))
+    begins = content[:80] if isinstance(content, str) else ""
     whose = item["originator"] or gettext("ours")
-    return str(item["id"]), f"{words.name('item-kind', item['kind'])}, TLP:{item['tlp']}, {whose}: {begins[:80]}"
+    said = f"{words.name('item-kind', item['kind'])}, TLP:{item['tlp']}, {whose}"
+    return str(item["id"]), f"{said}: {begins}" if begins else said
 
 
 def _consent_item(item: dict[str, Any]) -> tuple[str, str]:

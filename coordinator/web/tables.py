@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,20 @@ def csv_file(
 
     `any_script`: it begins with a byte order mark, without which spreadsheets misread what is not ASCII.
     """
-    answer = Response(("\ufeff" if any_script else "") + as_csv(columns, rows), content_type="text/csv; charset=utf-8")
+    return _download(name, (_MARK if any_script else "") + as_csv(columns, rows))
+
+
+def csv_stream(name: str, columns: Sequence[str], batches: Iterable[Iterable[Sequence[Any]]]) -> Response:
+    """As `csv_file` in any script, sent while it is made: a batch of rows is all that is held."""
+    heading = _MARK + as_csv(columns, ())
+    return _download(name, itertools.chain([heading], (_lines(rows) for rows in batches)))
+
+
+_MARK = "\ufeff"
+
+
+def _download(name: str, body: str | Iterable[str]) -> Response:
+    answer = Response(body, content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     answer.headers["Cache-Control"] = "no-store"
     return answer
@@ -28,10 +42,12 @@ def csv_file(
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """The text of the table; what partners wrote cannot become a formula in it."""
+    return _lines(itertools.chain([columns], rows))
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> str:
     written = io.StringIO()
-    out = csv.writer(written)
-    out.writerow(columns)
-    out.writerows([_cell(value) for value in row] for row in rows)
+    csv.writer(written).writerows([_cell(value) for value in row] for row in rows)
     return written.getvalue()
 
 

@@ -23,7 +23,7 @@ from coordinator.incidents.tightening import tighten
 from coordinator.markings import Marking
 from coordinator.sharing.approvals import approve
 from coordinator.sharing.models import Approval, Release, ShareDecision
-from coordinator.status import ledger, public_page, release_desk
+from coordinator.status import ledger, ledger_file, public_page, release_desk
 from coordinator.store import Store
 from coordinator.tasks.models import Task
 from tests.alerting import put_incident
@@ -83,7 +83,7 @@ def test_nothing_is_public_before_a_release_authority_cleared_it_and_a_person_pu
     assert release_desk.described(tx, [row])[0]["state"] == "released"
     (line,) = ledger.lines(tx, principal=officer, asked=ledger.Asked(incident=reference_of(incident)))["published"]
     assert (line["recipient"], line["public_id"], line["tlp"]) == ("PUBLIC", notice.public_id, "CLEAR")
-    assert len(ledger.as_row(line)) == len(ledger.COLUMNS)
+    assert len(ledger_file.as_row(line)) == len(ledger_file.COLUMNS)
 
 
 @pytest.mark.parametrize("tlp", ["GREEN", "AMBER", "AMBER+STRICT", "RED"])

@@ -9,15 +9,16 @@ import pytest
 from sqlalchemy import select, update
 
 from coordinator import clock
+from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Delivery, DeliveryAttempt
-from coordinator.errors import NotFound
+from coordinator.errors import NotFound, NotSignedIn
 from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking
-from coordinator.status import ledger
+from coordinator.status import ledger, ledger_file
 from coordinator.status.ledger import Asked
 from coordinator.store import Store
 from coordinator.timeline import queries as record
@@ -166,14 +167,51 @@ def test_its_pages_hold_every_line_once(desk: Store) -> None:
     assert len(seen) == 6 and seen == sorted(set(seen), reverse=True)
 
 
+def as_file(store: Store, **asked: str) -> list[dict[str, Any]]:
+    """The ledger as a file, by column."""
+    with store.unit_of_work() as tx:
+        ledger_file.begin(tx, principal=reader(), asked=Asked(**asked))
+    batches = ledger_file.batches(store, principal=reader(), asked=Asked(**asked))
+    return [dict(zip(ledger_file.COLUMNS, row, strict=True)) for batch in batches for row in batch]
+
+
 def test_taking_it_out_as_a_file_is_on_record(desk: Store) -> None:
     incident, reference = opened(desk)
     told(desk, incident, PARTNER, title="Seen here")
     sent(desk)
-    with desk.unit_of_work() as tx:
-        rows, more = ledger.export(tx, principal=reader(), asked=Asked(incident=reference))
-    cells = dict(zip(ledger.COLUMNS, ledger.as_row(rows[0]), strict=True))
-    assert (cells["title"], cells["recipient"], more) == ("Seen here", PARTNER, False)
+    [cells] = as_file(desk, incident=reference)
+    assert (cells["title"], cells["recipient"]) == ("Seen here", PARTNER)
     with desk.read() as tx:
         kinds = [entry["kind"] for entry in record.entries(tx, incident_id=incident, after=0, limit=50)]
     assert "ledger.exported" in kinds
+    with pytest.raises(NotFound):
+        as_file(desk, incident="INC-2026-009999")
+
+
+def test_the_file_is_read_a_few_lines_at_a_time_and_holds_each_once(
+    desk: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_file, "AT_ONCE", 2)
+    for _ in range(3):
+        told(desk, opened(desk)[0], PARTNER, OTHER)
+    sent(desk)
+    batches = ledger_file.batches(desk, principal=reader(), asked=Asked())
+    first = next(batches)
+    told(desk, opened(desk)[0], PARTNER)
+    sent(desk)  # between two batches nothing of the file keeps the database: whoever writes does not wait
+    rest = list(batches)
+    ids = [row[ledger_file.COLUMNS.index("public_id")] for batch in (first, *rest) for row in batch]
+    assert ([len(each) for each in (first, *rest)], len(set(ids))) == ([2, 2, 2], 6)
+
+
+def test_the_file_breaks_off_when_the_account_is_stopped(desk: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_file, "AT_ONCE", 1)
+    told(desk, opened(desk)[0], PARTNER, OTHER)
+    sent(desk)
+    officer = person(desk, "coordinator")
+    batches = ledger_file.batches(desk, principal=officer, asked=Asked())
+    assert len(next(batches)) == 1
+    with desk.unit_of_work() as tx:
+        tx.get_one(User, officer.user_id).state = "suspended"
+    with pytest.raises(NotSignedIn):
+        next(batches)
