@@ -20,6 +20,8 @@ from tests.factories import World, person, small_world
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which(
     "google-chrome"
 )  # fmt: skip
+#: How long a page may take to show what a test waits for, in milliseconds. Only a failure waits to the end of it.
+PATIENCE = 60_000
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--lang=en-GB"]
 
 
@@ -36,8 +38,9 @@ def chromium() -> Iterator[Any]:
         if os.environ.get("CI"):
             pytest.fail("Chromium is missing: with CI=1 every test runs")
         pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield browser
@@ -45,7 +48,12 @@ def chromium() -> Iterator[Any]:
 
 
 class Site:
-    """The pages at `url`, and windows in which somebody has signed in."""
+    """The pages at `url`, and windows in which somebody has signed in.
+
+    What a click or a key begins is not over when the call returns, and the page may be half there: where it leads to
+    another page, `with page.expect_navigation():` around it waits until that one is loaded; anything else is asked with
+    `expect`, which looks again. Opening an address while a form is still on its way would call the form back.
+    """
 
     def __init__(self, chromium: Any, store: Store, world: World, url: str) -> None:
         self.chromium, self.store, self.world, self.url = chromium, store, world, url
@@ -55,10 +63,12 @@ class Site:
 
     def window(self, **how: Any) -> Any:
         """A fresh browser window (context and page); what its scripts complain about is a fault."""
-        context = self.chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"} | how)
+        # Without motion nothing is measured in a colour that is on its way to another.
+        usual = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", "reduced_motion": "reduce"}
+        context = self.chromium.new_context(**usual | how)
+        context.set_default_timeout(PATIENCE)
         self.windows.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", lambda said: self._heard(said))
         return page
@@ -79,7 +89,8 @@ class Site:
         """A window in which somebody of this role has signed in by link, with a fresh second factor."""
         page = self.window(**how)
         page.goto(self.link(role))
-        page.click("main button[type=submit]")
+        with page.expect_navigation():
+            page.click("main button[type=submit]")
         self.confirm(role)
         return page
 
@@ -109,6 +120,7 @@ def site(chromium: Any, sqlite_store: Store) -> Iterator[Site]:
         context.close()
     server.shutdown()
     thread.join()
+    server.server_close()
     assert made.faults == []
 
 

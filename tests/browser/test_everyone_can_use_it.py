@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from coordinator import clock
 from coordinator.agreements.service import record_refusal
@@ -186,12 +187,12 @@ def test_axe_finds_nothing_on_a_form_with_mistakes_and_behind_open_menus(busy: S
     page = busy.sit("liaison-officer")
     page.goto(f"{busy.url}/report")
     page.get_by_role("button", name="Send the report").click()
-    page.wait_for_selector("#summary")
+    expect(page.locator("#summary")).to_be_focused()
     found = findings(page)
     page.locator("details.menu summary").first.click()
     found += findings(page)
     page.keyboard.press("Escape")
-    assert not page.locator("details.menu[open]").count()
+    expect(page.locator("details.menu[open]")).to_have_count(0)
     page.get_by_role("combobox", name="States affected").fill("est")
     page.locator(".combo [role=option]").first.wait_for()
     assert found + findings(page) == []

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 from coordinator.accounts import service as accounts
@@ -110,13 +112,14 @@ def _story(chromium: Any, site: Site) -> None:
     page.on("dialog", lambda one: (dialogs.append(one.message), one.dismiss()))
     page.on("request", lambda one: referers.append(one.headers.get("referer", "")))
     page.goto(f"{site.url}/sign-in/{token}")  # the scanner has not used it up
-    page.click("main button[type=submit]")
+    with page.expect_navigation():
+        page.click("main button[type=submit]")
     page.goto(f"{site.url}/incidents/{reference}")
     assert page.title().startswith(reference) and "<script>" in page.title()
     heading = page.locator("h1 bdi")
-    assert "onerror" in heading.inner_text() or "<script>" in heading.inner_text()
+    expect(heading).to_contain_text(re.compile("onerror|<script>"))
     assert heading.evaluate("each => getComputedStyle(each).unicodeBidi") == "isolate"
-    assert page.locator("#summary-part .foreign").first.get_attribute("dir") == "auto"
+    expect(page.locator("#summary-part .foreign").first).to_have_attribute("dir", "auto")
     assert what_runs(page.content()) == []
 
     # The PDF that is a page is only ever saved.

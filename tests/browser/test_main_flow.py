@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from coordinator.accounts import service
 from tests.browser.conftest import Site
@@ -80,13 +81,19 @@ def desk(chromium: Any, machine: Installation) -> Iterator[Desk]:
     assert made.faults == []
 
 
+def addresses(links: Any) -> list[str]:
+    """Where these links lead, all seen in one look: an open page follows what others do."""
+    found: list[str] = links.evaluate_all("links => links.map((link) => link.getAttribute('href'))")
+    return found
+
+
 def finish_tasks(page: Any, url: str, reference: str) -> int:
     """Do every task on the incident that this person may do, also those that follow; answers how many."""
     done = 0
     while True:
         page.goto(f"{url}/incidents/{reference}")
         waiting = page.locator("section#tasks li", has=page.locator(".badge", has_text="Open")).locator("a.subject")
-        found = [link.get_attribute("href") for link in waiting.all()]
+        found = addresses(waiting)
         if not any([_finish(page, f"{url}{path}") for path in found]):
             return done
         done += 1
@@ -102,8 +109,9 @@ def _finish(page: Any, address: str) -> bool:
         group.locator("input[type=radio]").first.check()
     for field in form.locator("textarea, input[type=text]").all():
         field.fill("1" if field.get_attribute("inputmode") == "numeric" else "Done as asked.")
-    form.locator("button[value=successful]").click()
-    page.wait_for_url("**/tasks")
+    with page.expect_navigation():
+        form.locator("button[value=successful]").click()
+    expect(page).to_have_url(re.compile("/tasks$"))
     return True
 
 
@@ -115,12 +123,13 @@ def still_open(page: Any, url: str, reference: str) -> str:
 
 def end_runs(page: Any, url: str, reference: str) -> None:
     page.goto(f"{url}/incidents/{reference}")
-    for path in [link.get_attribute("href") for link in page.locator("section#runs h3 a").all()]:
+    for path in addresses(page.locator("section#runs h3 a")):
         page.goto(f"{url}{path}")
         if page.get_by_role("button", name="End the run").count():
             page.get_by_label("Reason").last.fill("The incident is over.")
-            page.get_by_role("button", name="End the run").click()
-            page.get_by_text("It was asked for").wait_for()
+            with page.expect_navigation():
+                page.get_by_role("button", name="End the run").click()
+            expect(page.get_by_text("It was asked for")).to_be_visible()
 
 
 def test_from_the_form_to_closed(desk: Desk, mail: MailServer) -> None:
@@ -130,9 +139,8 @@ def test_from_the_form_to_closed(desk: Desk, mail: MailServer) -> None:
     officer.get_by_role("button", name="Now").click()
     officer.get_by_label("Ours: we saw it ourselves").check()
     officer.locator("input[name=tlp][value=GREEN]").check()
-    officer.get_by_role("button", name="Send the report").click()
-    officer.wait_for_selector("h1:not(:text-is('Report an incident')), #summary")
-    assert officer.locator(".reference").count(), officer.locator("main").inner_text()
+    with officer.expect_navigation():
+        officer.get_by_role("button", name="Send the report").click()
     reference = officer.locator(".reference").inner_text()
 
     duty = desk.sit("duty-officer")
@@ -145,7 +153,8 @@ def test_from_the_form_to_closed(desk: Desk, mail: MailServer) -> None:
     duty.goto(f"{desk.url}/incidents/{reference}")
     if duty.get_by_role("link", name="Accept", exact=True).count():
         duty.get_by_role("link", name="Accept", exact=True).click()
-        duty.get_by_role("button", name="Accept").click()
+        with duty.expect_navigation():
+            duty.get_by_role("button", name="Accept").click()
 
     coordinator = desk.sit("coordinator")
     coordinator.goto(f"{desk.url}/incidents/{reference}")
@@ -159,7 +168,8 @@ def test_from_the_form_to_closed(desk: Desk, mail: MailServer) -> None:
     coordinator.get_by_label("Answer").select_option("person")
     coordinator.get_by_role("button", name="See what the rules say").click()
     coordinator.get_by_text("1 recipient is told now.").wait_for()
-    coordinator.get_by_role("button", name="Send", exact=True).click()
+    with coordinator.expect_navigation():
+        coordinator.get_by_role("button", name="Send", exact=True).click()
     coordinator.get_by_text("Loader seen in a hospital").first.wait_for()
 
     def letter() -> str:
@@ -171,7 +181,7 @@ def test_from_the_form_to_closed(desk: Desk, mail: MailServer) -> None:
     assert link is not None
     contact = desk.window()
     contact.goto(link[0])
-    assert contact.get_by_text("We saw a loader. Please look at your health sector.").is_visible()
+    expect(contact.get_by_text("We saw a loader. Please look at your health sector.")).to_be_visible()
     assert reference not in contact.content()
     contact.get_by_label("Your name").fill("Aino, duty desk")
     contact.get_by_role("button", name="Acknowledge").click()
@@ -197,7 +207,7 @@ def test_from_the_form_to_closed(desk: Desk, mail: MailServer) -> None:
             coordinator.get_by_label("Closing note").fill("Cleaned; partners told.")
         coordinator.get_by_role("button", name=button, exact=True).click()
         coordinator.get_by_text("The status was changed.").wait_for()
-    assert coordinator.locator("header .badge", has_text="Closed").count() == 1
+    expect(coordinator.locator("header .badge", has_text="Closed")).to_have_count(1)
     wait_for(
         lambda: sum("duty@fi.example" in str(each["to"]) for each in mail.letters) >= 2, 60, what="the closing alert"
     )
