@@ -2,7 +2,8 @@
 
 An answer never says more than it proves: by link it is "the holder of the link sent to X", who says a name. Without a
 name it is nobody's: a mail gateway that presses every button gives none. A machine's answer does not stop a ladder that
-asks for a person. The same answer again gets the same result.
+asks for a person. The same answer again gets the same result; said by another person it is an answer of its own, and
+what follows from it follows once.
 """
 
 from __future__ import annotations
@@ -115,9 +116,10 @@ def note_answer(
     answer that this alert does not ask for."""
     if faults := faults_of(alert.kind, kind, answer, note or ""):
         raise Invalid(faults)
-    before = _same(tx, alert, kind=kind, answer=answer, assurance=assurance, note=note)
-    if before is not None:
-        return _result(alert, before, repeated=True)
+    before = _before(tx, alert, delivery, kind=kind, answer=answer, assurance=assurance, note=note)
+    same = next((row for row in before if kind == "system" or _name(row.by) == _name(by)), None)
+    if same is not None:
+        return _result(alert, same, repeated=True)
     row = Acknowledgement(
         alert_id=alert.id, delivery_id=delivery.id if delivery else None, at=clock.now(), kind=kind, answer=answer,
         assurance=assurance, by=by.strip(), note_version_id=_keep_note(tx, alert, note, actor=actor),
@@ -139,6 +141,8 @@ def note_answer(
     timeline.pending(tx, "alert.acknowledged", alert.id, exercise=alert.exercise)
     if enough and alert.kind == "check" and delivery is not None and delivery.contact_id is not None:
         verify_contact(tx, delivery.contact_id, actor=actor, how="ping")
+    if before:  # somebody else said it at the same contact, and what follows from it was begun
+        return _result(alert, row, repeated=False)
     if alert.kind == "request":
         consents.take_answer(tx, alert, row, actor=actor)
     if alert.kind == "recall":
@@ -151,11 +155,11 @@ def note_answer(
 
 
 
-def _same(
-    tx: Session, alert: Alert, *, kind: str, answer: str, assurance: str, note: str | None
-) -> Acknowledgement | None:
-    """The answer that this one repeats. A question is the same only with the same words; of what may be taken back
-    (a consent) or change (a recall), only the last answer counts."""
+def _before(
+    tx: Session, alert: Alert, delivery: Delivery | None, *, kind: str, answer: str, assurance: str, note: str | None
+) -> list[Acknowledgement]:
+    """The same answer as it was given before at this contact, by whomever. A question is the same only with the same
+    words; of what may be taken back (a consent) or change (a recall), only the last answer counts."""
     query = select(Acknowledgement).where(
         Acknowledgement.alert_id == alert.id, Acknowledgement.kind == kind, Acknowledgement.answer == answer,
         Acknowledgement.assurance == assurance,
@@ -163,10 +167,21 @@ def _same(
     last = select(func.max(Acknowledgement.id)).where(Acknowledgement.alert_id == alert.id)
     if answer in (*GONE, *SAID):
         query = query.where(Acknowledgement.id == last.scalar_subquery())
-    for row in tx.execute(query.order_by(Acknowledgement.id)).scalars():
-        if answer != "question" or _note_of(tx, row) == (note or "").strip():
-            return row
-    return None
+    here = delivery.contact_id if delivery is not None else None
+    return [
+        row for row in tx.execute(query.order_by(Acknowledgement.id)).scalars()
+        if (answer != "question" or _note_of(tx, row) == (note or "").strip())
+        and (assurance == "noted-by-officer" or _contact_of(tx, row) == here)
+    ]  # fmt: skip
+
+
+def _contact_of(tx: Session, row: Acknowledgement) -> int | None:
+    return tx.get_one(Delivery, row.delivery_id).contact_id if row.delivery_id is not None else None
+
+
+def _name(by: str) -> str:
+    """A name as it is compared: "aino " is Aino."""
+    return " ".join(by.split()).casefold()
 
 
 def _note_of(tx: Session, row: Acknowledgement) -> str:
@@ -198,10 +213,12 @@ def _ask_somebody(tx: Session, alert: Alert) -> None:
 
 
 def _wrong_person(tx: Session, alert: Alert, delivery: Delivery | None) -> None:
-    """The contact is suspect until somebody has looked; the ladder moves on at once."""
+    """The contact is suspect until somebody has looked; the ladder moves on at once, where it has not done so."""
     why = "a reader of an alert said that it is not for them"
     doubt_contact(tx, alert, delivery.contact_id if delivery is not None else None, why=why)
-    rungs.next_rung(tx, alert.id, to="next-contact", reason="not for that reader")
+    last = rungs.newest_delivery(tx, alert)
+    if delivery is None or last is None or last.contact_id == delivery.contact_id:
+        rungs.next_rung(tx, alert.id, to="next-contact", reason="not for that reader")
 
 
 def _result(alert: Alert, row: Acknowledgement, *, repeated: bool) -> AckResult:

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, redirect, request
 
 from coordinator.alerts.released import answer_page, is_reader, place_of
 from coordinator.alerts.service import acknowledge
-from coordinator.errors import Gone, Invalid, NotFound
+from coordinator.errors import Fault, Gone, Invalid, NotFound
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import open_to
@@ -40,6 +40,8 @@ def answer(token: str) -> Any:
     try:
         with access.store().unit_of_work() as tx:
             known = reader.name if reader is not None and is_reader(tx, token, reader=reader) else ""
+            if not known:
+                _left_empty()
             acknowledge(
                 tx, token=token, kind="person", by=known or given["by"], answer=given["answer"],
                 note=given["note"] or None, assurance="session" if known else "link",
@@ -49,6 +51,12 @@ def answer(token: str) -> Any:
     except (Gone, NotFound) as error:
         return _gone(error)
     return _private(redirect(f"/a/{token}?thanks={given['answer']}", code=303))
+
+
+def _left_empty() -> None:
+    """A scanner of mails that fills in every field answers for nobody. Raises Invalid."""
+    if request.form.get("subject", "").strip():
+        raise Invalid([Fault("/subject", "Leave this field empty and send it again: only programs fill it in.")])
 
 
 def _place(token: str) -> str:

@@ -94,7 +94,8 @@ def _story(chromium: Any, site: Site) -> None:
         assert preview.headers["Cache-Control"] == "no-store" and 'property="og:' not in preview.text
     site.request("HEAD", link)
     for sent in ({}, {"answer": "", "by": "scanner"}, {"answer": "x"}, {"answer": "acknowledged", "by": "", "note": ""},
-                 {"answer": "not-for-me"}, {"answer": "question", "note": "x"}):  # fmt: skip
+                 {"answer": "not-for-me"}, {"answer": "question", "note": "x"},
+                 {"answer": "acknowledged", "by": "x", "note": "x", "subject": "x"}):  # fmt: skip
         assert site.request("POST", link, data=sent).status_code in (400, 422), sent
     assert answers(site.store) == []
     with site.store.unit_of_work() as tx:

@@ -52,7 +52,7 @@ class Forms(HTMLParser):
             kind = values.get("type", "").lower()
             if kind == "file":
                 self._form.files.append(name)
-            elif kind in _TYPED:
+            elif kind in _TYPED and values.get("tabindex") != "-1":  # what nobody reaches is left as it is
                 self._form.written.append(name)
             elif kind in ("hidden", "radio", "checkbox", "date", "time"):
                 self._form.fixed.setdefault(name, values.get("value", ""))

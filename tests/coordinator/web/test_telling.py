@@ -181,7 +181,12 @@ def test_opening_the_link_changes_nothing_and_answering_is_recorded(
     assert nobody.status_code == 422 and 'href="#by"' in nobody.text and "not who answers" in nobody.text
     assert "A gateway fills this in." in nobody.text and "No answer yet" in coordinator.text(
         f"/incidents/{reference}/alerts/1")  # fmt: skip
-    answer = contact.client.post(path, data={"answer": "acknowledged", "by": "Hilja, duty"})
+    assert 'name="subject"' in contact.get(path).text
+    every = {"answer": "acknowledged", "by": "A gateway", "note": "x", "subject": "x"}
+    filled = contact.client.post(path, data=every)  # as a machine does that fills in whatever there is
+    assert filled.status_code == 422 and 'href="#subject"' in filled.text and "only programs" in filled.text
+    assert "No answer yet" in coordinator.text(f"/incidents/{reference}/alerts/1")
+    answer = contact.client.post(path, data={"answer": "acknowledged", "by": "Hilja, duty", "subject": ""})
     assert answer.status_code == 303 and "Hilja" not in str(answer.headers)
     assert "Hilja" not in contact.text(path) + told_desk.visitor().text(path)
     assert "Thank you. Your acknowledgement is recorded." in contact.text(answer.location)
