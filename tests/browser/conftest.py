@@ -60,6 +60,7 @@ class Site:
         self.people: dict[str, Principal] = {}
         self.windows: list[Any] = []
         self.faults: list[str] = []
+        self.waiting = 0  # the decision that waits for a second person, in a furnished world
 
     def window(self, **how: Any) -> Any:
         """A fresh browser window (context and page); what its scripts complain about is a fault."""
