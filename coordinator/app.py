@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import structlog
@@ -14,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as DatabaseTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from coordinator import api, clock, interchange, logs
+from coordinator import api, clock, db, interchange, logs
 from coordinator.api import limits
 from coordinator.api.problems import http_problem, problem
 from coordinator.errors import CoordinatorError, NotReady, Refused
@@ -52,6 +53,18 @@ class Application(Flask):
 
     json_provider_class = Json
     error_page: ErrorPage | None = None
+
+    def dispatch_request(self) -> Any:
+        """The view, once more where the database gave it up for another's sake and nothing of it was committed."""
+        tries = count()
+
+        def view() -> Any:
+            if next(tries):
+                for _, file in request.files.items(multi=True):
+                    file.stream.seek(0)
+            return Flask.dispatch_request(self)
+
+        return db.again(view)
 
     def register_error_page(self, page: ErrorPage) -> None:
         """`page(error)` answers refusals outside the API; without one they are problem+json as well."""
@@ -106,7 +119,7 @@ def _refused(app: Application) -> ErrorPage:
 
     def answer(error: Exception) -> Any:
         if isinstance(error, OperationalError | DatabaseTimeout):
-            _log.error("database", **logs.where(error), code=_code(error), route=_route())
+            _log.error("database", **logs.where(error), code=db.code_of(error), route=_route())
             error = NotReady("The database did not answer in time: send it again shortly.")
         elif isinstance(error, IntegrityError) and _taken_meanwhile(error):
             _log.warning("at the same instant", **logs.where(error), route=_route())
@@ -121,15 +134,9 @@ def _refused(app: Application) -> ErrorPage:
     return answer
 
 
-def _code(error: Exception) -> str | None:
-    """What the database calls it: an SQLSTATE, or SQLite's name."""
-    original = getattr(error, "orig", None)
-    return getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
-
-
 def _taken_meanwhile(error: IntegrityError) -> bool:
     """Whether two wrote the same thing at once: both had looked, and the database let one of them have it."""
-    return _code(error) in ("23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
+    return db.code_of(error) in ("23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
 
 
 def _is_api() -> bool:

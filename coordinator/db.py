@@ -7,12 +7,13 @@ into a writer fails at once when another writer was faster, whatever the busy ti
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -31,12 +32,20 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+T = TypeVar("T")
 
 READ_ONLY = "coordinator_read_only"
 #: After so long (seconds) a writer stops queueing and asks SQLite itself, whose own patience then ends in an error.
 QUEUE_PATIENCE = 10.0
+#: So often work is begun that the database gives up for another's sake. PostgreSQL lets one of the two go on each time.
+TRIES = 3
+_GIVEN_UP = ("40001", "40P01")
+
+log = logging.getLogger("coordinator.db")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -207,8 +216,42 @@ def transaction(
     nudges: set[str] = set()
     with queue.turn() if queue is not None else nullcontext():
         yield from _session(engine, {**info, "nudges": nudges}, read_only)
+    if not read_only:
+        note_commit()
     if nudges:
         on_commit(nudges)
+
+
+class _Commits(threading.local):
+    count = 0
+
+
+_commits = _Commits()
+
+
+def note_commit() -> None:
+    """Something was committed for this thread; another one that does its work (`together`) may have done it."""
+    _commits.count += 1
+
+
+def again(work: Callable[[], T]) -> T:
+    """Do `work`; where PostgreSQL gave its transaction up for the sake of another one (a deadlock, a serialization
+    failure) nothing of it stays, and it is done again. Not where something of it had been committed before."""
+    for left in reversed(range(TRIES)):
+        before = _commits.count
+        try:
+            return work()
+        except DBAPIError as error:
+            if not left or code_of(error) not in _GIVEN_UP or _commits.count != before:
+                raise
+            log.warning("a transaction is done again: %s", code_of(error))
+    raise AssertionError("one of the tries answers or raises")
+
+
+def code_of(error: BaseException) -> str | None:
+    """What the database calls an error of its own: an SQLSTATE, or SQLite's name."""
+    original = getattr(error, "orig", None)
+    return getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
 
 
 def _session(engine: Engine, info: dict[str, Any], read_only: bool) -> Iterator[Session]:

@@ -15,10 +15,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
+from coordinator import db
 from coordinator.store import Store
 
 T = TypeVar("T")
@@ -102,16 +104,20 @@ class Together:
         job = _Job(work, then)
         if work.all_of is not None or self._store.one_machine:
             self._do_in_turn(job)
+            db.note_commit()
         else:
             job.alone = True
         while job.alone or not job.settled:
             job.alone = False
-            with self._store.unit_of_work() as tx:
-                job.settle(job.work.alone(tx))
+            job.settle(db.again(partial(self._alone, job.work)))
             job.goes_on()
         if job.error is not None:
             raise job.error
         return job.result
+
+    def _alone(self, work: Work[Any]) -> Any:
+        with self._store.unit_of_work() as tx:
+            return work.alone(tx)
 
     def _do_in_turn(self, job: _Job) -> None:
         with self._lock:

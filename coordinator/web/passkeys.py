@@ -177,7 +177,7 @@ def _fresh() -> Principal:
 
 
 def _sent() -> dict[str, Any]:
-    sent = parse_json(request.get_data(cache=False), max_bytes=MOST_BYTES)
+    sent = parse_json(request.get_data(), max_bytes=MOST_BYTES)
     if not isinstance(sent, dict):
         raise NotParseable("Send a JSON object.")
     return sent
