@@ -20,6 +20,7 @@ from coordinator.incidents.models import Incident
 from coordinator.partners.queries import intake_endpoint
 from coordinator.runs import service as runs
 from coordinator.runs.models import Run
+from coordinator.runs.saved import fault_of
 from coordinator.timeline.models import Pending
 from playbooks.state import ENDED
 from workers.steps import ARMS
@@ -78,7 +79,7 @@ def _each(place: Installation, version: int, steps: int) -> float:
             )
             spent.append((time.process_time() - started) * 1000 / steps)
             if run.state != "completed":
-                raise RuntimeError(run.fault)
+                raise RuntimeError(fault_of(tx, run))
     return printed.median(spent)
 
 

@@ -20,9 +20,10 @@ from coordinator.runs import duplicates, matching, sources
 from coordinator.runs import service as runs
 from coordinator.runs.engine import LONG_WAIT
 from coordinator.runs.models import Run, StepAttempt, Timer
-from coordinator.runs.saved import load_state
+from coordinator.runs.saved import load_state, scope_of, spec_of, values_of
 from coordinator.sharing.models import ShareDecision
 from coordinator.tasks import rules as task_rules
+from coordinator.tasks.contents import values_of as task_values
 from coordinator.tasks.models import Task
 from coordinator.timeline.models import Entry, Pending
 from playbooks.events import Answered, Event, FactsChanged, Happened, TimerFired, Voted, WorkFinished
@@ -132,7 +133,7 @@ def obligation_settled(tx: Session, obligation_id: int) -> None:
         .where(Run.incident_id == duty.incident_id, StepAttempt.kind == "obligation", StepAttempt.state == "begun")
     )
     for attempt in tx.execute(query.order_by(StepAttempt.id)).scalars().all():
-        if attempt.values.get("obligation") == duty.id:
+        if values_of(tx, attempt).get("obligation") == duty.id:
             runs.advance(tx, attempt.run_id, [duty_step.finished(attempt.key, duty)], arms=ARMS, actor=duty.settled_by)
 
 
@@ -144,18 +145,18 @@ def http_answered(tx: Session, call_id: int) -> None:
 
 
 def _result(tx: Session, attempt: StepAttempt, task: Task) -> Event:
-    values = task.values or {}
+    values = task_values(tx, task)
     if task.state != "done":
         return WorkFinished(_whole(attempt.key), "failed", reason="The task was called off.", by=task.done_by)
     if attempt.kind == "vote":
         approve = values.get(task_rules.ANSWER) == task_rules.APPROVE
-        return Voted(_whole(attempt.key), str(attempt.values["role"]), task.done_by, approve,
+        return Voted(_whole(attempt.key), str(values_of(tx, attempt)["role"]), task.done_by, approve,
                      values.get(task_rules.REASON, ""))  # fmt: skip
-    if attempt.kind == "obligation" and "obligation" in attempt.values and task.outcome == "successful":
+    if attempt.kind == "obligation" and "obligation" in values_of(tx, attempt) and task.outcome == "successful":
         return duty_step.meeting(tx, attempt, task)
     kept: dict[str, Any] = {name: value for name, value in values.items() if name not in _PLAIN}
     if attempt.kind == "decision":
-        kept = {"option": values.get(attempt.spec["variable"])}
+        kept = {"option": values.get(spec_of(tx, attempt)["variable"])}
     reason = "A person said that it could not be done." if task.outcome == "failed" else ""
     from_ = sources.of_item(task.result_version_id)
     return WorkFinished(attempt.key, task.outcome, kept, reason=reason, by=task.done_by, sources=from_)
@@ -235,9 +236,9 @@ def run_ended(tx: Session, run_id: int) -> None:
         return
     attempt = tx.get_one(StepAttempt, int(attempt_id))
     outcome = "successful" if run.state == "completed" else "failed"
-    values = dict(run.scope.get("variables", {}))
-    known = run.scope.get("sources", {})
-    given = sorted({each for name in attempt.spec.get("out_args", ()) for each in known.get(name, ())})
+    scope = scope_of(tx, run)
+    values, known = dict(scope.get("variables", {})), scope.get("sources", {})
+    given = sorted({each for name in spec_of(tx, attempt).get("out_args", ()) for each in known.get(name, ())})
     reason = "" if outcome == "successful" else f"It is {run.state}."
     event = WorkFinished(attempt.key, outcome, values, reason=reason, sources=tuple(given))
     runs.advance(tx, attempt.run_id, [event], arms=ARMS)

@@ -21,6 +21,8 @@ from coordinator.obligations.register import current_rule
 from coordinator.obligations.rules import State
 from coordinator.runs.arms import Begun
 from coordinator.runs.models import StepAttempt
+from coordinator.runs.saved import keep_values, values_of
+from coordinator.tasks.contents import values_of as task_values
 from coordinator.tasks.models import Task
 from playbooks.events import Event, HandedToPerson, WorkFinished
 
@@ -48,7 +50,7 @@ def obligation(tx: Session, work: Begun, give: Callable[..., int]) -> Sequence[E
         return [HandedToPerson(work.key)]
     row = known or service.start(tx, work.incident, rule, actor=SYSTEM)
     if do == "meet" and row.state in rules.OPEN:
-        work.attempt.values = {"obligation": row.id}
+        keep_values(tx, work.attempt, {"obligation": row.id})
         give(tx, work, role=LEGAL, fallback_role="coordinator", fields=_FIELDS, due_at=row.target_at,
              more=f"Duty: {rule}. Submit it, then say here when, and what shows it.")  # fmt: skip
         return [HandedToPerson(work.key)]
@@ -69,8 +71,8 @@ def finished(key: str, row: Obligation) -> WorkFinished:
 
 def meeting(tx: Session, attempt: StepAttempt, task: Task) -> WorkFinished:
     """The task of a `meet` step is done: the duty is met by what its person says, or the step has failed."""
-    values, person = task.values or {}, _person(tx, task.done_by)
-    row = tx.get_one(Obligation, attempt.values["obligation"])
+    values, person = task_values(tx, task), _person(tx, task.done_by)
+    row = tx.get_one(Obligation, values_of(tx, attempt)["obligation"])
     if row.state == State.MET:
         return finished(attempt.key, row)
     try:

@@ -32,6 +32,7 @@ from coordinator.partners.queries import duty_role, own_organisation
 from coordinator.runs import sources
 from coordinator.runs.arms import Begun
 from coordinator.runs.models import HttpCall, Run, StepAttempt
+from coordinator.runs.saved import spec_of
 from coordinator.sharing.addressees import Addressee
 from coordinator.sharing.inputs_from_world import as_the_incident
 from coordinator.sharing.models import ShareDecision
@@ -200,7 +201,7 @@ def result(tx: Session, call_id: int) -> tuple[int, WorkFinished] | None:
     if row.state not in (DONE, FAILED, LATE):
         return None
     outcome = "successful" if row.state == DONE or (row.state == LATE and (row.status or 500) < 300) else "failed"
-    values = _values(tx, row, attempt.spec.get("out_args", ()))
+    values = _values(tx, row, spec_of(tx, attempt).get("out_args", ()))
     from_ = _keep(tx, row, attempt.run_id, values) if row.state == DONE and values else ()
     reason = "" if outcome == "successful" else f"The service: {row.outcome}."
     return attempt.run_id, WorkFinished(attempt.key, outcome, values, reason=reason, by="system", sources=from_)

@@ -21,6 +21,7 @@ from coordinator.incidents.models import ItemVersion
 from coordinator.markings import Marking, Tlp
 from coordinator.runs.arms import Begun
 from coordinator.runs.models import StepAttempt
+from coordinator.runs.saved import spec_of
 from coordinator.sharing.models import Approval, Release, ShareDecision
 from playbooks.events import Event, WorkFinished
 from workers.audiences import audience_of
@@ -95,7 +96,7 @@ def result_of(tx: Session, attempt: StepAttempt) -> WorkFinished:
     results = newest_results(tx, [release_id for release_id in tx.execute(parts).scalars() if release_id is not None])
     permitted, waiting = results.count("permit"), results.count("refer")
     said = "refer" if waiting else "permit" if permitted else "deny"
-    maps_result = "result" in ((attempt.spec.get("extension") or {}).get("out") or {})
+    maps_result = "result" in ((spec_of(tx, attempt).get("extension") or {}).get("out") or {})
     if said == "deny" and not results and not maps_result:
         said = "permit"  # nothing was refused to anybody: there was nothing to share
     values = {"result": said, "permitted_count": permitted, "refused_count": results.count("deny")}

@@ -27,6 +27,7 @@ from coordinator.runs import sources
 from coordinator.runs.arms import Begun
 from coordinator.runs.engine import CANCELLED
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt
+from coordinator.runs.saved import new_attempt, open_name
 from coordinator.tasks import reminders
 from coordinator.tasks import service as tasks
 from coordinator.tasks.models import Task
@@ -257,13 +258,10 @@ def part_of(
     tx: Session, attempt: StepAttempt, name: str, *, kind: str, values: dict[str, Any]
 ) -> StepAttempt:
     """A row for one part of a piece of work that needs several tasks or releases. Its key starts with the whole's."""
-    part = StepAttempt(
-        run_id=attempt.run_id, exercise=attempt.exercise, key=f"{attempt.key}/{name}", step=attempt.step, kind=kind,
-        name=attempt.name, spec={}, values=values, begun_at=attempt.begun_at,
-    )  # fmt: skip
-    tx.add(part)
-    tx.flush()
-    return part
+    return new_attempt(
+        tx.get_one(Run, attempt.run_id), key=f"{attempt.key}/{name}", step=attempt.step, kind=kind, name=attempt.name,
+        values=values, begun_at=attempt.begun_at, tx=tx,
+    )
 
 
 def _give(
@@ -273,9 +271,11 @@ def _give(
 ) -> int:  # fmt: skip
     """Open the task of a piece of work and point to it; returns its id."""
     spec = work.spec
-    text = "\n\n".join(part for part in (instructions(spec), more) if part)
+    title = open_name(work.playbook, work.attempt.step)
+    whole = spec["title"] if spec["title"] != title else ""
+    text = "\n\n".join(part for part in (whole, instructions(spec), more) if part)
     made = tasks.open_task(
-        tx, title=spec["title"], role=role, incident=work.incident, instructions=text, kind=kind, fields=fields,
+        tx, title=title, role=role, incident=work.incident, instructions=text, kind=kind, fields=fields,
         fallback_role=fallback_role or spec.get("fallback_role") or "", due_at=due_at or work.due_at,
         blocks="close" if spec.get("required") and work.incident is not None else "",
         checklist=spec.get("checklist") or (), created_by=SYSTEM, exercise=work.run.exercise, **rest,

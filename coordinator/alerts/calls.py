@@ -17,6 +17,7 @@ from coordinator.alerts.letters import said_in, script_for
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.markings import Tlp
 from coordinator.partners.models import Channel, Contact
+from coordinator.tasks.contents import values_of
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import open_task
 
@@ -72,7 +73,7 @@ def finish_call(tx: Session, task_id: int) -> None:
         tx.flush()
         rungs.next_rung(tx, alert.id, reason="the call did not get through")
         return
-    values = task.values or {}
+    values = values_of(tx, task)
     note_answer(
         tx, alert, delivery, kind="person", answer=values.get("answer") or "acknowledged",
         by=str(values.get("spoke_with") or ""), assurance="noted-by-officer", actor=task.done_by or "system",

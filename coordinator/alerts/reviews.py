@@ -32,6 +32,7 @@ from coordinator.sharing.approvals import look_again
 from coordinator.sharing.models import AWAITING_APPROVAL, Recalled, Release, ReleaseItem, ShareDecision
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import says_now
+from coordinator.tasks.contents import values_of
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import cancel_task, open_task
 
@@ -124,7 +125,7 @@ def decided(tx: Session, task_id: int) -> None:
     if review is None or review.answer:
         return
     task, incident = tx.get_one(Task, task_id), lock_incident(tx, review.incident_id)
-    values = task.values or {}
+    values = values_of(tx, task)
     answer = values.get("option") or ""
     if task.state != "done" or answer not in (RECALL, STANDS):
         return

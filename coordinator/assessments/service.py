@@ -25,6 +25,7 @@ from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import facts, visible
 from coordinator.incidents.rules import OPEN_STATUSES, Status
 from coordinator.incidents.service import change_incident
+from coordinator.tasks.contents import values_of
 from coordinator.tasks.models import Task
 
 ASKED, PROPOSED, ACCEPTED, GIVEN_UP, REJECTED = "asked", "proposed", "accepted", "given-up", "rejected"
@@ -62,7 +63,7 @@ def conclude(tx: Session, task: Task) -> Assessment | None:
         _record(tx, row, incident, GIVEN_UP, "An assessment was given up.", actor=task.done_by or "system")
         return row
     row.author, row.content_version_id = task.done_by, task.result_version_id
-    row.severity = rules.severity_in(task.values or {})
+    row.severity = rules.severity_in(values_of(tx, task))
     person = tx.get(User, int(task.done_by.removeprefix("user:"))) if task.done_by.startswith("user:") else None
     if row.severity is not None and (person is None or not may(Role(person.role), Right.CHANGE_INCIDENT)):
         row.state = PROPOSED

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from coordinator import db
 from coordinator.config import Settings
 from coordinator.migrations.protection import grant_to
+from coordinator.vault import Vault, open_master_key
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -57,11 +58,17 @@ def _run(settings: Settings, step: str, revision: str) -> None:
             _lock(connection)
             config = _config()
             config.attributes["connection"] = connection
+            config.attributes["vault"] = lambda: _vault(settings)
             getattr(command, step)(config, revision)
             if settings.owner_database_url and step == "upgrade":
                 grant_to(connection, settings.database_url)
     finally:
         engine.dispose()
+
+
+def _vault(settings: Settings) -> Vault:
+    """For a step that seals or opens what is there. Whoever has rows to seal has the key already."""
+    return open_master_key(settings.master_key_file, create=False, former=settings.old_master_key_file)
 
 
 def _lock(connection: Connection) -> None:

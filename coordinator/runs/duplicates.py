@@ -23,6 +23,7 @@ from coordinator.markings import parse_tlp
 from coordinator.runs import matching, service
 from coordinator.runs.arms import Arms
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt
+from coordinator.runs.saved import has_begun
 from coordinator.sharing.models import Release
 from coordinator.tasks import moving
 from coordinator.tasks.models import Task
@@ -94,7 +95,7 @@ def _give_back(tx: Session, incident: Incident, stopped: dict[str, list[int]], *
 def _pause(tx: Session, incident_id: int, *, arms: Arms) -> list[int]:
     """The runs that this paused. One that has not begun keeps its wish to start (service.do_what_was_asked)."""
     query = select(Run).where(Run.incident_id == incident_id, Run.state.not_in((*ENDED, "paused"))).order_by(Run.id)
-    found = [(run.id, bool(run.scope)) for run in tx.execute(query).scalars()]
+    found = [(run.id, has_begun(run)) for run in tx.execute(query).scalars()]
     for run_id, begun in found:
         if begun:
             service.advance(tx, run_id, [Pause(_REASON)], arms=arms)
@@ -102,7 +103,7 @@ def _pause(tx: Session, incident_id: int, *, arms: Arms) -> list[int]:
 
 
 def _go_on(tx: Session, incident: Incident, run_id: int, *, arms: Arms) -> None:
-    if not tx.get_one(Run, run_id).scope:
+    if not has_begun(tx.get_one(Run, run_id)):
         timeline.pending(tx, "run.advance", run_id, exercise=incident.exercise)
         return
     service.advance(tx, run_id, [Resume()], arms=arms)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -24,7 +24,7 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.rules import Status
 from coordinator.runs.arms import Arms, Begun
 from coordinator.runs.models import Run, StepAttempt, Timer
-from coordinator.runs.saved import save_state, show_step
+from coordinator.runs.saved import keep_fault, keep_values, new_attempt, open_name, save_state, show_step, spec_of
 from playbooks import effects as do
 from playbooks.document import Playbook
 from playbooks.events import Answered, Event, Told, Voted, WorkFinished
@@ -95,7 +95,7 @@ class Engine:
                     self.say("run.notice", effect.text, {"step": effect.step})
                     timeline.pending(self.tx, "run.notice", self.run.id, exercise=self.run.exercise)
                 case do.NeedsAttention():
-                    self.run.fault = effect.reason
+                    keep_fault(self.tx, self.run, effect.reason)
                     self.say("run.needs-attention", "The run stands until a person mends it.",
                               {"step": effect.step, "token": effect.token, "reason": effect.reason})  # fmt: skip
                     timeline.pending(self.tx, "run.needs-attention", self.run.id, exercise=self.run.exercise)
@@ -113,18 +113,16 @@ class Engine:
         answers: list[Event] = []
         for attempt in self.tx.execute(query).scalars().all():
             attempt.state = BEGUN
-            answers += self._do(attempt, None)
+            answers += self._do(attempt, spec_of(self.tx, attempt), None)
         return answers
 
     # ------------------------------------------------------------ work
 
     def _begin(self, effect: do.BeginWork) -> list[Event]:
-        attempt = StepAttempt(
-            run_id=self.run.id, exercise=self.run.exercise, key=effect.key, step=effect.step, kind=effect.kind,
-            name=str(effect.spec.get("title", ""))[:500], spec=dict(effect.spec), values={}, begun_at=clock.now(),
+        attempt = new_attempt(
+            self.run, key=effect.key, step=effect.step, kind=effect.kind, spec=effect.spec, begun_at=clock.now(),
+            name=open_name(self.playbook, effect.step), tx=self.tx,
         )  # fmt: skip
-        self.tx.add(attempt)
-        self.tx.flush()
         if effect.kind == "wait" and effect.due_at is None:
             self._set_timer(do.SetTimer(f"{effect.key}/{LONG_WAIT}", clock.now() + LOOK_AGAIN, LONG_WAIT))
         if effect.kind in OUTWARD and self.incident is not None and self.incident.status in UNTRIAGED:
@@ -132,13 +130,12 @@ class Engine:
             self.say("run.step", f"{attempt.name}: waits until triage is accepted.",
                       {"step": effect.step, "what": "held"})  # fmt: skip
             return []
-        return self._do(attempt, effect)
+        return self._do(attempt, effect.spec, effect.due_at)
 
-    def _do(self, attempt: StepAttempt, effect: do.BeginWork | None) -> list[Event]:
+    def _do(self, attempt: StepAttempt, spec: Mapping[str, Any], due_at: datetime | None) -> list[Event]:
         """Begin one piece of work. A refusal fails the step; a database that is away fails the whole transaction."""
         self.speak()
-        due_at = effect.due_at if effect is not None else None
-        work = Begun(self.run, self.incident, self.playbook, attempt, attempt.spec, due_at)
+        work = Begun(self.run, self.incident, self.playbook, attempt, spec, due_at)
         key = attempt.key
         try:
             with self.tx.begin_nested():
@@ -168,14 +165,16 @@ class Engine:
         if attempt.state in (BEGUN, HELD):
             attempt.state, attempt.ended_at = DONE, clock.now()
             if isinstance(event, WorkFinished):
-                attempt.outcome, attempt.values = event.outcome, dict(event.values)
+                attempt.outcome = event.outcome
+                keep_values(self.tx, attempt, event.values)
             self._look_no_more(attempt)
             self.arms.call_off(self.tx, attempt, reason="the step is over")
 
     def _late(self, attempt: StepAttempt, event: Event, reason: str) -> None:
         if not isinstance(event, WorkFinished) or attempt.state in (DONE, LATE):
             return
-        attempt.state, attempt.outcome, attempt.values = LATE, event.outcome, dict(event.values)
+        attempt.state, attempt.outcome = LATE, event.outcome
+        keep_values(self.tx, attempt, event.values)
         self.say("run.late", f"{attempt.name}: a result came late and is kept, not applied.",
                   {"step": attempt.step, "outcome": event.outcome, "reason": reason})  # fmt: skip
 

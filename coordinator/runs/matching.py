@@ -16,6 +16,7 @@ from coordinator.runs.arms import Arms
 from coordinator.runs.catalogue import Available, active_playbooks
 from coordinator.runs.models import Run
 from coordinator.runs.service import start_run
+from coordinator.tasks.contents import contents_of, values_of
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import open_task
 from playbooks.coordination import matches
@@ -64,11 +65,10 @@ def offer(tx: Session, incident: Incident, playbooks: Sequence[Available], *, be
     """A task to choose a playbook among those that were neither started nor offered for this incident yet."""
     keys = {once_key(incident.id, each.playbook.id): each for each in playbooks}
     started = set(tx.execute(select(Run.once_key).where(Run.once_key.in_(keys))).scalars())
-    offered = set()
-    for options in tx.execute(
-        select(Task.options).where(Task.incident_id == incident.id, Task.created_by == CHOOSER)
-    ).scalars():
-        offered |= set(options)
+    offered: set[str] = set()
+    asked = select(Task).where(Task.incident_id == incident.id, Task.created_by == CHOOSER)
+    for task in tx.execute(asked).scalars():
+        offered |= set(contents_of(tx, task).options)
     left = [each for key, each in keys.items() if key not in started and _option(each) not in offered]
     if not left:
         return None
@@ -81,7 +81,7 @@ def offer(tx: Session, incident: Incident, playbooks: Sequence[Available], *, be
 
 def start_chosen(tx: Session, task: Task, incident: Incident, *, arms: Arms) -> Run | None:
     """A person answered `offer`: start what they chose. None where they chose none, or it is not active any more."""
-    choice = (task.values or {}).get(CHOICE)
+    choice = values_of(tx, task).get(CHOICE)
     for available in active_playbooks(tx, internal=None):
         if _option(available) == choice:
             return start_run(

@@ -16,7 +16,7 @@ from coordinator.runs.activation import USABLE
 from coordinator.runs.catalogue import document_of, pins_of, versions_of
 from coordinator.runs.engine import Engine
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt
-from coordinator.runs.saved import load_state, save_state
+from coordinator.runs.saved import has_begun, keep_fault, load_state, save_state
 from coordinator.tasks.models import Task
 from playbooks import moving
 from playbooks.moving import ANEW, MoveRefused, Place
@@ -48,7 +48,7 @@ def checked_move(
         raise Invalid([Fault("/to", "Say which version: its number in the catalogue.")])
     if row.state not in USABLE:
         raise Refused("This version of the playbook is not in use: two persons have to agree to it first.")
-    if not run.scope:
+    if not has_begun(run):
         raise Refused("The run has not begun yet.")
     facts = queries.facts(tx, incident) if incident is not None else None
     _moved(tx, run, load_state(tx, run), row.id, mapping, facts)
@@ -79,7 +79,7 @@ def move(engine: Engine, wish: Mapping[str, Any]) -> None:
         "from": before.version, "to": engine.playbook.version, "digest": engine.playbook.digest, "mapping": mapping,
         "anew": anew, "reason": wish["reason"],
     })  # fmt: skip
-    run.fault = ""
+    keep_fault(tx, run, "")
     save_state(tx, run, found)
     engine.take(found, engine.carry_out(effects))
 
@@ -98,7 +98,7 @@ def _moved(
 
 def open_tasks_of(tx: Session, run: Run, token: str) -> list[int]:
     """The open tasks of the work at which this token stands. Raises Refused where nobody was asked for anything."""
-    state = load_state(tx, run) if run.scope else None
+    state = load_state(tx, run) if has_begun(run) else None
     standing = state.tokens.get(token) if state else None
     if standing is None or standing.status != "waiting":
         raise Refused("The run does not wait at this step (any more).")

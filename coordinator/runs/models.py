@@ -65,9 +65,10 @@ class PlaybookSignature(Base):
 class Run(Exercised, Base):
     """A playbook being followed. `state`: running waiting paused needs-attention completed failed cancelled.
 
-    `scope`: playbook-scope variables and counters of the interpreter; tokens are rows. Variables carry choices and
-    counts; marked text stays in item versions. `asked`: what persons asked of it and no worker has done yet.
-    `once_key` keeps two starts of one playbook for one incident from both happening.
+    `scope_sealed`: playbook-scope variables and counters of the interpreter, null until it has begun; tokens are rows.
+    `asked_sealed`: what persons asked of it and no worker has done yet. `fault_sealed`: why it stands. Variables hold
+    what persons, services and the incident filled them with: saved.py alone seals and opens them, under the incident's
+    data key, or one of the run's own. `once_key` keeps two starts of one playbook for one incident from both happening.
     """
 
     __tablename__ = "runs"
@@ -77,10 +78,10 @@ class Run(Exercised, Base):
     once_key: Mapped[str] = mapped_column(String(120), unique=True)
     state: Mapped[Code] = mapped_column(default="running")
     explanation: Mapped[list[str]]
-    facts: Mapped[dict[str, Any]]
-    scope: Mapped[dict[str, Any]]
-    fault: Mapped[str] = mapped_column(Text, default="")
-    asked: Mapped[list[Any]] = mapped_column(default=list)
+    data_key_id: Mapped[int | None]
+    scope_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    fault_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    asked_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     started_by: Mapped[Code]
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -94,20 +95,21 @@ class Run(Exercised, Base):
 
 
 class RunToken(Exercised, Base):
-    """A live token of a run, as the interpreter left it. Rows of finished tokens are deleted."""
+    """A live token of a run, as the interpreter left it, sealed as the run is. Rows of finished tokens are deleted."""
 
     __tablename__ = "run_tokens"
     id: Mapped[Id]
     run_id: Mapped[int]
     token: Mapped[str] = mapped_column(String(80))
-    data: Mapped[dict[str, Any]]
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     __table_args__ = (within("run_id", "runs"), UniqueConstraint("run_id", "token"))
 
 
 class StepAttempt(Exercised, Base):
     """One try at one step. `key` is the interpreter's, unique in the run: the same work is never begun twice.
 
-    It points to the task or release that does the work, never the other way round.
+    It points to the task or release that does the work, never the other way round. `spec_sealed`: what it asks for,
+    with variables filled in; `values_sealed`: what came of it, null for nothing. `name` has no variable's value in it.
     """
 
     __tablename__ = "step_attempts"
@@ -117,12 +119,13 @@ class StepAttempt(Exercised, Base):
     step: Mapped[str] = mapped_column(String(120))
     name: Mapped[str] = mapped_column(Text, default="")
     kind: Mapped[Code]
-    spec: Mapped[dict[str, Any]]
     state: Mapped[Code] = mapped_column(default="begun")
     task_id: Mapped[int | None]
     release_id: Mapped[int | None]
     outcome: Mapped[Code] = mapped_column(default="")
-    values: Mapped[dict[str, Any]]
+    data_key_id: Mapped[int | None]
+    spec_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    values_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     begun_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     __table_args__ = (

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from coordinator import timeline
 from coordinator.incidents.holds import lock_incident
 from coordinator.runs.models import Run, StepAttempt
+from coordinator.runs.saved import keep_wishes, wishes_of
 
 _OVER = ("completed", "failed", "cancelled", "paused")
 
@@ -26,7 +27,8 @@ def pause_sharing(tx: Session, release_ids: Collection[int], *, reason: str) -> 
         incident_id = tx.execute(select(Run.incident_id).where(Run.id == run_id)).scalar_one()
         incident = lock_incident(tx, incident_id) if incident_id is not None else None
         run = tx.get_one(Run, run_id, with_for_update=True, populate_existing=True)
-        run.asked = [*run.asked, {"do": "pause", "token": "", "reason": reason, "values": {}, "by": "system"}]
+        wish = {"do": "pause", "token": "", "reason": reason, "values": {}, "by": "system"}
+        keep_wishes(tx, run, [*wishes_of(tx, run), wish])
         timeline.append(
             tx, "run.pause-asked", "A run pauses: what it shares may not go on.", actor="system", incident=incident,
             values={"reason": reason}, about=("run", run.id), exercise=run.exercise,

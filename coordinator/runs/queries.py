@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from coordinator.errors import NotFound
 from coordinator.runs.catalogue import document_of
-from coordinator.runs.models import PlaybookVersion, Run, RunToken, StepAttempt, StepState, Timer
+from coordinator.runs.models import PlaybookVersion, Run, StepAttempt, StepState, Timer
+from coordinator.runs.saved import fault_of, tokens_of
 
 
 def runs_of(tx: Session, incident_id: int) -> list[dict[str, Any]]:
@@ -29,7 +30,7 @@ def run_view(tx: Session, run_id: int) -> dict[str, Any]:
 
 def standing_steps(tx: Session, run_id: int) -> list[dict[str, str]]:
     """Steps that wait or stand: {token, step, status, reason}; `token` is what retry and skip are asked for."""
-    rows = tx.execute(select(RunToken.data).where(RunToken.run_id == run_id).order_by(RunToken.id)).scalars()
+    rows = tokens_of(tx, tx.get_one(Run, run_id)).values()
     return [
         {"token": data["id"], "step": data["step"], "status": data["status"], "reason": data["reason"]}
         for data in rows
@@ -75,7 +76,7 @@ def _view(tx: Session, run: Run) -> dict[str, Any]:
     ).scalars()
     return {
         "id": run.id, "playbook": playbook.id, "name": playbook.name, "version": playbook.version, "state": run.state,
-        "because": run.explanation, "fault": run.fault or None, "started_at": run.started_at,
+        "because": run.explanation, "fault": fault_of(tx, run) or None, "started_at": run.started_at,
         "started_by": run.started_by, "ended_at": run.ended_at, "next_timer_at": min(timers, default=None),
         "incident_id": run.incident_id, "playbook_version_id": run.playbook_version_id, "steps": steps,
         "standing": standing_steps(tx, run.id), "exercise": run.exercise,

@@ -25,8 +25,16 @@ from coordinator.runs.arms import Arms
 from coordinator.runs.catalogue import document_of, pins_of
 from coordinator.runs.engine import Engine
 from coordinator.runs.models import PlaybookVersion, Run
-from coordinator.runs.saved import load_state, save_state
+from coordinator.runs.saved import (
+    has_begun,
+    keep_fault,
+    keep_wishes,
+    load_state,
+    save_state,
+    wishes_of,
+)
 from coordinator.tasks import service as tasks
+from coordinator.timeline.keys import new_key
 from playbooks.effects import RunEnded
 from playbooks.events import Cancel, Event, Pause, Resume, Retry, Skip
 from playbooks.interpreter import StartRefused, start
@@ -72,8 +80,8 @@ def start_run(
         raise _refusal(refused) from None
     run = Run(
         incident_id=incident.id if incident is not None else None, playbook_version_id=playbook_version_id,
-        once_key=once_key or f"manual:{uuid.uuid4()}", explanation=list(explanation), facts=_plain(facts), scope={},
-        asked=[], started_by=started_by, started_at=clock.now(),
+        once_key=once_key or f"manual:{uuid.uuid4()}", explanation=list(explanation), started_by=started_by,
+        started_at=clock.now(), data_key_id=incident.data_key_id if incident is not None else new_key(tx),
         exercise=incident.exercise if incident is not None else exercise,
     )  # fmt: skip
     tx.add(run)
@@ -92,7 +100,7 @@ def start_run(
                         exercise=run.exercise)  # fmt: skip
         timeline.pending(tx, "run.notice", run.id, exercise=run.exercise)
     if arms is None:
-        run.asked = [{"do": "start", "variables": _plain(variables or {}), "callers": list(callers)}]
+        keep_wishes(tx, run, [{"do": "start", "variables": _plain(variables or {}), "callers": list(callers)}])
         timeline.pending(tx, "run.advance", run.id, exercise=run.exercise)
         return run
     engine = Engine(tx, run, incident, playbook, arms, facts)
@@ -103,14 +111,14 @@ def start_run(
 def advance(tx: Session, run_id: int, events: Iterable[Event], *, arms: Arms, actor: str = "system") -> None:
     """Give a run these events and do what follows. One that is over only keeps them as late. Raises NotFound."""
     engine = locked(tx, run_id, arms=arms, actor=actor)
-    if engine.run.scope:  # else it has not begun: nothing can be waiting in it
+    if has_begun(engine.run):  # else it has not begun: nothing can be waiting in it
         engine.take(load_state(tx, engine.run), events)
 
 
 def release_held(tx: Session, run_id: int, *, arms: Arms) -> None:
     """Triage is accepted: begin the steps that waited for it."""
     engine = locked(tx, run_id, arms=arms)
-    if engine.run.scope and engine.run.state not in ENDED:
+    if has_begun(engine.run) and engine.run.state not in ENDED:
         engine.take(load_state(tx, engine.run), engine.begin_held())
 
 
@@ -154,8 +162,8 @@ def ask(
         raise Refused("The incident is marked as a duplicate: say first that it is none.")
     if do == "move":
         values = mending.checked_move(tx, run, values or {}, incident=incident)
-    run.asked = [*run.asked, {"do": do, "token": token, "reason": reason, "values": _plain(values or {}),
-                              "by": principal.actor}]  # fmt: skip
+    wish = {"do": do, "token": token, "reason": reason, "values": _plain(values or {}), "by": principal.actor}
+    keep_wishes(tx, run, [*wishes_of(tx, run), wish])
     timeline.append(
         tx, f"run.{do}-asked", f"A person asked to {do} the run.", actor=principal.actor, incident=incident,
         values={"token": token, "reason": reason, **_plain(values or {})}, about=("run", run.id), exercise=run.exercise,
@@ -184,22 +192,23 @@ def reassign(tx: Session, run_id: int, *, token: str, role: str, principal: Prin
 def do_what_was_asked(tx: Session, run_id: int, *, arms: Arms) -> None:
     """Everything that persons asked of a run, in their order."""
     engine = locked(tx, run_id, arms=arms)
-    if not engine.run.scope and engine.incident is not None and engine.incident.status == "duplicate":
+    if not has_begun(engine.run) and engine.incident is not None and engine.incident.status == "duplicate":
         return  # it begins when somebody says that it is none (duplicates.py)
-    asked, engine.run.asked = engine.run.asked, []
+    asked = wishes_of(tx, engine.run)
+    keep_wishes(tx, engine.run, [])
     for wish in asked:
         if wish["do"] == "start":
             _begin(engine, wish)
             continue
         engine.actor = wish["by"]
-        if not engine.run.scope:
+        if not has_begun(engine.run):
             continue
         if wish["do"] == "move":
             mending.move(engine, wish)
             continue
         state = engine.take(load_state(tx, engine.run), [_event(wish)])
         if state.status != "needs-attention":
-            engine.run.fault = ""
+            keep_fault(tx, engine.run, "")
 
 
 def cancel_all(tx: Session, incident_id: int, *, reason: str, arms: Arms) -> None:
@@ -224,8 +233,9 @@ def _begin(engine: Engine, wish: Mapping[str, Any]) -> None:
         )  # fmt: skip
     except StartRefused as refused:  # it was asked before and the answer was yes: something changed since
         engine.run.state = "failed"
-        engine.run.fault = str(_refusal(refused))
-        engine.carry_out([RunEnded("failed", engine.run.fault)])
+        fault = str(_refusal(refused))
+        keep_fault(engine.tx, engine.run, fault)
+        engine.carry_out([RunEnded("failed", fault)])
         engine.speak()
         return
     save_state(engine.tx, engine.run, state)

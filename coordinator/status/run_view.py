@@ -16,7 +16,8 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import visible
 from coordinator.incidents.references import reference_of
 from coordinator.runs.catalogue import document_of
-from coordinator.runs.models import PlaybookVersion, Run, RunToken, StepAttempt, StepState
+from coordinator.runs.models import PlaybookVersion, Run, StepAttempt, StepState
+from coordinator.runs.saved import fault_of, tokens_of, wishes_of
 from coordinator.status import people
 from coordinator.tasks.models import Task
 from playbooks.document import Playbook, Step
@@ -61,8 +62,8 @@ def run_page(tx: Session, run_id: int, *, principal: Principal) -> dict[str, Any
         "incident": reference_of(row.Incident) if row.Incident else None,
         "version_id": row.Run.playbook_version_id,
         "drawing": picture(playbook, {state.step: state.state for state in states}),
-        "waiting": waiting(tx, run_id, playbook),
-        "asked": [{"do": wish.get("do"), "reason": wish.get("reason", "")} for wish in row.Run.asked or []],
+        "waiting": waiting(tx, row.Run, playbook),
+        "asked": [{"do": wish.get("do"), "reason": wish.get("reason", "")} for wish in wishes_of(tx, row.Run)],
     }
 
 
@@ -117,24 +118,23 @@ def picture(playbook: Playbook, states: dict[str, str]) -> dict[str, Any]:
     return draw(playbook, states)
 
 
-def waiting(tx: Session, run_id: int, playbook: Playbook) -> list[dict[str, Any]]:
+def waiting(tx: Session, run: Run, playbook: Playbook) -> list[dict[str, Any]]:
     """What the run stands at: {token, step, name, state}, and the open tasks that answer for it."""
-    tokens = tx.execute(select(RunToken).where(RunToken.run_id == run_id).order_by(RunToken.id)).scalars()
     attempts = tx.execute(
         select(StepAttempt.step, Task.id, Task.title, Task.role)
         .join(Task, Task.id == StepAttempt.task_id)
-        .where(StepAttempt.run_id == run_id, Task.state == "open")
+        .where(StepAttempt.run_id == run.id, Task.state == "open")
     )
     tasks: dict[str, list[dict[str, Any]]] = {}
     for step, task_id, title, role in attempts:
         tasks.setdefault(step, []).append({"id": task_id, "title": title, "role": role})
     found = []
-    for row in tokens:
-        step = str(row.data.get("step", ""))
+    for token, data in tokens_of(tx, run).items():
+        step = str(data.get("step", ""))
         known = playbook.steps.get(step)
         found.append({
-            "token": row.token, "step": step, "name": (known.name or step) if known else step,
-            "state": row.data.get("status", ""), "reason": row.data.get("reason", ""),
+            "token": token, "step": step, "name": (known.name or step) if known else step,
+            "state": data.get("status", ""), "reason": data.get("reason", ""),
             "tasks": tasks.get(step, []),
         })  # fmt: skip
     return found
@@ -156,7 +156,7 @@ def _described(
     known = {state.step: state for state in states}
     return {
         "id": run.id, "playbook": row.playbook_id, "version": row.version, "name": row.name, "state": run.state,
-        "explanation": run.explanation, "fault": run.fault, "started_by": run.started_by,
+        "explanation": run.explanation, "fault": fault_of(tx, run), "started_by": run.started_by,
         "started_at": run.started_at, "ended_at": run.ended_at, "exercise": run.exercise or None,
         "steps": [
             {"id": step.id, "name": step.name or "", "type": step.type,

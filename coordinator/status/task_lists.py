@@ -20,6 +20,7 @@ from coordinator.sharing.models import AWAITING_APPROVAL, Approval, Release, Sha
 from coordinator.status.paging import bounded, from_cursor, to_cursor
 from coordinator.tasks.models import Task
 from coordinator.tasks.queries import describe
+from coordinator.timeline.keys import look_up
 
 #: Counts on pages stop here: nobody reads "1,734 tasks", and counting further would cost what it tells.
 MOST = 99
@@ -36,10 +37,11 @@ def my_tasks(tx: Session, *, principal: Principal, cursor: str = "", limit: int 
     if len(found) <= limit:
         found += _undated(tx, principal, last, limit + 1 - len(found))
     page = found[:limit]
+    look_up(tx, [row.Task.data_key_id for row in page])
     following = page[-1].Task if len(found) > limit else None
     return {
         "items": [
-            {**describe(row.Task, incident_reference=reference_of(row.Incident) if row.Incident else None, now=now),
+            {**describe(tx, row.Task, incident_reference=reference_of(row.Incident) if row.Incident else None, now=now),
              "assignee_name": row.name, "mine": row.Task.assignee_id == principal.user_id}
             for row in page
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Exercised, Id, Json, whole, within
@@ -16,9 +16,9 @@ class Task(Exercised, Base):
     """`kind`: task, decision (choose an option), approval (yes or no), voice (a call to make), notice.
 
     `state`: open, done, cancelled, set-aside (its incident is a duplicate; it may come back).
-    `blocks`: what it stops while open: resolve, close or "". `fields`: variable name -> {label, type, options?,
-    required?}.
-    The result is an item version; `values` are the step's variables from it, for the run.
+    `blocks`: what it stops while open: resolve, close or "". `sealed`: what is asked and what was answered
+    (contents.py), under the data key of the incident it was opened for, or one of its own. `title` holds no variable's
+    value. The result is an item version; the answers are the step's variables from it, for the run.
     """
 
     __tablename__ = "tasks"
@@ -26,7 +26,6 @@ class Task(Exercised, Base):
     incident_id: Mapped[int | None]
     kind: Mapped[Code] = mapped_column(default="task")
     title: Mapped[str] = mapped_column(Text)
-    instructions: Mapped[str] = mapped_column(Text, default="")
     role: Mapped[Code]
     fallback_role: Mapped[str] = mapped_column(String(80), default="")
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
@@ -34,16 +33,14 @@ class Task(Exercised, Base):
     state: Mapped[str] = mapped_column(String(9), default="open")
     outcome: Mapped[str] = mapped_column(String(10), default="")
     blocks: Mapped[str] = mapped_column(String(7), default="")
-    fields: Mapped[dict[str, Any]]
-    options: Mapped[list[str]]
-    checklist: Mapped[list[str]]
+    data_key_id: Mapped[int | None]
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     ladder: Mapped[list[Any]]
     not_by: Mapped[list[Any] | None] = mapped_column(Json)
     due_at: Mapped[datetime | None]
     reminded: Mapped[int] = mapped_column(default=0)
     overdue_told_at: Mapped[datetime | None]
     result_version_id: Mapped[int | None]
-    values: Mapped[dict[str, Any] | None] = mapped_column(Json)
     created_at: Mapped[datetime]
     created_by: Mapped[Code]
     done_at: Mapped[datetime | None]

@@ -17,7 +17,9 @@ from coordinator.incidents import queries as incidents
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.tasks import rules, service
+from coordinator.tasks.contents import contents_of
 from coordinator.tasks.models import Task
+from coordinator.timeline.keys import look_up
 
 
 def my_tasks(tx: Session, *, principal: Principal, limit: int = 50) -> list[dict[str, Any]]:
@@ -27,13 +29,13 @@ def my_tasks(tx: Session, *, principal: Principal, limit: int = 50) -> list[dict
         and_(Task.assignee_id.is_(None), or_(Task.role == principal.role, Task.fallback_role == principal.role)),
     )
     query = _seen(principal).where(Task.state == "open", mine).order_by(Task.due_at.is_(None), Task.due_at, Task.id)
-    return [_view(tx, row.Task, row.Incident, principal) for row in tx.execute(query.limit(limit))]
+    return _views(tx, tx.execute(query.limit(limit)), principal)
 
 
 def incident_tasks(tx: Session, incident_id: int, *, principal: Principal) -> list[dict[str, Any]]:
     """All tasks of an incident, open ones first."""
     query = _seen(principal).where(Task.incident_id == incident_id).order_by(Task.state != "open", Task.id)
-    return [_view(tx, row.Task, row.Incident, principal) for row in tx.execute(query)]
+    return _views(tx, tx.execute(query), principal)
 
 
 def task_view(tx: Session, task_id: int, *, principal: Principal) -> dict[str, Any]:
@@ -44,15 +46,16 @@ def task_view(tx: Session, task_id: int, *, principal: Principal) -> dict[str, A
     return _view(tx, row.Task, row.Incident, principal)
 
 
-def describe(task: Task, *, incident_reference: str | None, now: datetime) -> dict[str, Any]:
+def describe(tx: Session, task: Task, *, incident_reference: str | None, now: datetime) -> dict[str, Any]:
     """A task row as the contract writes it."""
+    said = contents_of(tx, task)
     return {
-        "id": task.id, "kind": task.kind, "title": task.title, "instructions": task.instructions, "role": task.role,
+        "id": task.id, "kind": task.kind, "title": task.title, "instructions": said.instructions, "role": task.role,
         "fallback_role": task.fallback_role, "assignee": task.assignee_id, "state": task.state,
         "outcome": task.outcome or None, "due_at": task.due_at, "blocking": task.blocks or None,
         "overdue": task.state == "open" and task.due_at is not None and task.due_at <= now,
-        "fields": [{"name": name, **field} for name, field in task.fields.items()], "options": task.options,
-        "checklist": task.checklist, "priority": task.priority, "incident": incident_reference,
+        "fields": [{"name": name, **field} for name, field in said.fields.items()], "options": said.options,
+        "checklist": said.checklist, "priority": task.priority, "incident": incident_reference,
         "created_at": task.created_at, "created_by": task.created_by, "done_at": task.done_at,
         "done_by": task.done_by or None, "version": task.version, "exercise": task.exercise,
     }  # fmt: skip
@@ -67,10 +70,16 @@ def reasons_against(tx: Session, task: Task, principal: Principal) -> str:
     return ""
 
 
+def _views(tx: Session, rows: Iterable[Any], principal: Principal) -> list[dict[str, Any]]:
+    found = list(rows)
+    look_up(tx, [row.Task.data_key_id for row in found])
+    return [_view(tx, row.Task, row.Incident, principal) for row in found]
+
+
 def _view(tx: Session, task: Task, incident: Incident | None, principal: Principal) -> dict[str, Any]:
     reference = reference_of(incident) if incident is not None else None
     return {
-        **describe(task, incident_reference=reference, now=clock.now()),
+        **describe(tx, task, incident_reference=reference, now=clock.now()),
         "assignee_name": _name(tx, task.assignee_id), "may_complete": not reasons_against(tx, task, principal),
     }  # fmt: skip
 

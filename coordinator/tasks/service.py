@@ -23,8 +23,11 @@ from coordinator.incidents import holds, items, queries
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking, parse_tlp
 from coordinator.partners.queries import duty_role
+from coordinator.prepared import reserve
 from coordinator.tasks import rules
+from coordinator.tasks.contents import Contents, contents_of, keep_contents, keep_values
 from coordinator.tasks.models import Task
+from coordinator.timeline.keys import new_key
 
 RESULT_CATEGORY = "situational-report"
 
@@ -64,13 +67,17 @@ def open_task(
     form = rules.form_of(
         rules.Kind(kind), fields or {}, options=options, title=title, variable=variable, rationale=rationale
     )
+    [[task_id]] = reserve(tx, tasks=1)
     task = Task(
-        incident_id=incident.id if incident else None, kind=kind, title=title, instructions=instructions,
-        role=given_to, fallback_role=fallback_role, assignee_id=assignee_id, priority=priority, blocks=blocks,
-        fields=form, options=list(options), checklist=list(checklist), ladder=[dict(rung) for rung in ladder],
-        not_by=list(not_by), due_at=due_at, created_at=clock.now(), created_by=created_by,
+        id=task_id, incident_id=incident.id if incident else None, kind=kind, title=title,
+        data_key_id=incident.data_key_id if incident else new_key(tx), role=given_to,
+        fallback_role=fallback_role, assignee_id=assignee_id, priority=priority, blocks=blocks,
+        ladder=[dict(rung) for rung in ladder], not_by=list(not_by), due_at=due_at, created_at=clock.now(),
+        created_by=created_by,
         exercise=incident.exercise if incident else exercise,
     )  # fmt: skip
+    said = Contents(instructions=instructions, fields=form, options=list(options), checklist=list(checklist))
+    keep_contents(tx, task, said)
     tx.add(task)
     tx.flush()
     if blocks and incident is not None:
@@ -101,10 +108,12 @@ def complete_task(
     if task.kind == rules.Kind.APPROVAL:
         check_may_approve(tx, principal.user_id)
     wanted = rules.Outcome(outcome)
-    values = rules.read_result(rules.Kind(task.kind), task.fields, outcome=wanted, result=result)
+    form = contents_of(tx, task).fields
+    values = rules.read_result(rules.Kind(task.kind), form, outcome=wanted, result=result)
     if values:
-        task.result_version_id = _keep_result(tx, task, incident, values, author=principal.actor, tlp=tlp)
-    task.values = values
+        labels = [tlp, *(form[name].get("tlp") or "" for name in values.keys() & form)]
+        task.result_version_id = _keep_result(tx, task, incident, values, author=principal.actor, labels=labels)
+    keep_values(tx, task, values)
     _finish(tx, task, rules.State.DONE, actor=principal.actor, outcome=wanted.value)
     text = "A task was done." if wanted is rules.Outcome.SUCCESSFUL else "A task could not be done."
     record(tx, "task.completed", text, task, actor=principal.actor, incident=incident,
@@ -276,13 +285,13 @@ def _finish(tx: Session, task: Task, state: rules.State, *, actor: str, outcome:
 
 
 def _keep_result(
-    tx: Session, task: Task, incident: Incident | None, values: Mapping[str, str], *, author: str, tlp: str
-) -> int:
+    tx: Session, task: Task, incident: Incident | None, values: Mapping[str, str], *, author: str,
+    labels: Sequence[str],
+) -> int:  # fmt: skip
     """The result as an item version under the incident's own marking (unmarked where there is no incident), or the
     strictest label of its form's fields and of its author, where that is stricter."""
     marking = Marking.from_json(incident.marking) if incident is not None else Marking()
-    said = [parse_tlp(each) for each in (tlp, *(task.fields[name].get("tlp") for name in values.keys() & task.fields))
-            if each]  # fmt: skip
+    said = [parse_tlp(each) for each in labels if each]
     if said and max(said) > marking.effective:
         marking = replace(marking, tlp=max(said))
     version = items.write_item(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -73,6 +73,14 @@ def remember(tx: Session, key_id: int, wrapped: bytes | None) -> None:
     """Spare a look-up: the caller has read this key's row already."""
     if wrapped is not None:
         _cache(tx)[key_id] = wrapped
+
+
+def look_up(tx: Session, ids: Iterable[int | None]) -> None:
+    """Read these keys' rows at once, for the many values of a list that are opened one by one."""
+    wanted = {each for each in ids if each is not None} - _cache(tx).keys()
+    if len(wanted) > 1:
+        for row in tx.execute(select(_keys.c.id, _keys.c.wrapped).where(_keys.c.id.in_(wanted))):
+            remember(tx, row.id, row.wrapped)
 
 
 def _cache(tx: Session) -> dict[int, bytes]:

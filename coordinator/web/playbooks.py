@@ -14,6 +14,7 @@ from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.queries import described_in_full, facts, get_visible
 from coordinator.runs import activation, catalogue, mending, service, signers
 from coordinator.runs.models import PlaybookVersion
+from coordinator.runs.saved import has_begun
 from coordinator.status import people, run_view
 from coordinator.web import access
 from coordinator.web import pages as page
@@ -172,7 +173,7 @@ def _move_page(run_id: int, to: int, mapping: dict[str, str], errors: dict[str, 
         row = run_view.visible_run(tx, run_id, principal=access.required())
         versions = mending.newer_versions(tx, row)
         chosen = next((each for each in versions if each.id == to), versions[0] if versions else None)
-        places = mending.places(tx, row, chosen.id, mapping) if chosen and row.scope else []
+        places = mending.places(tx, row, chosen.id, mapping) if chosen and has_begun(row) else []
         after = catalogue.document_of(tx, chosen.id) if chosen else None
         before = catalogue.document_of(tx, row.playbook_version_id)
     return page.show(

@@ -17,7 +17,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from coordinator.alerts.models import Alert
 from coordinator.runs.models import Run, StepAttempt
 from coordinator.sharing.models import ShareDecision
 from coordinator.store import Store
+from coordinator.tasks.contents import contents_of
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import complete_task
 from coordinator.timeline.models import Pending
@@ -166,8 +167,8 @@ def play(store: Store, run_id: int) -> None:
                 if each.job.name not in OUTSIDE:
                     jobs.run(store, each.pending_id, clock.rfc3339(each.lease), relay.JOBS)
         with store.read() as tx:
-            query = select(Task.id, Task.kind, Task.role, Task.fields).join(StepAttempt, StepAttempt.task_id == Task.id)
-            row = tx.execute(query.where(Task.state == "open").order_by(Task.id).limit(1)).one_or_none()
+            query = select(Task).join(StepAttempt, StepAttempt.task_id == Task.id)
+            row = tx.execute(query.where(Task.state == "open").order_by(Task.id).limit(1)).scalar_one_or_none()
             ended = tx.get_one(Run, run_id).ended_at
             users = tx.execute(select(User)).scalars()
             people = {user.role: Principal(user.id, user.name, user.role) for user in users}
@@ -175,14 +176,14 @@ def play(store: Store, run_id: int) -> None:
             assert ended is not None, "nothing is due, nobody is asked, and the run has not ended"
             return
         with store.unit_of_work() as tx:
-            complete_task(tx, row.id, principal=people[row.role], outcome="successful", result=result_of(row))
+            given = result_of(row, contents_of(tx, row).fields)
+            complete_task(tx, row.id, principal=people[row.role], outcome="successful", result=given)
 
 
-def result_of(row: Any) -> dict[str, str]:
+def result_of(row: Task, names: Iterable[str]) -> dict[str, str]:
     """What a person gives as the result of this task of `every_kind`."""
     if row.kind == "approval":
         return {"answer": "approve"}
-    names = [each["name"] for each in row.fields] if isinstance(row.fields, list) else list(row.fields)
     return {name: {"__way__": "left", "__loop__": "off"}.get(name, "x") for name in names if name.startswith("__")}
 
 

@@ -25,6 +25,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.errors import CoordinatorError
 from coordinator.runs.models import Run, StepAttempt
 from coordinator.store import Store
+from coordinator.tasks.contents import contents_of
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import complete_task
 from coordinator.timeline.models import Entry
@@ -101,14 +102,15 @@ def _length(store: Store, run_id: int) -> tuple[int, bool]:
 def _answer(store: Store) -> None:
     """The oldest open task of the run, by somebody of its role; where the engine was faster, another time."""
     with store.read() as tx:
-        query = select(Task.id, Task.kind, Task.role, Task.fields).join(StepAttempt, StepAttempt.task_id == Task.id)
-        row = tx.execute(query.where(Task.state == "open").order_by(Task.id).limit(1)).one_or_none()
+        query = select(Task).join(StepAttempt, StepAttempt.task_id == Task.id)
+        row = tx.execute(query.where(Task.state == "open").order_by(Task.id).limit(1)).scalar_one_or_none()
         users = {user.role: Principal(user.id, user.name, user.role) for user in tx.execute(select(User)).scalars()}
     if row is None:
         return
     try:
         with store.unit_of_work() as tx:
-            complete_task(tx, row.id, principal=users[row.role], outcome="successful", result=result_of(row))
+            given = result_of(row, contents_of(tx, row).fields)
+            complete_task(tx, row.id, principal=users[row.role], outcome="successful", result=given)
     except CoordinatorError:
         return
 

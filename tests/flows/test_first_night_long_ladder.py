@@ -46,6 +46,7 @@ from tests.alerting import (
     settings_of,
     webhook,
 )
+from tests.asked import asked
 from tests.coordinator.web.conftest import Desk, visible_text
 from tests.factories import OTHER, PARTNER, World, small_world
 from tests.workers.drained import drain
@@ -181,7 +182,7 @@ def test_it_goes_on_for_days_without_anybody_and_stops_when_the_clearance_ends(l
     go_on_until(ladder, NIGHT + timedelta(hours=90))
     assert ladder.outcomes()[-1] == "withheld" and len(ladder.tries) == 9
     (task,) = ladder.tasks()
-    assert "held back" in task.title and "A second person has to approve" in task.instructions
+    assert "held back" in task.title and "A second person has to approve" in asked(ladder.store, task).instructions
     with time_machine.travel(NIGHT + timedelta(hours=91), tick=True):
         assert "Ransomware" in ladder.desk.sit("release-authority").text("/clearances")  # and may be cleared again
 
@@ -221,4 +222,4 @@ def test_it_stops_when_what_it_was_decided_on_changes_and_a_person_reads_why(
     assert ladder.outcomes()[-1] == "withheld" and len(ladder.tries) == before
     (task,) = [each for each in ladder.tasks() if each.kind != "decision"]  # what was tried may have arrived
     assert task.assignee_id == ladder.desk.who("coordinator").user_id
-    assert f"({said})" in task.instructions
+    assert f"({said})" in asked(ladder.store, task).instructions

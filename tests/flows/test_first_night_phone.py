@@ -35,6 +35,7 @@ from tests.alerting import (
     settings_of,
     webhook,
 )
+from tests.asked import asked
 from tests.coordinator.web.conftest import REPORT, Browser, Desk, visible_text
 from tests.factories import PARTNER, small_world
 from tests.workers.drained import drain
@@ -163,7 +164,8 @@ def test_a_night_call_reaches_the_neighbours_desk_before_the_facts_do(night: Nig
         night.follows()
         with night.store.read() as tx:
             task = tx.execute(select(Task).where(Task.kind == "voice")).scalar_one()
-        assert "+358000000" in task.instructions and "Call us at once on the number you have." in task.instructions
+        said = asked(night.store, task).instructions
+        assert "+358000000" in said and "Call us at once on the number you have." in said
         duty = night.desk.sit("duty-officer")
         duty.get(f"/tasks/{task.id}")
         done = {"outcome": "successful", "f_spoke_with": "Aino", "f_answer": "acknowledged"}

@@ -17,6 +17,7 @@ from coordinator.store import Store
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import complete_task
 from coordinator.timeline.queries import entries
+from tests.asked import asked
 from tests.factories import PartnerSystem, native, person
 from tests.workers.drained import drain
 
@@ -97,7 +98,7 @@ def test_where_no_playbook_matches_a_person_is_asked_and_the_one_they_choose_run
     accept(store, incident_id, coordinator)
     assert set(names(store, incident_id)) == {"First hour"}
     choice = [task for task in open_tasks(store, incident_id) if task.title == "Choose a playbook"][0]
-    wanted = [option for option in choice.options if option.startswith("Cross-border")][0]
+    wanted = [option for option in asked(store, choice).options if option.startswith("Cross-border")][0]
     with store.unit_of_work() as tx:
         complete_task(tx, choice.id, principal=coordinator, outcome="successful", result={"playbook": wanted})
     drain(store)
@@ -109,8 +110,9 @@ def test_a_finished_task_moves_the_run_to_its_next_step(
 ) -> None:
     incident_id = opened(store, partner)
     first = open_tasks(store, incident_id)[0]
+    given = answers(asked(store, first).fields)
     with store.unit_of_work() as tx:
-        complete_task(tx, first.id, principal=coordinator, outcome="successful", result=answers(first))
+        complete_task(tx, first.id, principal=coordinator, outcome="successful", result=given)
     drain(store)
     assert "Take charge of the report" not in [task.title for task in open_tasks(store, incident_id)]
     with store.read() as tx:
@@ -134,11 +136,11 @@ def test_a_rejected_incident_ends_its_runs_and_calls_their_tasks_off(
         assert {attempt.state for attempt in tx.execute(select(StepAttempt)).scalars()} == {"cancelled"}
 
 
-def answers(task: Task) -> dict[str, str]:
+def answers(fields: dict[str, Any]) -> dict[str, str]:
     """Something lawful for every field that must be filled."""
     def one(field: dict[str, Any]) -> str:
         if field.get("options"):
             return str(field["options"][0])
         return {"bool": "no", "boolean": "no", "integer": "1", "number": "1"}.get(str(field.get("type")), "Seen.")
 
-    return {name: one(field) for name, field in task.fields.items() if field.get("required")}
+    return {name: one(field) for name, field in fields.items() if field.get("required")}

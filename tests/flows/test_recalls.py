@@ -41,6 +41,7 @@ from tests.alerting import (
     put_organisation,
     settings_of,
 )
+from tests.asked import asked
 from tests.coordinator.web.conftest import Desk, visible_text
 from tests.factories import OTHER, PARTNER, person, small_world, token_for
 from workers import deliver as worker
@@ -291,7 +292,7 @@ def test_a_wrong_release_opens_an_incident_of_its_own_with_what_is_owed_and_the_
     with sent.store.read() as tx:
         task = tx.execute(select(Task).where(Task.title.startswith("Report to"))).scalar_one()
         assert task.due_at is not None and timedelta(hours=23) < task.due_at - clock.now() <= timedelta(hours=24)
-        assert "Art. 9" in task.instructions
+        assert "Art. 9" in asked(sent.store, task).instructions
     assert sent.states() == {OTHER: "open"}, "only whoever should not have it is asked"
     assert browser.post(f"{path}/wrong", {"wrong_reason": "Again."}).status_code == 409
     analyst = sent.desk.sit("analyst")

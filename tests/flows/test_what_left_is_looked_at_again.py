@@ -23,11 +23,13 @@ from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt
 from coordinator.runs.pausing import pause_sharing
+from coordinator.runs.saved import wishes_of
 from coordinator.sharing import approvals
 from coordinator.sharing.models import Recalled, Release
 from coordinator.store import Store
 from coordinator.tasks.models import Task
 from tests.alerting import agreement, put_contact, put_incident, put_organisation, put_system, settings_of, webhook
+from tests.asked import asked
 from tests.coordinator.web.conftest import Desk, visible_text
 from tests.factories import OTHER, PARTNER, small_world, token_for
 from tests.releasing import clearing
@@ -138,7 +140,7 @@ def test_a_withdrawn_consent_stops_what_waits_and_lists_who_has_it_and_the_origi
     assert house.states(had, waits) == ["delivered", "withheld"]
     task = house.question()
     assert task.assignee_id == house.owner.user_id and task.blocks == "close"
-    assert "withdrew its consent" in task.title and OTHER in task.instructions
+    assert "withdrew its consent" in task.title and OTHER in asked(house.store, task).instructions
     assert house.told_originator() == [], "the outcome is told when there is one"
     house.decide("recall")
     with house.store.read() as tx:
@@ -181,7 +183,8 @@ def test_a_raised_label_or_an_added_caveat_stops_what_waits_and_asks_about_what_
     assert browser.post(path, given).status_code == 303
     house.follows()
     assert house.states(had, waits) == ["delivered", "withheld"]
-    assert "Label or caveat raised" in house.question().title and OTHER in house.question().instructions
+    task = house.question()
+    assert "Label or caveat raised" in task.title and OTHER in asked(house.store, task).instructions
     with house.store.read() as tx:
         assert newest_version(tx, house.item).marking["orcon"] is True
     client = house.desk.app.test_client()
@@ -258,12 +261,13 @@ def test_a_run_that_shares_under_it_is_asked_to_pause_and_another_one_is_not(hou
                                   imported_at=clock.now(), imported_by="cli:test", activated_by=[])  # fmt: skip
         tx.add(version)
         tx.flush()
-        runs = [Run(incident_id=house.incident, playbook_version_id=version.id, once_key=key, explanation=[], facts={},
-                    scope={}, started_by="user:1", started_at=clock.now()) for key in ("a", "b")]  # fmt: skip
+        key_id = tx.get_one(Incident, house.incident).data_key_id
+        runs = [Run(incident_id=house.incident, playbook_version_id=version.id, once_key=key, explanation=[],
+                    data_key_id=key_id, started_by="user:1", started_at=clock.now()) for key in ("a", "b")]  # fmt: skip
         tx.add_all(runs)
         tx.flush()
-        tx.add(StepAttempt(run_id=runs[0].id, key="s", step="s", kind="share", spec={}, values={}, begun_at=clock.now(),
+        tx.add(StepAttempt(run_id=runs[0].id, key="s", step="s", kind="share", begun_at=clock.now(),
                            release_id=release_id))  # fmt: skip
         tx.flush()
         assert pause_sharing(tx, [release_id], reason="Withdrawn.") == [runs[0].id]
-        assert [each.asked and each.asked[0]["do"] for each in runs] == ["pause", []]
+        assert [[wish["do"] for wish in wishes_of(tx, each)] for each in runs] == [["pause"], []]

@@ -14,6 +14,7 @@ from coordinator.runs import service as runs
 from coordinator.runs.activation import activate
 from coordinator.runs.catalogue import import_playbook
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt, StepState
+from coordinator.runs.saved import scope_of
 from coordinator.store import Store
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import complete_task
@@ -39,7 +40,7 @@ class Running:
     @property
     def variables(self) -> dict[str, Any]:
         with self.store.read() as tx:
-            return dict(tx.get_one(Run, self.run_id).scope["variables"])
+            return dict(scope_of(tx, tx.get_one(Run, self.run_id))["variables"])
 
     def steps(self) -> dict[str, str]:
         """Step id → the last thing seen of it."""

@@ -28,6 +28,7 @@ from coordinator.tasks.models import Task
 from coordinator.tasks.service import complete_task
 from playbooks.checks import check
 from playbooks.simulate import simulate
+from tests.asked import asked, spec
 from tests.factories import person, small_world
 from tests.playbooks.documents import action, document, end, sid
 from tests.playbooks.test_any_order import CALLED, Builder, flows
@@ -81,16 +82,16 @@ def do(store: Store, who: Principal, attempt: StepAttempt, task: Task, choice: s
         what = "refuse" if choice == "no" else "approve"
         result = {"answer": what, "reason": "Because."}
     elif task.kind == "decision":
-        what, values = "decide", {"option": attempt.spec["options"][choice == "no"]}
-        result = {attempt.spec["variable"]: values["option"], "rationale": "Because."}
+        what, values = "decide", {"option": spec(store, attempt)["options"][choice == "no"]}
+        result = {spec(store, attempt)["variable"]: values["option"], "rationale": "Because."}
     elif choice == "fail":
         outcome, what, result = "failed", "fail", {"note": "No."}
-    elif "submitted_at" in task.fields:
+    elif "submitted_at" in asked(store, task).fields:
         values = result = {"submitted_at": rfc3339(now() - timedelta(seconds=choice == "no")), "evidence": "Receipt 17"}
-    elif "confidence" in task.fields:
+    elif "confidence" in asked(store, task).fields:
         values = result = {"confidence": "high" if choice == "yes" else "low", "reason": "Because."}
     else:
-        values = result = {name: choice for name in task.fields if name.startswith("__go")}
+        values = result = {name: choice for name in asked(store, task).fields if name.startswith("__go")}
     with store.unit_of_work() as tx:
         complete_task(tx, task.id, principal=who, outcome=outcome, result=result)
     drain(store)

@@ -19,6 +19,7 @@ from coordinator.markings import Marking
 from coordinator.partners.models import Endpoint
 from coordinator.sharing.models import ShareDecision
 from coordinator.store import Store
+from coordinator.tasks.contents import contents_of
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import complete_task
 from coordinator.timeline import queries as timeline
@@ -163,8 +164,9 @@ def test_a_call_becomes_a_task_whose_outcome_is_the_answer(desk: Store) -> None:
     run_due(desk)
     with desk.read() as tx:
         task = tx.execute(select(Task).where(Task.kind == "voice")).scalar_one()
-        assert "+358000000" in task.instructions
-        lines = task.instructions.splitlines()
+        said = contents_of(tx, task).instructions
+        lines = said.splitlines()
+        assert "+358000000" in said
         assert "TLP:GREEN" in lines and lines[-1] == "TLP:GREEN"
         task_id = task.id
     caller = person(desk, "duty-officer")
@@ -187,8 +189,9 @@ def test_a_courier_is_a_task_to_take_a_letter_by_the_rules_of_voice(desk: Store)
     run_due(desk)
     with desk.read() as tx:
         task = tx.execute(select(Task).where(Task.kind == "voice")).scalar_one()
-        assert task.title.startswith("Courier to ") and "Take a letter to Duty desk, Street 1" in task.instructions
-        assert "What we saw" not in task.instructions
+        said = contents_of(tx, task).instructions
+        assert task.title.startswith("Courier to ") and "Take a letter to Duty desk, Street 1" in said
+        assert "What we saw" not in said
         task_id = task.id
     rider = person(desk, "duty-officer")
     with desk.unit_of_work() as tx:
@@ -204,7 +207,7 @@ def test_the_text_of_an_amber_call_is_not_in_the_task(desk: Store) -> None:
     told(desk, phone(), tlp="AMBER")
     run_due(desk)
     with desk.read() as tx:
-        assert "What we saw" not in tx.execute(select(Task.instructions)).scalar_one()
+        assert "What we saw" not in contents_of(tx, tx.execute(select(Task)).scalar_one()).instructions
 
 
 # ---------------------------------------------------------------- the envelope

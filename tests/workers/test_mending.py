@@ -14,6 +14,7 @@ from coordinator.runs import mending, service
 from coordinator.runs.catalogue import import_playbook, version_of
 from coordinator.runs.models import Run
 from coordinator.runs.queries import standing_steps
+from coordinator.runs.saved import fault_of
 from coordinator.store import Store
 from coordinator.tasks.service import complete_task
 from tests.factories import World, person
@@ -63,7 +64,7 @@ def test_a_stopped_run_goes_on_after_its_playbook_was_mended(store: Store, peopl
     assert (said["to"], said["reason"], said["anew"]) == (LATER, "The test asks.", [sid("a")])
     with store.read() as tx:
         row = tx.get_one(Run, run.run_id)
-        assert (row.playbook_version_id, row.fault) == (better, "")
+        assert (row.playbook_version_id, fault_of(tx, row)) == (better, "")
     run.done(people["analyst"])
     run.done(people["analyst"])
     assert run.state == "completed"

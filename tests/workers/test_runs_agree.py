@@ -18,6 +18,7 @@ from coordinator.tasks.models import Task
 from coordinator.tasks.service import complete_task
 from coordinator.timeline.models import Pending
 from playbooks.simulate import simulate
+from tests.asked import asked, spec
 from tests.factories import person, small_world
 from tests.playbooks.documents import action, block, document, end, sid
 from tests.workers.drained import drain
@@ -110,12 +111,12 @@ def do(
         result = {"answer": what, "reason": "Because."}
     elif task.kind == "decision":
         what = "decide"
-        variable = attempt.spec["variable"]
-        values = {"option": dice.choice(attempt.spec["options"])}
+        variable = spec(store, attempt)["variable"]
+        values = {"option": dice.choice(spec(store, attempt)["options"])}
         result = {variable: values["option"]}
     elif dice.random() < 0.3:
         outcome, what, result = "failed", "fail", {"note": "No."}
-    elif task.fields.get("__seen__") if isinstance(task.fields, dict) else False:
+    elif asked(store, task).fields.get("__seen__"):
         values = result = {"__seen__": dice.choice(["much", "little"])}
     with store.unit_of_work() as tx:
         complete_task(tx, task.id, principal=who, outcome=outcome, result=result)

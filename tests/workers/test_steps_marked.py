@@ -11,7 +11,7 @@ from coordinator.incidents.models import Incident
 from coordinator.runs import sources
 from coordinator.runs.catalogue import document_of
 from coordinator.runs.models import Run
-from coordinator.runs.saved import load_state
+from coordinator.runs.saved import fault_of, load_state
 from coordinator.sharing.models import Release
 from coordinator.store import Store
 from coordinator.tasks.service import complete_task
@@ -84,7 +84,7 @@ def test_a_red_answer_does_not_leave_in_a_green_alert(desk: Store, officer: Prin
     run = run_of(desk, asking({"tlp": "RED"}, {"tlp_max": "GREEN"}), tlp="GREEN")
     run.done(officer, __said__="a-name-9f2c")
     with desk.read() as tx:
-        fault = tx.get_one(Run, run.run_id).fault
+        fault = fault_of(tx, tx.get_one(Run, run.run_id))
     assert run.state == "needs-attention" and "TLP:RED" in fault and "a-name-9f2c" not in fault
     assert released(run) == []
 

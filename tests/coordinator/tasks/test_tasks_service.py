@@ -18,6 +18,7 @@ from coordinator.tasks import queries, reminders, service
 from coordinator.tasks.models import Task
 from coordinator.timeline.models import Pending
 from coordinator.timeline.queries import entries
+from tests.asked import asked
 from tests.factories import PartnerSystem, native, person
 
 REQUIRED = {"__what__": {"label": "What?", "type": "text", "required": True}}
@@ -58,7 +59,7 @@ def test_a_finished_task_settles_its_hold_keeps_its_result_as_marked_as_the_inci
         service.complete_task(tx, task_id, principal=analyst, outcome="successful", result={"__what__": "A name: Ö"})
     done = row(store, task_id)
     assert (done.state, done.outcome, done.done_by) == ("done", "successful", analyst.actor)
-    assert done.values == {"__what__": "A name: Ö"}
+    assert asked(store, done).values == {"__what__": "A name: Ö"}
     with store.read() as tx:
         assert tx.execute(select(Hold.settled_at).where(Hold.kind == "task")).scalar_one() is not None
         version = tx.get_one(ItemVersion, done.result_version_id)
