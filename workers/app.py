@@ -41,6 +41,7 @@ PERIODIC = (
     Periodic("clock", 10, "workers.timekeeper:watch", everywhere=True),
     Periodic("unread-reports", 5, "workers.due:find_unread"),
     Periodic("stuck-rows", 30, "workers.due:find_stuck"),
+    Periodic("register-timers", 3600, "workers.due:mend_register"),
     Periodic("checkpoint", 600, "workers.due:checkpoint"),
     Periodic("expiries", 60, "workers.due:expire"),
 )

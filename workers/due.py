@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.models import SignInLink, UserSession
+from coordinator.agreements import timers
 from coordinator.agreements.calendar import reminders as agreement_dates
 from coordinator.agreements.models import Agreement
 from coordinator.agreements.rules import may_end
@@ -227,6 +228,14 @@ def _mend_timers(tx: Session, now: datetime) -> int:
     for timer in timers:
         timeline.pending(tx, "timer", timer.id, exercise=timer.exercise)
     return len(timers)
+
+
+def mend_register(store: Store) -> None:
+    """Agreements and consents recorded before there were such timers get theirs: at a start, and each hour."""
+    with store.unit_of_work() as tx:
+        made = timers.make_missing(tx)
+    if made:
+        log.warning("%s timers of agreements and consents were missing and are there now", made)
 
 
 def _mend_future(tx: Session, now: datetime) -> int:

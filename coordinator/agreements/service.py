@@ -9,8 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
-from coordinator.agreements import queries
-from coordinator.agreements.calendar import reminders, turns
+from coordinator.agreements import queries, timers
 from coordinator.agreements.models import Agreement, AgreementDocument, Consent
 from coordinator.errors import Fault, Invalid, NotFound
 from coordinator.markings import parse_tlp
@@ -56,13 +55,8 @@ def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
 def _set_reminders(tx: Session, row: Agreement) -> None:
     """A timer for each date that a person has to think of, and for each at which what waits is put to the rules again.
     Those of an older version find that it is not current."""
-    now = clock.now()
-    for reminder in reminders(row.terms):
-        if reminder.at > now:
-            timeline.pending(tx, f"agreement.{reminder.what}", row.id, ready_at=reminder.at)
-    for at in turns(row.terms):
-        if at > now:
-            timeline.pending(tx, "agreement.turns", row.id, ready_at=at)
+    for kind, at in timers.of_terms(row.terms, clock.now()):
+        timeline.pending(tx, kind, row.id, ready_at=at)
 
 
 def attach_document(
@@ -143,7 +137,7 @@ def record_consent(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
                 "valid_until": clock.rfc3339(until) if until else None},
     )  # fmt: skip
     if until is not None and until > clock.now():
-        timeline.pending(tx, "consent.ends", row.id, ready_at=until)
+        timeline.pending(tx, timers.CONSENT, row.id, ready_at=until)
     return f"consent {fields['from']} to {fields['to']}: added"
 
 

@@ -16,7 +16,7 @@ from coordinator.markings import Marking
 from coordinator.outside.canonical_json import canonical
 from coordinator.sharing.fitting import Book
 from coordinator.sharing.inputs import Agreement, Item, Recipient
-from coordinator.sharing.rules import POLICY_VERSION, Decision, Result, decide
+from coordinator.sharing.rules import POLICY_VERSION, Decision, Result, decide, result_of
 
 #: How long a decision may be used when nothing it was made on changes (I1).
 LIFE = timedelta(hours=1)
@@ -40,6 +40,7 @@ class Inputs:
     recalled: bool = False  # this recipient was asked to delete it
     fixed_text: bool = False  # a text that two persons clear beforehand, whatever its label
     files: frozenset[str] = frozenset()  # of the files that go along: some "uncleaned", some "drawn"
+    legal_word: bool = False  # a legal adviser who did not ask for it approved exactly this
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, the same for the same inputs; kept with the decision. Ids and codes, never the text."""
@@ -58,6 +59,7 @@ class Inputs:
             "recalled": self.recalled,
             "fixed_text": self.fixed_text,
             "files": sorted(self.files),
+            "legal_word": self.legal_word,
             "policy_version": POLICY_VERSION,
         }
 
@@ -68,7 +70,10 @@ class Inputs:
 
 def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decision:
     """The decision on the whole. The agreement named is the one for the text itself. `book`: of these very agreements,
-    where they are asked about more than once."""
+    where they are asked about more than once.
+
+    R-LEGAL asks for a legal adviser, so it is answered by the approval of one: nothing else in the inputs could.
+    """
     book = book or Book(inputs.agreements)
     answers = [
         decide(item, inputs.recipient, inputs.purpose, book, now, inputs.requested_by, inputs.approvals)
@@ -76,9 +81,10 @@ def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decisio
     ]
     first = answers[0]
     reasons = {reason for answer in answers for reason in answer.reasons} | set(_of_the_whole(inputs))
+    reasons -= {"R-LEGAL"} if inputs.legal_word else set()
     problems = {key: answer.agreement_problems[key] for answer in answers for key in answer.agreement_problems}
     return Decision(
-        result=_strictest([*(answer.result for answer in answers), *_of_the_whole(inputs).values()]),
+        result=result_of(reasons),
         reasons=tuple(sorted(reasons)),
         obligations=tuple(sorted({owed for answer in answers for owed in answer.obligations})),
         effective_tlp=first.effective_tlp,
@@ -173,10 +179,6 @@ def handling(marking: Marking) -> list[str]:
     if marking.personal_data:
         said.append("PERSONAL DATA")
     return said
-
-
-def _strictest(results: Iterable[Result]) -> Result:
-    return max(results, key=[Result.PERMIT, Result.REFER, Result.DENY].index)
 
 
 def _instants(value: Any) -> Iterable[datetime]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.models import User
+from coordinator.accounts.rules import Role
 from coordinator.agreements.queries import consents, decision_agreements_of
 from coordinator.errors import NotFound
 from coordinator.incidents.items import read_item
@@ -106,6 +107,9 @@ def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime
         recalled=addressee.recipient in basis.recalled,
         fixed_text=release.kind == standing.KIND,
         files=basis.files,
+        legal_word=any(
+            answer.role == Role.LEGAL_ADVISER and f"user:{answer.user_id}" != release.requested_by for answer in answers
+        ),
     )
 
 

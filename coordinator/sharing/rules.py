@@ -23,7 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 # Recorded with every decision. Raise it with any change of a rule, so that an old decision can be told from a new one.
-POLICY_VERSION = "1"
+POLICY_VERSION = "2"
 
 _CLEAR, _GREEN, _AMBER, _STRICT, _RED = (level.rank for level in Tlp)
 _LABELS = tuple(level.value for level in Tlp)
@@ -83,7 +83,7 @@ def decide(
     )
     reasons = tuple(sorted(code for code, applies in RULES if applies(facts)))
     return Decision(
-        result=_result(reasons),
+        result=result_of(reasons),
         reasons=reasons,
         obligations=tuple(sorted(_obligations(facts))),
         effective_tlp=_LABELS[facts.rank],
@@ -113,7 +113,8 @@ def _agreements(value: Any) -> Book:
     return Book(agreements)
 
 
-def _result(reasons: tuple[str, ...]) -> Result:
+def result_of(reasons: Collection[str]) -> Result:
+    """Deny outweighs refer, and refer outweighs permit."""
     if any(code.startswith("D-") for code in reasons):
         return Result.DENY
     return Result.REFER if reasons else Result.PERMIT

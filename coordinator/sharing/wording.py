@@ -84,7 +84,7 @@ REASONS = {
         "Its exchange policy does not apply today: it has not started or has ended. A person has to ask the"
         " originator what holds now."
     ),
-    "R-LEGAL": "It is sensitive for law enforcement. A legal adviser has to look at it first.",
+    "R-LEGAL": "It is sensitive for law enforcement. A legal adviser has to look at it and approve.",
     "R-STALE-POC": (
         "The point of contact has not been verified for long or failed the last check. Verify the contact first."
     ),

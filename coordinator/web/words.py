@@ -277,6 +277,21 @@ DUTY = {
     "not-applicable": (_("Does not apply"), "plain"),
     "superseded": (_("Another took its place"), "plain"),
 }
+#: What an assessment is made by, what it says, and how sure its author is.
+ASSESSMENT_METHOD = {
+    "manual": _("by a person's judgement"),
+    "facts": _("from the facts of the incident"),
+    "ciss": _("by the Cyber Incident Severity Schema"),
+    "likelihood-and-confidence": _("by likelihood and confidence"),
+}
+ASSESSED = {
+    "outlook": _("Outlook"),
+    "confidence": _("Confidence"),
+    "likelihood": _("Likelihood"),
+    "suggested": _("Suggested severity"),
+    "reason": _("Why, and on what it rests"),
+}
+CONFIDENCE = {"low": _("Low"), "moderate": _("Moderate"), "high": _("High")}
 ASSESSMENT = {
     "asked": (_("Asked for"), "busy"),
     "proposed": (_("Proposed"), "warn"),
@@ -334,6 +349,9 @@ _NAMES: dict[str, dict[str, object]] = {
     "cause": CAUSE,
     "quarantine-reason": QUARANTINE,
     "disposition": DISPOSITION,
+    "assessment-method": ASSESSMENT_METHOD,
+    "assessed": ASSESSED,
+    "confidence": CONFIDENCE,
 }
 _LISTS = {
     "role": vocabulary.ROLES,

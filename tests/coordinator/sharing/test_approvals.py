@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.errors import Invalid, NoRight, NotFound, Refused
 from coordinator.incidents.holds import open_holds
 from coordinator.incidents.models import Incident
-from coordinator.markings import Marking
+from coordinator.markings import Marking, Tlp
 from coordinator.sharing.addressees import PUBLIC, Addressee
 from coordinator.sharing.approvals import approve, refuse, void, withdraw_release
 from coordinator.sharing.models import Approval, Release
@@ -101,6 +102,59 @@ def test_a_role_that_may_not_clear_this_is_refused(tx: Session, world: World, ro
     decision = referred(tx, world)
     with pytest.raises(NoRight):
         approve(tx, decision.id, principal=clearing(tx, role))
+
+
+LEGAL = Marking(tlp="GREEN", le_sensitive=True)
+
+
+@pytest.mark.parametrize(
+    ("tlp", "roles", "left"),
+    [
+        ("GREEN", ["legal-adviser"], []),
+        ("AMBER", ["legal-adviser"], []),
+        ("AMBER+STRICT", ["release-authority"], ["R-LEGAL"]),
+        ("AMBER+STRICT", ["release-authority", "legal-adviser"], []),
+    ],
+)
+def test_what_touches_law_enforcement_is_cleared_by_a_legal_adviser_and_once_is_enough(
+    tx: Session, world: World, tlp: str, roles: list[str], left: list[str]
+) -> None:
+    agreement(tx, tlp_ceiling="AMBER+STRICT")
+    row = release(tx, marking=replace(LEGAL, tlp=Tlp(tlp)))
+    answer = decide_share(tx, row, partner(tx))
+    for role in roles:
+        assert answer.result == "refer"
+        answer = approve(tx, answer.id, principal=clearing(tx, role))
+    assert answer.reasons == left and answer.result == ("refer" if left else "permit")
+    again = redecide(tx, answer.id, now=clock.now(), anew=True)
+    assert again.reasons == left  # as each look right before a send does
+
+
+@pytest.mark.parametrize("role", ["coordinator", "release-authority", "duty-officer"])
+def test_nobody_else_clears_what_is_for_the_legal_adviser(tx: Session, world: World, role: str) -> None:
+    agreement(tx)
+    decision = decide_share(tx, release(tx, marking=LEGAL), partner(tx))
+    assert decision.reasons == ["R-LEGAL"]
+    with pytest.raises(NoRight):
+        approve(tx, decision.id, principal=clearing(tx, role))
+
+
+def test_the_word_of_a_legal_adviser_is_for_that_text_that_recipient_and_its_time(tx: Session, world: World) -> None:
+    agreement(tx)
+    adviser, to = clearing(tx, "legal-adviser"), partner(tx)
+    row = release(tx, marking=LEGAL)
+    answer = approve(tx, decide_share(tx, row, to).id, principal=adviser, until=clock.now() + timedelta(hours=1))
+    assert answer.result == "permit"
+    put_organisation(tx, OTHER)
+    put_system(tx, "https://mfa.lv.example/hook", code=OTHER, slug="lv-out")
+    other = addressee(tx, put_contact(tx, webhook("lv-out"), code="lv-cyber", organisation=OTHER))
+    assert "R-LEGAL" in decide_share(tx, row, other).reasons
+    assert decide_share(tx, release(tx, marking=LEGAL, body="Another text."), to).reasons == ["R-LEGAL"]
+    over = redecide(tx, answer.id, now=clock.now() + timedelta(hours=2))
+    assert over.reasons == ["R-LEGAL"]
+    own = release(tx, marking=LEGAL, requested_by=adviser.actor)
+    with pytest.raises(Refused):
+        approve(tx, decide_share(tx, own, to).id, principal=adviser)
 
 
 def test_who_may_not_know_of_the_incident_finds_no_decision(tx: Session, world: World) -> None:

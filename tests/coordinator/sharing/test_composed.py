@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +74,41 @@ def test_an_approval_that_ends_sooner_ends_the_decision() -> None:
         approvals=frozenset({"user:2"}), approvals_end=(end,), content_digest="0" * 64,
     )  # fmt: skip
     assert valid_until(whole, NOW) == end
+
+
+SENSITIVE = {"info_category": "incident-notification", "le_sensitive": True}
+
+
+@pytest.mark.parametrize(
+    ("item", "more", "before", "after"),
+    [
+        ({"tlp": "CLEAR"}, {}, ["R-LEGAL"], []),
+        ({"tlp": "GREEN"}, {}, ["D-NO-AGREEMENT", "R-LEGAL"], ["D-NO-AGREEMENT"]),
+        ({"tlp": None}, {}, ["D-NO-AGREEMENT", "R-LEGAL", "R-TWO-PERSON", "R-UNMARKED"],
+         ["D-NO-AGREEMENT", "R-TWO-PERSON", "R-UNMARKED"]),
+        ({"tlp": "CLEAR"}, {"poc_fresh": False}, ["R-LEGAL", "R-STALE-POC"], ["R-STALE-POC"]),
+        ({"tlp": "CLEAR"}, {"party": "OWN"}, ["R-LEGAL"], []),
+        ({"tlp": "CLEAR"}, {"type": "public"}, ["R-LEGAL", "R-TWO-PERSON"], ["R-TWO-PERSON"]),
+        ({"tlp": "CLEAR", "info_category": "attribution-assessment"}, {}, ["R-LEGAL", "R-TWO-PERSON"],
+         ["R-TWO-PERSON"]),
+        ({"tlp": "CLEAR", "le_sensitive": False}, {}, [], []),
+    ],
+)  # fmt: skip
+def test_the_word_of_a_legal_adviser_answers_r_legal_and_nothing_else(
+    item: dict[str, Any], more: dict[str, Any], before: list[str], after: list[str]
+) -> None:
+    channel = Channel(kind="webhook", encrypted=True)
+    whole = Inputs(
+        items=(Item(**(SENSITIVE | item)),), purpose="x", agreements=(), versions={}, requested_by="user:1",
+        recipient=Recipient(**({"party": "FI", "type": "org", "channel": channel} | more)), approvals=frozenset(),
+        approvals_end=(), content_digest="0" * 64,
+    )  # fmt: skip
+    said = replace(whole, legal_word=True)
+    assert [list(judge(each, NOW).reasons) for each in (whole, said)] == [before, after]
+    for each, reasons in ((whole, before), (said, after)):
+        denied = any(code.startswith("D-") for code in reasons)
+        assert judge(each, NOW).result == ("deny" if denied else "refer" if reasons else "permit")
+    assert whole.digest() != said.digest()
 
 
 @given(inputs())
