@@ -98,9 +98,10 @@ def _values(rule: Any, known: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _choices(rule: Any, name: str, known: dict[str, Any]) -> list[Any]:
-    if name in known:
-        return list(known[name])
     place = rule.rule.removeprefix("/api/v1").split("/")[1]
+    for kind in (f"{place}.{name}", name):
+        if kind in known:
+            return list(known[kind])
     for kind in (f"{place}.{name}", place):
         if kind in known["numbers"]:
             return list(known["numbers"][kind])
@@ -127,6 +128,7 @@ def _known(built: Any) -> dict[str, Any]:
     return {
         "reference": references, "token": [*tokens, "no-such-token"],
         "public_id": [*column("SELECT public_id FROM alerts"), "alr-0000000000"],
+        "public.public_id": [*column("SELECT public_id FROM public_notices"), "pub-none"],
         "report": [*column("SELECT public_id FROM reports"), "rep-0"], "to": list(Status),
         "code": [one.code for one in built.partners], "contact": column("SELECT code FROM contacts")[:3],
         "key": [*column("SELECT DISTINCT key FROM agreements"), "none"],

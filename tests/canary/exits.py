@@ -66,5 +66,5 @@ OURS = frozenset({
     "board.board", "clearances.one", "desk_calls.ask", "incidents.as_it_stood", "incidents.ask_status",
     "incidents.download", "incidents.edit", "incidents.incident", "incidents.timeline", "keys.reports",
     "ledger.listed", "playbooks.choose", "playbooks.run", "quarantine.listed", "quarantine.one", "reports.form",
-    "sources.facts", "tasks.mine", "tasks.task", "users.leave",
+    "reports.sent", "sources.facts", "tasks.mine", "tasks.task", "users.leave",
 })  # fmt: skip
