@@ -9,7 +9,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -21,6 +20,7 @@ import redis
 import yaml
 
 from tests.composition import ROOT, interpolate, load, local_command, local_environment
+from tests.harness.processes import PATIENCE, answers, wait_for
 from tests.postgres import APP, OWNER, PostgresServer, find_programs
 from workers.app import QUEUES
 from workers.broker import _server_binary
@@ -28,7 +28,6 @@ from workers.broker import _server_binary
 BASE_URL = {"COORDINATOR_BASE_URL": "https://coordinator.example"}
 ONE_SHOT = {"migrate"}
 OURS = {"migrate", "web", "worker", "worker-alerts", "relay"}
-PATIENCE = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -224,8 +223,7 @@ def test_the_broker_of_the_composition_asks_for_its_password_and_forgets_nothing
     try:
         password = redis.connection.parse_url((secrets / "redis_url").read_text())["password"]
         client = redis.Redis(unix_socket_path=str(path), password=password)
-        wait_for(path.exists)
-        assert client.ping()
+        wait_for(lambda: path.exists() and answers(client), what="the broker")
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         assert client.config_get("save") == {"save": ""}
         with pytest.raises(redis.AuthenticationError):
@@ -234,13 +232,6 @@ def test_the_broker_of_the_composition_asks_for_its_password_and_forgets_nothing
     finally:
         process.terminate()
         process.wait(PATIENCE)
-
-
-def wait_for(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ def release_files(built: Any, *, case: str) -> None:
             put_file(tx, incident, body, name=name, tlp="GREEN")
     for file in built.api(who, "GET", f"{path}/files")["items"]:
         built.api(who, "POST", f"/attachments/{file['attachment']}/copy")
-    wait_for(lambda: not built.rows("SELECT 1 FROM file_copies WHERE state <> 'cleaned'"), 60, what="the copies")
+    wait_for(lambda: not built.rows("SELECT 1 FROM file_copies WHERE state <> 'cleaned'"), what="the copies")
     files = [one["id"] for one in built.api(who, "GET", f"{path}/files")["items"]]
     release = built.api(who, "POST", f"{path}/releases", {
         "kind": "initial", "title": word("title of a release with files", "alert", case=case), "tlp": "GREEN",

@@ -377,5 +377,5 @@ class Built:
             lambda: not self.rows(
                 "SELECT 1 FROM deliveries WHERE state = 'queued' AND attempts = 0 UNION ALL "
                 "SELECT 1 FROM pending WHERE ready_at <= :now AND NOT dead", now=clock.now()),
-            90, what="everything to be sent",
+            what="everything to be sent",
         )  # fmt: skip

@@ -40,13 +40,15 @@ VICTIMS = ("web", "web leader", "worker", "relay", "jobs leader", "broker", "flu
 
 @dataclass(frozen=True)
 class Plan:
-    """`reports` come in over `seconds`; one in `worked` is taken through to closed by the officers."""
+    """`reports` come in over `seconds`; one in `worked` is taken through to closed by the officers. It goes on until
+    there were `blows`."""
 
     seconds: float = 60.0
     reports: int = 200
     worked: int = 12
     seed: int = 0
     pauses: tuple[float, float] = (0.4, 2.5)
+    blows: int = 3
     cut: int = 2
 
 
@@ -184,6 +186,7 @@ class Storm:
                     time.sleep(max(0.0, wait))
                     futures.append(pool.submit(self.tell, story))
                 time.sleep(max(0.0, began + plan.seconds - time.monotonic()))
+                wait_for(lambda: self.toll.blows.total() >= plan.blows, what="the blows to fall")
                 over.set()
                 return [future.result() for future in futures]
         finally:

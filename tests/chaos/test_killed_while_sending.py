@@ -13,7 +13,7 @@ from sqlalchemy import select
 from coordinator.alerts.models import Delivery, DeliveryAttempt
 from tests.harness.installation import Installation, installation
 from tests.harness.outcome import unsettled
-from tests.harness.processes import kill_hard, wait_for
+from tests.harness.processes import PATIENCE, kill_hard, wait_for
 from tests.harness.receiver import Arrival, Receiver
 from tests.harness.sender import Sender
 from workers.demo import world as fiction
@@ -30,7 +30,7 @@ class SlowReceiver(Receiver):
         self.before_answer = self._wait
 
     def _wait(self, _arrival: Arrival) -> None:
-        self.may_answer.wait(60)
+        self.may_answer.wait(PATIENCE)
 
 
 @pytest.fixture

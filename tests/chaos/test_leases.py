@@ -17,9 +17,10 @@ from coordinator.store import Store
 from coordinator.timeline.models import Pending
 from tests.alerting import deliveries, put_organisation, put_system, settings_of
 from tests.factories import PARTNER, World
-from tests.harness.processes import wait_for
+from tests.harness.processes import PATIENCE, wait_for
 from tests.receiving import Receiver, attempts, told
 from workers import deliver, jobs, relay
+from workers.channels import webhook
 
 
 class SlowReceiver(Receiver):
@@ -29,12 +30,14 @@ class SlowReceiver(Receiver):
 
     def take(self, request: Request) -> Response:
         answer = super().take(request)
-        self.may_answer.wait(20)
+        self.may_answer.wait(PATIENCE)
         return answer
 
 
 @pytest.fixture
-def slow(httpserver: HTTPServer, store: Store, world: World) -> SlowReceiver:
+def slow(httpserver: HTTPServer, store: Store, world: World, monkeypatch: pytest.MonkeyPatch) -> SlowReceiver:
+    for name in ("READ_SECONDS", "WHOLE_SECONDS"):
+        monkeypatch.setattr(webhook, name, PATIENCE)  # nobody gives up waiting for it
     made = SlowReceiver(httpserver.url_for("/hook"))
     made.may_answer = threading.Event()
     httpserver.expect_request("/hook").respond_with_handler(made.take)
@@ -71,14 +74,15 @@ def end_leases_of_rows(store: Store) -> None:
 def test_a_send_that_takes_longer_than_a_lease_stays_with_its_worker(
     store: Store, slow: SlowReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "LEASE", timedelta(seconds=1.5))
     monkeypatch.setattr(deliver, "RENEW_SECONDS", 0.2)
+    ahead, real = [timedelta(0)], clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + ahead[0])
     with settings_of(store, outbound_allow_private=True):
         alert = told(store)
         first = work(store, claimed(store))
         wait_for(lambda: slow.seen, what="the delivery to arrive")
-        [held] = deliveries(store, alert)
-        wait_for(lambda: clock.now() > held.lease_until, what="the first lease to run out")
+        ahead[0] = 2 * sending.LEASE
+        wait_for(lambda: deliveries(store, alert)[0].lease_until > clock.now(), what="the lease to be renewed")
         end_leases_of_rows(store)
         work(store, claimed(store)).join()  # the second worker finds it held and sends nothing
         slow.may_answer.set()

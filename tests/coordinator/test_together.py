@@ -10,6 +10,7 @@ from sqlalchemy import event, select
 from coordinator.errors import Refused
 from coordinator.partners.models import Setting
 from coordinator.together import Together, Work
+from tests.harness.processes import PATIENCE, wait_for
 
 
 def at_once(together, works):
@@ -20,7 +21,7 @@ def at_once(together, works):
 
     def hold(tx):
         held.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
 
     def run(place, work):
         try:
@@ -31,11 +32,10 @@ def at_once(together, works):
     threads = [threading.Thread(target=together.run, args=(Work(hold, lambda tx, items: [None]),))]
     threads += [threading.Thread(target=run, args=(place, work)) for place, work in enumerate(works)]
     threads[0].start()
-    assert held.wait(10)
+    assert held.wait(PATIENCE)
     for thread in threads[1:]:
         thread.start()
-    while len(together._waiting) < len(works):
-        pass
+    wait_for(lambda: len(together._waiting) >= len(works), what="everybody to stand in line", pause=0.001)
     go_on.set()
     for thread in threads:
         thread.join()
@@ -182,8 +182,7 @@ def test_who_comes_while_the_database_is_taken_goes_along(sqlite_store):
         threads = [threading.Thread(target=together.run, args=(Work(put(name)),)) for name in "abc"]
         for thread in threads:
             thread.start()
-        while len(together._waiting) < 3:
-            pass
+        wait_for(lambda: len(together._waiting) >= 3, what="everybody to stand in line", pause=0.001)
     for thread in threads:
         thread.join()
     assert kept(sqlite_store) == {"a", "b", "c"}

@@ -3,6 +3,7 @@ before damage, sends wait, pages say what is not watched, and nothing happens tw
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Heartbeat
 from tests.factories import signed
 from tests.harness.installation import ROOT, Installation
-from tests.harness.processes import free_port, wait_for
+from tests.harness.processes import PATIENCE, free_port, wait_for
 from tests.harness.receiver import Receiver
 from workers.broker import Broker, find_broker
 from workers.children import die_with_parent, is_ready
@@ -72,29 +73,29 @@ class House:
         body = json.dumps(fiction.report() | {"external_id": message_id, "title": f"Report {message_id}"}).encode()
         url = f"{base_url or self.up.base_url}/api/v1/intake/{self.reporter.intake}"
         headers = signed(self.reporter.in_secret, body, message_id)
-        return requests.post(url, data=body, headers=headers, timeout=20)
+        return requests.post(url, data=body, headers=headers, timeout=60)
 
     def receipts(self) -> list[str]:
         return [each.webhook_id for each in self.receiver.kept("receipt")]
 
     def until_receipts(self, count: int) -> None:
-        wait_for(lambda: len(self.receipts()) >= count, 90, what=f"{count} receipts")
+        wait_for(lambda: len(self.receipts()) >= count, what=f"{count} receipts")
 
     def holds(self) -> frozenset[str]:
         with self.up.store.read() as tx:
             return sending_hold.kinds(tx)
 
     def ready(self) -> dict[str, bool]:
-        return requests.get(f"{self.up.base_url}/readyz", timeout=20).json()["parts"]
+        return requests.get(f"{self.up.base_url}/readyz", timeout=60).json()["parts"]
 
     def board(self) -> requests.Session:
         """A browser in which the duty officer has signed in by link."""
         browser = requests.Session()
         printed = self.up.run("user", "link", fiction.PEOPLE["duty-officer"][0]).strip()
         link = self.up.base_url + urlsplit(printed).path
-        token = re.search(r'name="csrf_token" value="([^"]+)"', browser.get(link, timeout=20).text)
+        token = re.search(r'name="csrf_token" value="([^"]+)"', browser.get(link, timeout=60).text)
         assert token is not None
-        assert browser.post(link, data={"csrf_token": token[1]}, timeout=20).ok
+        assert browser.post(link, data={"csrf_token": token[1]}, timeout=60).ok
         return browser
 
     def close(self) -> None:
@@ -131,7 +132,21 @@ def second_web(house: House, **more: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
+
+
+def stop_at_rest(house: House, pid: int) -> None:
+    """Stop this process at a moment at which it does not write: stopped while it has its turn, it lets nobody write."""
+
+    def rests() -> bool:
+        os.kill(pid, signal.SIGSTOP)
+        with (house.up.folder / "coordinator.db.queue").open() as line, suppress(BlockingIOError):
+            fcntl.flock(line, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        os.kill(pid, signal.SIGCONT)
+        return False
+
+    wait_for(rests, what="the relay to be between two writes")
 
 
 @pytest.mark.slow
@@ -139,7 +154,8 @@ def test_the_house_shakes_and_nothing_is_lost_or_done_twice(house: House) -> Non
     # The broker is away: intake answers, and what is to be sent waits.
     house.take_broker_away()
     assert [house.post(f"away-{number}").status_code for number in range(3)] == [202] * 3
-    assert not house.ready()["broker"] and house.receipts() == []
+    wait_for(lambda: not house.ready()["broker"], what="the broker to be missed")
+    assert house.receipts() == []
     house.start_broker()
     house.until_receipts(3)
 
@@ -165,7 +181,7 @@ def test_the_house_shakes_and_nothing_is_lost_or_done_twice(house: House) -> Non
     # The sweeper hangs: intake answers, and every page says since when nobody watches the clocks.
     browser = house.board()
     [relay] = house.up.pids("relay")
-    os.kill(relay, signal.SIGSTOP)
+    stop_at_rest(house, relay)
     try:
         with house.up.store.unit_of_work() as tx:  # instead of waiting for a minute
             row = tx.execute(select(Heartbeat).where(Heartbeat.kind == "sweeper")).scalar_one()
@@ -189,6 +205,6 @@ def test_the_house_shakes_and_nothing_is_lost_or_done_twice(house: House) -> Non
 
 
 def page(browser: requests.Session, house: House) -> str:
-    answer: Any = browser.get(f"{house.up.base_url}/board", timeout=20)
+    answer: Any = browser.get(f"{house.up.base_url}/board", timeout=60)
     assert answer.status_code == 200
     return answer.text

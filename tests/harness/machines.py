@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -23,7 +23,7 @@ import redis
 from coordinator import config
 from coordinator.store import Store
 from tests.composition import ROOT, load, local_command, local_environment
-from tests.harness.processes import free_port, wait_for
+from tests.harness.processes import answers, free_port, wait_for
 from tests.postgres import APP, OWNER, PostgresServer, find_programs
 from workers.broker import _server_binary
 from workers.children import die_with_parent
@@ -135,12 +135,8 @@ class Machines:
         url = (self._secrets / "redis_url").read_text().strip().replace("@redis:6379", f"@127.0.0.1:{port}")
         self._put_secret("redis_url", url)
 
-        def answers() -> bool:
-            with suppress(redis.ConnectionError):
-                return bool(redis.Redis.from_url(url).ping())
-            return False
-
-        wait_for(answers, 20, what="the broker")
+        client = redis.Redis.from_url(url)
+        wait_for(lambda: answers(client), what="the broker")
 
     def _put_secret(self, name: str, value: str) -> None:
         file = self._secrets / name

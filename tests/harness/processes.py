@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import random
 import signal
 import socket
 import time
@@ -11,10 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import redis
+
 T = TypeVar("T")
 
+#: Seconds until a wait ends in a failure. Only what is broken waits so long, a busy machine is no reason to fail.
+PATIENCE = 180.0
 
-def wait_for(look: Callable[[], T], seconds: float = 60, *, what: str, pause: float = 0.05) -> T:
+
+def wait_for(look: Callable[[], T], seconds: float = PATIENCE, *, what: str, pause: float = 0.05) -> T:
     """Look again until the answer is true, and return it; `what` says in the failure what was waited for."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -23,11 +30,26 @@ def wait_for(look: Callable[[], T], seconds: float = 60, *, what: str, pause: fl
     return found
 
 
+#: Below those that systems give to outgoing connections, so that none of these takes it before it is listened on.
+_PORTS = range(20_000, 30_000)
+_next_port = itertools.count(random.SystemRandom().randrange(len(_PORTS)))
+
+
 def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on now, another one each time."""
+    for number in itertools.islice(_next_port, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", _PORTS[number % len(_PORTS)]))
+            return int(probe.getsockname()[1])
+    raise AssertionError("every port is taken")
+
+
+def answers(client: redis.Redis) -> bool:
+    """Whether the broker is there and ready."""
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
 
 
 def children() -> dict[int, int]:

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from coordinator.partners import signing
+from tests.harness.processes import PATIENCE
 from workers.demo.world import Partner
 
 AGAIN = {429, 500, 502, 503, 504}
@@ -32,7 +33,7 @@ class Sent:
 class Sender:
     """Posts for one partner; may be used from several threads. `patience` in seconds for one report."""
 
-    def __init__(self, base_url: str, partner: Partner, *, patience: float = 90.0) -> None:
+    def __init__(self, base_url: str, partner: Partner, *, patience: float = PATIENCE) -> None:
         self._url = f"{base_url}/api/v1/intake/{partner.intake}"
         self._secret = partner.in_secret
         self._patience = patience
@@ -64,7 +65,7 @@ class Sender:
         headers = signing.signed_headers([self._secret], sent.webhook_id, int(time.time()), sent.raw)
         try:
             return self._session.post(
-                self._url, data=sent.raw, headers={**headers, "Content-Type": sent.media_type}, timeout=15
+                self._url, data=sent.raw, headers={**headers, "Content-Type": sent.media_type}, timeout=30
             )
         except requests.RequestException:
             return None

@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import text
 
 from coordinator import config, migrations, timeline
 from coordinator.store import Store
+from tests.harness.processes import PATIENCE, wait_for
 from workers.broker import find_broker
 from workers.children import is_ready
 from workers.jobs import Job
@@ -63,7 +65,7 @@ class Machine:
     def start_broker(self) -> None:
         child = self.broker.child
         self.processes["broker"] = subprocess.Popen(child.argv, cwd=child.cwd, stdin=subprocess.DEVNULL)
-        wait_until(lambda: is_ready(child.ready))
+        wait_for(lambda: is_ready(child.ready), what="the broker")
 
     def start(self, name: str, *argv: str) -> subprocess.Popen[bytes]:
         """A `worker` or `relay` process over TABLE, or any command given."""
@@ -79,7 +81,7 @@ class Machine:
     def stop(self, name: str) -> int:
         process = self.processes.pop(name)
         process.send_signal(signal.SIGTERM)
-        return process.wait(timeout=30)
+        return process.wait(timeout=PATIENCE)
 
     def flush_broker(self) -> None:
         from coordinator.live import connect
@@ -100,8 +102,8 @@ class Machine:
         with self.store.read() as tx:
             return tx.execute(text("SELECT count(*) FROM pending WHERE NOT dead")).scalar_one()
 
-    def until_idle(self, seconds: float = 150) -> None:
-        wait_until(lambda: self.waiting() == 0, seconds)
+    def until_idle(self) -> None:
+        wait_for(lambda: self.waiting() == 0, what="every row to be done")
 
     def close(self) -> None:
         for process in self.processes.values():
@@ -119,14 +121,6 @@ def machine(folder: Path, database_url: str = "") -> Iterator[Machine]:
         yield made
     finally:
         made.close()
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 150) -> None:
-    """Look again until it holds; the time is only there so that a broken build ends."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 # ------------------------------------------------------------- handlers, run in worker processes
@@ -174,7 +168,7 @@ def _effect(tx, what, object_id):
 
 
 def main(part: str) -> int:
-    from workers import processes
+    from workers import processes, relay
 
     store = Store(config.load())
     processes.set_up_logging("INFO")
@@ -183,6 +177,8 @@ def main(part: str) -> int:
         return processes.run_worker(store, jobs)
     if part == "forks":
         return _forks(store.settings, jobs)
+    if "TEST_LEASE" in os.environ:
+        relay.LEASE = timedelta(seconds=float(os.environ["TEST_LEASE"]))
     return processes.run_relay(store, TABLE)
 
 

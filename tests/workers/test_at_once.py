@@ -25,6 +25,7 @@ from coordinator.timeline.models import Entry
 from coordinator.vault import open_master_key
 from tests.alerting import mailbox, put_contact, put_organisation, settings_of
 from tests.factories import small_world
+from tests.harness.processes import PATIENCE
 from tests.playbooks.documents import action, document, end
 from tests.postgres import Database, PostgresServer
 from tests.workers.drained import OUTSIDE, drain
@@ -43,7 +44,7 @@ PROCESSES = multiprocessing.get_context("spawn")
 def work_on(settings: Any, tokens: list[str], go: Any, seconds: float) -> None:
     """A process of its own: answers these links, then does whatever is due, until nothing is left for a while."""
     store = Store(settings)
-    go.wait(60)
+    go.wait(PATIENCE)
     for token in tokens:
         with store.unit_of_work() as tx:
             alerts.acknowledge(tx, token=token, kind="person", by="Desk", answer="acknowledged", assurance="link")
@@ -64,7 +65,7 @@ def two_at_once(store: Store, shares: list[list[str]], *, seconds: float = 1.0) 
     for each in running:
         each.start()
     for each in running:
-        each.join(120)
+        each.join(PATIENCE)
         assert each.exitcode == 0
 
 

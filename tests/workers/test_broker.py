@@ -2,18 +2,16 @@
 
 import stat
 import threading
-import time
 from pathlib import Path
 
 import kombu
 import pytest
 import redis
 
+from tests.harness.processes import PATIENCE, answers, wait_for
 from workers import broker
 from workers.broker import Broker, BrokerNotFound, celery_url, find_broker
 from workers.supervisor import Tree
-
-PATIENCE = 20.0
 
 
 def mode(path: Path) -> int:
@@ -70,15 +68,9 @@ def test_it_serves_redis_py_and_kombu_and_comes_back_after_a_kill(own_broker: tu
         with kombu.Connection(celery_url(found.url)) as connection, connection.SimpleQueue("q") as queue:
             queue.put({"id": 1})
             assert queue.get(timeout=PATIENCE).payload == {"id": 1}
+        killed = tree.pids()["broker"]
         tree.kill("broker")
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                assert client.ping()
-                break
-            except redis.ConnectionError:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+        wait_for(lambda: tree.pids().get("broker", killed) != killed and answers(client), what="another broker")
         client.close()
     finally:
         tree.stop()

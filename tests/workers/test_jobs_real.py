@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from coordinator import clock
 from coordinator.timeline.models import Heartbeat, Pending
-from tests.workers.machine import TABLE, Machine, machine, wait_until
+from tests.harness.processes import wait_for
+from tests.workers.machine import TABLE, Machine, machine
 from workers import app, relay
 
 
@@ -49,7 +50,7 @@ def test_a_job_whose_worker_is_killed_is_done_by_another_and_leaves_one_effect(p
     parts.start("relay")
     parts.queue("test.hang-once", 1)
     mark = Path(parts.env["COORDINATOR_DATA_DIR"]) / "hangs-1"
-    wait_until(mark.exists)
+    wait_for(mark.exists, what="the first worker to hang")
     parts.kill("worker-1")
     parts.start("worker-2")
     parts.until_idle()
@@ -59,7 +60,7 @@ def test_a_job_whose_worker_is_killed_is_done_by_another_and_leaves_one_effect(p
 def test_an_emptied_broker_loses_nothing(parts: Machine) -> None:
     parts.start("relay")
     parts.queue("test.write", *range(40))
-    wait_until(lambda: _leased(parts) == 40)
+    wait_for(lambda: _leased(parts) == 40, what="every row to be handed out")
     parts.flush_broker()  # every message is gone, no worker ever saw one
     parts.start("worker")
     parts.until_idle()
@@ -88,10 +89,11 @@ def test_doubled_and_late_messages_do_nothing(parts: Machine) -> None:
 
 
 def test_two_relays_hand_each_row_out_once(parts: Machine) -> None:
+    parts.env["TEST_LEASE"] = "600"  # or a row that lay in the broker for long is sent again
     parts.start("relay-1")
     parts.start("relay-2")
     parts.queue("test.write", *range(40))
-    wait_until(lambda: _queued(parts) >= 40)
+    wait_for(lambda: _queued(parts) >= 40, what="every row to be queued")
     assert _queued(parts) == 40
     parts.start("worker")
     parts.until_idle()
@@ -118,7 +120,7 @@ def test_a_worker_outlives_its_broker_with_messages_in_hand(parts: Machine) -> N
     parts.start("relay")
     for round_ in range(3):
         parts.queue("test.slow", *range(round_ * 100, round_ * 100 + 40))
-        wait_until(lambda: bool(_unacknowledged(parts)))
+        wait_for(lambda: bool(_unacknowledged(parts)), what="messages in hand")
         parts.kill("broker")
         parts.start_broker()
     parts.until_idle()
@@ -130,7 +132,7 @@ def test_a_job_that_fails_waits_longer_each_time_and_says_only_the_kind_of_fault
     parts.start("worker")
     parts.start("relay")
     parts.queue("test.fail", 1)
-    wait_until(lambda: _row(parts).attempts >= 2)
+    wait_for(lambda: _row(parts).attempts >= 2, what="a second attempt")
     row = _row(parts)
     assert row.last_fault == "RuntimeError" and row.ready_at > row.created_at and not row.dead
     assert parts.effects("fail") == []
@@ -139,7 +141,7 @@ def test_a_job_that_fails_waits_longer_each_time_and_says_only_the_kind_of_fault
 def test_each_process_shows_that_it_lives_and_takes_its_sign_away_when_it_ends_well(parts: Machine) -> None:
     parts.start("worker")
     parts.start("relay")
-    wait_until(lambda: {"worker", "relay"} <= _kinds(parts))
+    wait_for(lambda: {"worker", "relay"} <= _kinds(parts), what="signs of life")
     parts.stop("worker")
     parts.stop("relay")
     assert not {"worker", "relay"} & _kinds(parts)
@@ -147,15 +149,15 @@ def test_each_process_shows_that_it_lives_and_takes_its_sign_away_when_it_ends_w
 
 def test_processes_forked_from_one_are_forked_again_and_end_with_it(parts: Machine) -> None:
     parent = parts.start("forks", sys.executable, "-m", "tests.workers.machine", "forks")
-    wait_until(lambda: len(_children(parent.pid)) == 3)
+    wait_for(lambda: len(_children(parent.pid)) == 3, what="three children")
     before = _children(parent.pid)
     os.kill(min(before), signal.SIGKILL)
-    wait_until(lambda: len(_children(parent.pid)) == 3 and min(before) not in _children(parent.pid))
+    wait_for(lambda: len(_children(parent.pid) - {min(before)}) == 3, what="another in its place")
     parts.queue("test.write", 1)
     parts.until_idle()
     orphans = _children(parent.pid)
     parts.kill("forks")
-    wait_until(lambda: not any(_runs(pid) for pid in orphans))
+    wait_for(lambda: not any(_runs(pid) for pid in orphans), what="the children to end")
 
 
 def _leased(parts: Machine) -> int:

@@ -7,16 +7,15 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.harness.processes import PATIENCE, wait_for
 from workers.children import ChildSpec, check_probe, is_ready
 from workers.supervisor import AlreadyRunning, Tree, _Child, hold_lock
 
-PATIENCE = 20.0  # seconds until a test gives up; no test measures time
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,13 +25,6 @@ def python(code: str) -> tuple[str, ...]:
 
 def sleeper(name: str, **more: object) -> ChildSpec:
     return ChildSpec(name=name, argv=python("import time; time.sleep(600)"), **more)  # type: ignore[arg-type]
-
-
-def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def runs(pid: int) -> bool:
@@ -52,7 +44,7 @@ class Running:
 
     def __enter__(self) -> Tree:
         self.thread.start()
-        until(lambda: self.tree.ready.is_set() or self.tree.result is not None)
+        wait_for(lambda: self.tree.ready.is_set() or self.tree.result is not None, what="the tree to be ready or over")
         return self.tree
 
     def __exit__(self, *_: object) -> None:
@@ -100,7 +92,7 @@ def noted(folder: Path, name: str, *, then: str = "time.sleep(600)") -> str:
 
 
 def pid_in(path: Path) -> int:
-    until(lambda: path.exists() and path.read_text())
+    wait_for(lambda: path.exists() and path.read_text(), what="a process id in the file")
     return int(path.read_text())
 
 
@@ -108,7 +100,7 @@ def test_a_killed_child_comes_back_and_the_others_are_left_alone() -> None:
     with Running(sleeper("one"), sleeper("two")) as tree:
         before = tree.pids()
         os.kill(before["one"], signal.SIGKILL)
-        until(lambda: tree.pids().get("one", before["one"]) != before["one"])
+        wait_for(lambda: tree.pids().get("one", before["one"]) != before["one"], what="another in its place")
         assert tree.pids()["two"] == before["two"]
 
 
@@ -116,7 +108,7 @@ def test_a_child_that_ends_by_itself_comes_back_too(tmp_path: Path) -> None:
     lives = tmp_path / "lives"
     child = ChildSpec(name="short", argv=python(f"import time; open({str(lives)!r}, 'a').write('x'); time.sleep(0.1)"))
     with Running(child, sleeper("other")):
-        until(lambda: lives.exists() and len(lives.read_text()) >= 3)
+        wait_for(lambda: lives.exists() and len(lives.read_text()) >= 3, what="a third life")
 
 
 def test_what_a_killed_child_had_started_is_killed_before_it_comes_back(tmp_path: Path) -> None:
@@ -132,8 +124,8 @@ def test_what_a_killed_child_had_started_is_killed_before_it_comes_back(tmp_path
     with Running(child) as tree:
         orphan = pid_in(helper)
         os.kill(tree.pids()["parent"], signal.SIGKILL)
-        until(lambda: not runs(orphan))
-        until(lambda: pid_in(helper) != orphan)
+        wait_for(lambda: not runs(orphan), what="the orphan to end")
+        wait_for(lambda: pid_in(helper) != orphan, what="another helper")
 
 
 def test_the_wait_before_a_restart_grows_to_a_limit_and_starts_afresh_after_a_steady_life() -> None:
@@ -162,7 +154,7 @@ def test_a_tree_that_never_gets_ready_says_who_and_shows_the_end_of_its_log(
     log = tmp_path / "log"
     child = ChildSpec(
         name="mute",
-        argv=python("import time; print('no settings'); time.sleep(600)"),
+        argv=("/bin/sh", "-c", "echo no settings; exec sleep 600"),  # says it long before the two seconds are over
         ready=f"file://{tmp_path}/never",
         log=str(log),
     )
@@ -191,13 +183,14 @@ def test_a_later_stage_starts_only_when_the_earlier_one_is_ready(tmp_path: Path)
         start_order=1,
     )
     with Running(first, second):
-        until(lambda: seen.exists() and seen.read_text())
+        wait_for(lambda: seen.exists() and seen.read_text(), what="the second one to look")
         assert seen.read_text() == "True"
 
 
 def test_children_stop_in_the_declared_order(tmp_path: Path, supervisor: Callable[..., subprocess.Popen[str]]) -> None:
     order = [("web", 0), ("worker", 1), ("relay", 2), ("broker", 3)]
-    process = supervisor(", ".join(f"{noted(tmp_path, name)}, stop_order={at})" for name, at in reversed(order)))
+    children = [f"{noted(tmp_path, name)}, stop_order={at}, stop_seconds={PATIENCE})" for name, at in reversed(order)]
+    process = supervisor(", ".join(children))
     assert process.stdout.readline() == "Ready: here\n"  # type: ignore[union-attr]
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0
@@ -226,7 +219,7 @@ def test_the_children_of_a_killed_supervisor_die_with_it(
     assert process.stdout.readline() == "Ready: here\n"  # type: ignore[union-attr]
     process.kill()
     process.wait()
-    until(lambda: not any(runs(child) for child in children))
+    wait_for(lambda: not any(runs(child) for child in children), what="the children to end")
 
 
 def test_a_child_deaf_to_sigterm_is_killed_after_its_time(
@@ -264,7 +257,7 @@ def test_a_second_signal_does_not_wait_for_anyone(
     process = supervisor(spec + ", stop_seconds=3600)")
     assert process.stdout.readline() == "Ready: here\n"  # type: ignore[union-attr]
     process.send_signal(signal.SIGINT)
-    until((tmp_path / "asked").exists)
+    wait_for((tmp_path / "asked").exists, what="the child to be asked")
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 0
 
@@ -295,7 +288,8 @@ def test_a_listening_socket_is_handed_through_to_the_child() -> None:
                     assert connection.recv(4) == b"here"
                 answered = tree.pids()["web"]
                 tree.kill("web")
-                until(lambda pid=answered: not runs(pid))  # a dying process may still accept, and answer nothing
+                # A dying process may still accept, and answer nothing.
+                wait_for(lambda pid=answered: not runs(pid), what="the killed one to be gone")
 
 
 def test_two_children_of_one_name_are_refused() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import command_of, descendants, is_alive
-from tests.workers.machine import ROOT, wait_until
+from tests.harness.processes import PATIENCE, command_of, descendants, is_alive, wait_for
+from tests.workers.machine import ROOT
 
 UP = (sys.executable, "-c", "import sys; from coordinator.cli import main; sys.exit(main())", "up")
 
@@ -77,8 +77,8 @@ def test_it_ends_on_request_and_leaves_no_process(running: tuple[Path, subproces
     family = descendants(process.pid)
     assert len(family) >= 7  # broker, web and two of its own, jobs, two workers, relay
     process.terminate()
-    assert process.wait(60) == 0
-    wait_until(lambda: not any(is_alive(pid) for pid in family))
+    assert process.wait(PATIENCE) == 0
+    wait_for(lambda: not any(is_alive(pid) for pid in family), what="every process to be gone")
 
 
 def test_a_taken_port_and_an_open_door_are_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -5,23 +5,34 @@ import sys
 
 import pytest
 
+from tests.harness.processes import PATIENCE
+
 SCRIPT = """
-import sys, time
+import queue, sys, types
 from workers import watchdog
-watchdog.LOOK_SECONDS = 0.02
 
 class Broker:
     def holds(self, lists):
         return sys.argv[1] == "waits"
 
+class Pause:
+    # Between two looks: over when the worker has done what it does, however long that takes.
+    def wait(self, seconds):
+        looked.put(None)
+        worked.get()
+
+looked, worked = queue.Queue(), queue.Queue()
 dog = watchdog.Watchdog(Broker(), ["main"])
+watchdog.threading = types.SimpleNamespace(Event=Pause)
 if sys.argv[2] == "working":
     dog.began()
 dog.start()
-for _ in range(40):
+for _ in range(20):
+    looked.get()
     if sys.argv[2] == "taking":
         dog.began(); dog.ended()
-    time.sleep(0.01)
+    worked.put(None)
+looked.get()
 """
 
 
@@ -29,4 +40,4 @@ for _ in range(40):
     ("waits", "hanging", 75), ("waits", "working", 0), ("waits", "taking", 0), ("empty", "hanging", 0),
 ])  # fmt: skip
 def test_only_a_worker_that_takes_nothing_while_messages_wait_ends_itself(queue, worker, code):
-    assert subprocess.run([sys.executable, "-c", SCRIPT, queue, worker], timeout=30).returncode == code
+    assert subprocess.run([sys.executable, "-c", SCRIPT, queue, worker], timeout=PATIENCE).returncode == code

@@ -18,6 +18,7 @@ from coordinator.app import create_app
 from coordinator.store import Store
 from tests.alerting import put_incident
 from tests.factories import person, small_world, user_row
+from tests.harness.processes import PATIENCE, wait_for
 from workers.children import die_with_parent
 
 
@@ -36,7 +37,13 @@ def web(sqlite_store: Store, tmp_path: Path) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
+
+
+def some(kept: socket.socket) -> bytes:
+    found = kept.recv(65536)
+    assert found, "the server closed the connection"
+    return found
 
 
 def ask(kept: socket.socket, path: str, cookie: str, tag: str = "") -> tuple[int, dict[str, str], str]:
@@ -45,12 +52,12 @@ def ask(kept: socket.socket, path: str, cookie: str, tag: str = "") -> tuple[int
     kept.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n{told}\r\n".encode())
     data = b""
     while b"\r\n\r\n" not in data:
-        data += kept.recv(65536)
+        data += some(kept)
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     while len(body) < int(headers.get("content-length", 0)):
-        body += kept.recv(65536)
+        body += some(kept)
     return int(first.split()[1]), headers, body.decode()
 
 
@@ -63,7 +70,7 @@ def test_a_kept_connection_asks_for_news_beside_everything_else(sqlite_store: St
     app = create_app(store)
     signed = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
     cookie = f"{app.config['SESSION_COOKIE_NAME']}={signed.dumps({'token': token})}"
-    with socket.create_connection(("127.0.0.1", web), timeout=60) as kept:
+    with socket.create_connection(("127.0.0.1", web), timeout=PATIENCE) as kept:
         status, headers, _ = ask(kept, "/board/live", cookie)
         tag = headers["etag"].strip('"')
         assert status == 200 and tag
@@ -76,15 +83,12 @@ def test_a_kept_connection_asks_for_news_beside_everything_else(sqlite_store: St
         assert "<html" in ask(kept, "/board", cookie)[2]
         with store.unit_of_work() as tx:
             timeline.append(tx, "incident.opened", "", actor="system", incident=put_incident(tx))
-        until = time.monotonic() + 30
-        while ask(kept, "/board/live", cookie, tag)[0] == 304 and time.monotonic() < until:
-            time.sleep(0.05)
-        assert ask(kept, "/board/live", cookie, tag)[0] == 200
+        wait_for(lambda: ask(kept, "/board/live", cookie, tag)[0] == 200, what="the news")
         poll = f"GET /board/live HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode()
         kept.sendall(poll + poll[:30])  # the next one begins in the same packet, and is whole a little later
         time.sleep(0.2)
         kept.sendall(poll[30:])
         answers = b""
         while answers.count(b"\r\n\r\n") < 2:
-            answers += kept.recv(65536)
+            answers += some(kept)
         assert answers.count(b"HTTP/1.1 200 OK") == 2
