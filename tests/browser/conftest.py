@@ -22,6 +22,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 )  # fmt: skip
 #: How long a page may take to show what a test waits for, in milliseconds. Only a failure waits to the end of it.
 PATIENCE = 60_000
+MOST_LINES = 25  # of the text of a page that are shown of a test that failed
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--lang=en-GB"]
 
 
@@ -29,6 +30,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser" in str(item.path):
             item.add_marker(pytest.mark.browser)
+
+
+_browsers: list[Any] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """With a test that fails stands what its windows show."""
+    report: Any = yield
+    stuck = call.excinfo is not None and "Timeout (>" in str(call.excinfo.value)  # then the browser may be, too
+    if report.failed and not stuck:
+        contexts = [context for browser in _browsers for context in browser.contexts]
+        report.sections += [("window", shown(page)) for context in contexts for page in context.pages]
+    return report
+
+
+def shown(page: Any) -> str:
+    """Address, title and visible text of a page, as far as it can be asked."""
+    try:
+        title, text = (page.locator(name).first.inner_text(timeout=2000) for name in ("title", "body"))
+        lines = [line for line in text.splitlines() if line.strip()]
+        return "\n".join([f"{page.url} · {title}", *lines[:MOST_LINES]])
+    except Exception as fault:
+        return f"{page.url}: {type(fault).__name__}"
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +68,9 @@ def chromium() -> Iterator[Any]:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        _browsers.append(browser)
         yield browser
+        _browsers.remove(browser)
         browser.close()
 
 

@@ -66,7 +66,7 @@ def tell(site: Site, reference: str) -> str:
             last = tx.execute(query).scalars().first()
             return rungs.ack_token(tx, last) if last is not None else ""
 
-    wait_for(lambda: bool(delivery()), 30, what=f"the alert to be raised: {reasons}")
+    wait_for(lambda: bool(delivery()), what=f"the alert to be raised: {reasons}")
     return delivery()
 
 

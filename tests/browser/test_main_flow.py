@@ -176,7 +176,7 @@ def test_from_the_form_to_closed(desk: Desk, mail: MailServer) -> None:
         texts = [str(each) for each in mail.letters if "duty@fi.example" in str(each["to"])]
         return next((text for text in texts if "/a/" in text), "")
 
-    wait_for(lambda: bool(letter()), 60, what="the alert to arrive by mail")
+    wait_for(lambda: bool(letter()), what="the alert to arrive by mail")
     link = re.search(r"https?://[^\s\"<>=]+/a/[\w-]+", letter().replace("=\n", ""))
     assert link is not None
     contact = desk.window()
@@ -209,5 +209,5 @@ def test_from_the_form_to_closed(desk: Desk, mail: MailServer) -> None:
         coordinator.get_by_text("The status was changed.").wait_for()
     expect(coordinator.locator("header .badge", has_text="Closed")).to_have_count(1)
     wait_for(
-        lambda: sum("duty@fi.example" in str(each["to"]) for each in mail.letters) >= 2, 60, what="the closing alert"
+        lambda: sum("duty@fi.example" in str(each["to"]) for each in mail.letters) >= 2, what="the closing alert"
     )

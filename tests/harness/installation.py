@@ -21,7 +21,7 @@ from coordinator.accounts import service as accounts
 from coordinator.store import Store
 from coordinator.timeline.models import Heartbeat
 from coordinator.vault import open_master_key
-from tests.harness.processes import command_of, descendants, is_alive, wait_for
+from tests.harness.processes import PATIENCE, command_of, descendants, is_alive, wait_for
 from tests.postgres import Database
 from workers.children import die_with_parent
 from workers.demo.world import PEOPLE
@@ -29,6 +29,7 @@ from workers.demo.world import PEOPLE
 ROOT = Path(__file__).resolve().parents[2]
 SCOPES = {"report", "read", "tasks", "coordinate", "decide"}
 
+LAST_WORDS = 30  # lines
 Part = Literal["web", "worker", "relay"]
 
 
@@ -60,7 +61,7 @@ class Installation:
         self._reader: threading.Thread | None = None
         self._store: Store | None = None
 
-    def start(self, seconds: float = 60) -> None:
+    def start(self, seconds: float = PATIENCE) -> None:
         """`coordinator up` on a free port."""
         self.output = []
         self._process = subprocess.Popen(
@@ -73,8 +74,11 @@ class Installation:
         assert self._ready(), "coordinator up ended:\n" + "\n".join(self.output[-40:])
         self.base_url = self._ready()
 
-    def stop(self, seconds: float = 60) -> int:
-        """Ask it to end, as Ctrl-C does; returns its exit code. Fails where a process of it is left."""
+    def stop(self, seconds: float = PATIENCE) -> int:
+        """Ask it to end, as Ctrl-C does; returns its exit code. Fails where a process of it is left.
+
+        The end of what it said is printed: of a test that fails it is shown.
+        """
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -88,11 +92,12 @@ class Installation:
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
+            print(f"the installation in {self.folder} said at last:", *self.output[-LAST_WORDS:], sep="\n")
         left = {pid: command_of(pid) for pid in tree if is_alive(pid) and command_of(pid)}
         assert not left, f"left behind: {left}"
         return code
 
-    def run(self, *words: str, seconds: float = 60) -> str:
+    def run(self, *words: str, seconds: float = PATIENCE) -> str:
         """One command of ours on this installation; its output. Fails unless it ends with 0."""
         done = subprocess.run(
             self._command(*words), env=self.env, cwd=ROOT, text=True, capture_output=True, timeout=seconds,
