@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
 from coordinator import config, migrations
@@ -20,8 +21,8 @@ from coordinator.vault import open_master_key
 from tests.factories import PartnerSystem, World, small_world
 from tests.postgres import Database, NoPostgres, PostgresServer
 
-# A busy machine is no fault of a rule: no example has to be done by a time.
-examples.register_profile("untimed", examples.default, deadline=None)
+# A busy machine is no fault of a rule: no example has to be done, or made, by a time.
+examples.register_profile("untimed", examples.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 examples.load_profile("untimed")
 
 

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Site
 from tests.browser.everything import PAGES, furnish, paths
+from tests.harness.processes import wait_for
 
 #: Only faults are asked for, with one example each: axe describes everything that is right too, for most of its time.
 _HOW = {"resultTypes": ["violations"], "preload": False, "iframes": False, "elementRef": False}
@@ -85,11 +86,7 @@ def test_what_is_wider_scrolls_by_itself_and_with_the_keyboard(busy: Site) -> No
     box.focus()
     page.keyboard.press("ArrowRight")
     # Not wait_for_function: it evaluates text inside the page, which the page's own policy refuses.
-    for _ in range(50):
-        if box.evaluate("element => element.scrollLeft") > 0:
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("the box did not move")
+    wait_for(lambda: box.evaluate("element => element.scrollLeft") > 0, what="the box to move")
 
 
 def test_text_can_be_twice_as_large(site: Site) -> None:

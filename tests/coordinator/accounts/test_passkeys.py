@@ -206,7 +206,8 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
 @given(data=st.data())
 def test_hostile_answers_are_refused_in_silence(sqlite_store, data):
     site = ceremonies.Site("coordinator.example", ORIGIN)

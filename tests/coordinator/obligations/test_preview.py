@@ -96,7 +96,8 @@ def test_the_command_says_what_facts_would_owe_and_needs_no_database(
 
 
 def test_a_table_of_holidays_comes_with_the_world_file_and_an_empty_one_is_said(store: Store, world: World) -> None:
-    monday = (clock.now() - timedelta(days=clock.now().weekday() + 7)).replace(hour=12, minute=0)
+    now = clock.now()
+    monday = (now - timedelta(days=now.weekday() + 7)).replace(hour=12, minute=0)
     with store.unit_of_work() as tx:
         register.ship_rules(tx)
         first, second = (put_incident(tx).id for _ in range(2))

@@ -83,6 +83,7 @@ def test_a_flood_is_one_page_on_which_single_ones_are_opened_and_the_rest_refuse
 def test_a_key_is_revoked_now_and_what_came_under_it_is_listed_and_doubted(
     desk: Desk, partner: PartnerSystem
 ) -> None:
+    today = f"{clock.now():%Y-%m-%d}"
     for number in range(3):
         partner.post(native(title=f"=cmd|' {number}", external_id=f"=1+{number}"))
     browser = desk.sit("duty-officer")
@@ -95,7 +96,6 @@ def test_a_key_is_revoked_now_and_what_came_under_it_is_listed_and_doubted(
     shown = browser.get("/keys/1/reports")
     reports = sorted(set(re.findall(r'value="(rep-\w+)"', shown.text)))
     assert len(reports) == 3
-    today = f"{clock.now():%Y-%m-%d}"
     assert browser.post("/keys/1/doubt", {"since": today, "reason": "x"}).status_code == 422
     assert browser.post("/keys/1/doubt", {"since": today, "report": reports[0]}).status_code == 422
     said = {"since": today, "report": reports[0], "reason": "Not theirs, they say."}
