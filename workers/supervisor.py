@@ -23,6 +23,7 @@ from typing import IO, Any, NoReturn
 
 from workers.children import ChildSpec, check_probe, die_with_parent, is_ready
 
+READY_SECONDS = 180.0  # until a tree that does not get up gives up: a small or busy machine may take a minute
 LOOK_SECONDS = 0.1  # how long the end of a child can go unnoticed
 FIRST_BACK_OFF = 0.2
 LONGEST_BACK_OFF = 10.0
@@ -61,7 +62,7 @@ def run_tree(
     children: Sequence[ChildSpec],
     *,
     ready_text: str = "",
-    ready_seconds: float = 60.0,
+    ready_seconds: float = READY_SECONDS,
     on_ready: Callable[[], None] | None = None,
 ) -> int:
     """Run the tree in the main thread until SIGTERM, SIGINT or SIGHUP; a second signal kills at once.
@@ -88,7 +89,9 @@ def run_tree(
             signal.signal(each, handler)
 
 
-def become_tree(children: Sequence[ChildSpec], *, ready_text: str = "", ready_seconds: float = 60.0) -> NoReturn:
+def become_tree(
+    children: Sequence[ChildSpec], *, ready_text: str = "", ready_seconds: float = READY_SECONDS
+) -> NoReturn:
     """The same as `run_tree`, in this very process, after giving back the memory of all that was imported so far."""
     plan = {"children": [asdict(child) for child in children], "text": ready_text, "seconds": ready_seconds}
     with tempfile.TemporaryFile() as handed_over:  # not argv or the environment: what is in it may be secret
@@ -105,7 +108,11 @@ class Tree:
     """A set of children, kept running by the thread that calls `run`; the children die with that thread."""
 
     def __init__(
-        self, children: Sequence[ChildSpec], *, ready_seconds: float = 60.0, on_ready: Callable[[], None] | None = None
+        self,
+        children: Sequence[ChildSpec],
+        *,
+        ready_seconds: float = READY_SECONDS,
+        on_ready: Callable[[], None] | None = None,
     ) -> None:
         names = [child.name for child in children]
         if len(set(names)) != len(names):

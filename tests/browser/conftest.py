@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from coordinator.accounts import service
 from coordinator.accounts.principal import Principal
@@ -134,12 +134,19 @@ class Site:
             tx.execute(update(UserSession).where(mine).values(second_factor_at=clock.now()))
 
 
+class _Handler(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Only what was refused or went wrong: with a test that fails it stands beside what the window shows."""
+        if str(code) >= "400":
+            super().log_request(code, size)
+
+
 @pytest.fixture
 def site(chromium: Any, sqlite_store: Store) -> Iterator[Site]:
     world = small_world(sqlite_store)
     app = create_app(sqlite_store)
     app.config["LIVE_EVERY"] = 1
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     made = Site(chromium, sqlite_store, world, f"http://127.0.0.1:{server.server_port}")
