@@ -165,10 +165,10 @@ def _user_add(arguments: argparse.Namespace) -> int:
         staff.check_address_free(tx, wanted["email"])
         asked = changes.ask(tx, Kind.ACCOUNT, wanted, actor=actor())
         if asked.change is not None:
-            print(f"Change {asked.change.id} waits for a second person. Make a link once it was accepted.")
+            print(f"Change {asked.change.id} waits for a second person. Once it was accepted: coordinator user link.")
             return 0
         token = staff.make_link(tx, service.user_by_email(tx, wanted["email"]).id, actor=actor())
-        print(f"{store.settings.base_url}/sign-in/{token}")
+        print(f"{config.link_address(store.settings)}/sign-in/{token}")
     return 0
 
 
@@ -177,7 +177,7 @@ def _user_link(arguments: argparse.Namespace) -> int:
 
     with opened(arguments) as store, store.unit_of_work() as tx:
         token = staff.make_link(tx, service.user_by_email(tx, arguments.email).id, actor=actor())
-        print(f"{store.settings.base_url}/sign-in/{token}")
+        print(f"{config.link_address(store.settings)}/sign-in/{token}")
     return 0
 
 

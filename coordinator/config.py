@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from coordinator.errors import Misconfigured
 
 MIB = 1024 * 1024
+#: In the data folder: where `up` listens.
+ADDRESS_FILE = "address"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ class Settings:
     @property
     def https(self) -> bool:
         return self.base_url.startswith("https://")
+
+
+def note_address(settings: Settings, address: str) -> None:
+    """Keep where `up` listens, for links that are made at the command line meanwhile."""
+    (settings.data_dir / ADDRESS_FILE).write_text(address + "\n")
+
+
+def link_address(settings: Settings) -> str:
+    """What a link made at the command line begins with: COORDINATOR_BASE_URL, else where `up` listens or last did."""
+    file = settings.data_dir / ADDRESS_FILE
+    if _read(os.environ, "BASE_URL") or not file.exists():
+        return settings.base_url
+    return file.read_text().strip()
 
 
 def load(environ: Mapping[str, str] | None = None, *, data_dir: str | Path | None = None) -> Settings:

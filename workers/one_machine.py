@@ -32,6 +32,7 @@ def one_machine(settings: config.Settings, *, host: str, port: int) -> tuple[lis
     base_url = settings.base_url if os.environ.get("COORDINATOR_BASE_URL") else f"http://{address}"
     broker = find_broker(data_dir=settings.data_dir, redis_url=settings.redis_url or None)
     text = [f"Ready: {base_url}", *_prepare(settings, base_url)]
+    config.note_address(settings, base_url)
     environment = {
         "COORDINATOR_DATA_DIR": str(settings.data_dir), "COORDINATOR_BASE_URL": base_url,
         "COORDINATOR_REDIS_URL": broker.url, "MALLOC_ARENA_MAX": "2",

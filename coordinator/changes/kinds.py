@@ -229,7 +229,7 @@ def _account_wanted(tx: Session, wanted: Data) -> Data:
 def _check_account(tx: Session, wanted: Data) -> None:
     code = wanted.get("organisation")
     if code and queries.organisation_by_code(tx, code) is None:
-        raise Invalid([Fault("/organisation", "There is no organisation with this code: add it first.")])
+        raise Invalid([Fault("/organisation", "No organisation has this code: load a world file with it first.")])
 
 
 def _factors_now(tx: Session, wanted: Data) -> Data | None:

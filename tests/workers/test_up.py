@@ -66,6 +66,20 @@ def test_the_first_administrators_link_is_in_a_file_for_its_owner_only(
         assert answer.status == 200
 
 
+def test_a_link_made_at_the_command_line_leads_to_where_it_runs(
+    running: tuple[Path, subprocess.Popen[str], list[str]]
+) -> None:
+    add = ["user", "add", "--email", "a@ee.example", "--name", "Ann", "--role", "analyst", "--data", str(running[0])]
+    made = subprocess.run([*UP[:-1], *add], env=environment(), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert made.stdout.startswith(running[2][0].removeprefix("Ready: ") + "/sign-in/")
+    with urllib.request.urlopen(made.stdout.strip()) as answer:
+        assert answer.status == 200
+    named = environment(COORDINATOR_BASE_URL="https://desk.example")
+    link = ["user", "link", "a@ee.example", "--data", str(running[0])]
+    made = subprocess.run([*UP[:-1], *link], env=named, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert made.stdout.startswith("https://desk.example/sign-in/")
+
+
 def test_a_folder_is_run_by_one_tree_only(running: tuple[Path, subprocess.Popen[str], list[str]]) -> None:
     again = subprocess.run([*UP, "--data", str(running[0]), "--port", "0"], env=environment(), cwd=ROOT,
                            capture_output=True, text=True, check=False)  # fmt: skip

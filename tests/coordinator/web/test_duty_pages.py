@@ -64,7 +64,9 @@ def test_a_service_is_put_on_the_list_and_its_credential_is_never_shown(desk: De
     change = waiting.text("/changes/1")
     assert "canary" not in change and "https://api.fi.example:443" in change
     waiting.get("/changes/1")
+    assert "accepting adds it" in change
     assert waiting.post("/changes/1/accept").status_code == 303
+    assert "accepting adds it" not in waiting.text("/changes/1")
     page = coordinator.text("/services")
     assert "api.fi.example" in page and "with a stored credential" in page and "canary" not in page
     administrator.get("/services")
