@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.accounts.principal import SYSTEM
 from coordinator.alerts.models import Acknowledgement, Alert
+from coordinator.alerts.versions import drafts_of
 from coordinator.assessments import service as assessments
 from coordinator.incidents import queries as incidents
 from coordinator.incidents.holds import lock_incident
@@ -217,7 +218,8 @@ def clearance_answered(tx: Session, decision_id: int) -> None:
 
 
 def _attempt_of(tx: Session, release_id: int) -> StepAttempt | None:
-    return tx.execute(select(StepAttempt).where(StepAttempt.release_id == release_id)).scalar_one_or_none()
+    whole = drafts_of(tx, [release_id]).get(release_id, release_id)  # a version belongs to the step of its draft
+    return tx.execute(select(StepAttempt).where(StepAttempt.release_id == whole)).scalar_one_or_none()
 
 
 # ---------------------------------------------------------------- the runs themselves

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator.alerts.models import Alert
+from coordinator.alerts.versions import with_versions
 from coordinator.runs.arms import Begun
 from coordinator.runs.models import StepAttempt
 from coordinator.sharing.models import ShareDecision
@@ -30,7 +31,7 @@ def earlier_recipients(tx: Session, run_id: int, step: str, where: str) -> set[s
     query = select(StepAttempt.release_id).where(
         StepAttempt.run_id == run_id, StepAttempt.step == step, StepAttempt.release_id.is_not(None)
     )
-    release_ids = list(tx.execute(query).scalars())
+    release_ids = with_versions(tx, (each for each in tx.execute(query).scalars() if each is not None))
     found = tx.execute(select(Alert.recipient, Alert.state).where(Alert.release_id.in_(release_ids))).all()
     acknowledged = {row.recipient for row in found if row.state == "acknowledged"}
     told = {row.recipient for row in found}
@@ -48,5 +49,6 @@ def silent_alerts(tx: Session, attempt: StepAttempt) -> list[Alert]:
     """The alerts of an alert step that nobody answered yet."""
     if attempt.release_id is None:
         return []
-    query = select(Alert).where(Alert.release_id == attempt.release_id, Alert.state.not_in(SETTLED))
+    told = with_versions(tx, [attempt.release_id])
+    query = select(Alert).where(Alert.release_id.in_(told), Alert.state.not_in(SETTLED))
     return list(tx.execute(query.order_by(Alert.id)).scalars())

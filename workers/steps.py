@@ -17,6 +17,7 @@ from coordinator import timeline
 from coordinator.accounts.principal import SYSTEM, Principal
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert
+from coordinator.alerts.versions import with_versions
 from coordinator.errors import CoordinatorError, Refused
 from coordinator.incidents import queries as incidents
 from coordinator.incidents.models import Incident
@@ -242,8 +243,8 @@ def tasks_of(tx: Session, attempt: StepAttempt) -> list[int]:
 
 
 def releases_of(tx: Session, attempt: StepAttempt) -> list[int]:
-    """What this piece of work asked to release: its own, or one for each category it shares."""
-    return [part.release_id for part in _parts(tx, attempt) if part.release_id is not None]
+    """What this piece of work asked to release: its own, or one for each category it shares, with their versions."""
+    return with_versions(tx, (part.release_id for part in _parts(tx, attempt) if part.release_id is not None))
 
 
 def _parts(tx: Session, attempt: StepAttempt) -> Sequence[StepAttempt]:

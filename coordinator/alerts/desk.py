@@ -26,10 +26,10 @@ def held(tx: Session, release_id: int, principal: Principal) -> Release:
 
 
 def record(
-    tx: Session, release: Release, kind: str, text: str, principal: Principal, values: dict[str, Any]
+    tx: Session, release: Release, kind: str, text: str, actor: str, values: dict[str, Any]
 ) -> None:
     """A line in the record of the incident about this release."""
     timeline.append(
-        tx, kind, text, actor=principal.actor, incident=tx.get(Incident, release.incident_id), values=values,
+        tx, kind, text, actor=actor, incident=tx.get(Incident, release.incident_id), values=values,
         about=("release", release.id), exercise=release.exercise,
     )  # fmt: skip

@@ -85,7 +85,7 @@ def draft(
     )  # fmt: skip
     release.state = DRAFT
     tx.flush()
-    record(tx, release, "release.drafted", "A release was drafted.", principal, {
+    record(tx, release, "release.drafted", "A release was drafted.", principal.actor, {
         "kind": kind, "purpose": purpose, "parts": [f"{part.item}@{part.version}" for part in [*parts, *more]],
         "facts": list(facts or ()), "content_digest": release.content_digest,
     })  # fmt: skip
@@ -134,7 +134,7 @@ def _submit(tx: Session, release: Release, wanted: Sequence[str], principal: Pri
         raise Invalid([Fault("/recipients", "Choose among the partners shown: one of these cannot be reached.")])
     release.state = "evaluated"
     tx.flush()
-    record(tx, release, "release.submitted", "A release was submitted.", principal, {"recipients": list(wanted)})
+    record(tx, release, "release.submitted", "A release was submitted.", principal.actor, {"recipients": list(wanted)})
     return decide_and_raise(tx, release, [each for each in addressees if each is not None])
 
 
@@ -146,7 +146,7 @@ def discard(tx: Session, release_id: int, *, principal: Principal) -> Release:
     for row, _whose in versions.divided(tx, release, ()):
         row.state = "withdrawn"
     tx.flush()
-    record(tx, release, "release.withdrawn", "A draft of a release was discarded.", principal, {})
+    record(tx, release, "release.withdrawn", "A draft of a release was discarded.", principal.actor, {})
     return release
 
 

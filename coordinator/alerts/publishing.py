@@ -51,7 +51,7 @@ def ask(tx: Session, release_id: int, *, principal: Principal) -> ShareDecision:
         row.state = "withdrawn"  # they were for partners
     release.state = "evaluated"
     tx.flush()
-    record(tx, release, "release.submitted", "A release was submitted for the public.", principal, {
+    record(tx, release, "release.submitted", "A release was submitted for the public.", principal.actor, {
         "recipients": [PUBLIC],
     })  # fmt: skip
     decision = decide_share(tx, release, addressee(tx))
@@ -85,7 +85,7 @@ def publish(tx: Session, release_id: int, *, principal: Principal) -> PublicNoti
     )  # fmt: skip
     tx.add(notice)
     tx.flush()
-    record(tx, release, "notice.published", "A text was published.", principal, {
+    record(tx, release, "notice.published", "A text was published.", principal.actor, {
         "notice": notice.public_id, "decision": decision.id, "content_digest": release.content_digest,
         "replaces": notice.replaces_id,
     })  # fmt: skip

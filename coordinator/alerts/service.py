@@ -2,6 +2,7 @@
 
 from coordinator.alerts.acknowledge import AckResult, acknowledge, acknowledge_for
 from coordinator.alerts.bounces import record_bounce
+from coordinator.alerts.by_recipient import tell_each
 from coordinator.alerts.calls import finish_call
 from coordinator.alerts.changes import call_off, redeliver, withdraw
 from coordinator.alerts.corrections import correct
@@ -18,5 +19,5 @@ __all__ = [
     "AckResult", "Told", "acknowledge", "acknowledge_for", "ask_to_call", "call_off", "climb", "correct", "finish_call",
     "next_rung", "raise_alert", "raise_approved", "recall_alert", "recall_item",
     "record_bounce", "redeliver", "remind", "send_closure",
-    "send_receipt", "tell", "tell_approvers", "tell_own", "text_for", "withdraw",
+    "send_receipt", "tell", "tell_each", "tell_approvers", "tell_own", "text_for", "withdraw",
 ]  # fmt: skip

@@ -130,7 +130,7 @@ def tell(
     if audience is not None:
         resolved = find(tx, audience, incident=incident, exercise=release.exercise, tlp=label)
         basis = basis_of(tx, release, {each.recipient for each in resolved.addressees}, now=clock.now())
-        best = [_first_permitted(tx, release, each, resolved.others, basis) for each in resolved.addressees]
+        best = [first_permitted(tx, release, each, resolved.others, basis) for each in resolved.addressees]
         found, unreachable = [*found, *best], resolved.unreachable
     return decide_and_raise(tx, release, found, unreachable)
 
@@ -142,7 +142,7 @@ def _withheld_before(tx: Session, incident: Incident | None, kind: str) -> bool:
     return any(ORIGINATOR in names for names in withheld_so_far(tx, incident.id).values())
 
 
-def _first_permitted(
+def first_permitted(
     tx: Session, release: Release, best: Addressee, others: Sequence[Addressee], basis: Basis
 ) -> Addressee:
     """The best way to a party that the rules let through; where they refuse all, or ask a person, the best there is."""

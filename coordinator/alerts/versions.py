@@ -8,6 +8,7 @@ silently: what is not in a version stands beside it, with the reason or as someb
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -18,14 +19,15 @@ from coordinator.accounts.principal import Principal
 from coordinator.alerts.audience import organisations_of
 from coordinator.alerts.desk import held, record
 from coordinator.alerts.models import Alert
-from coordinator.alerts.pieces import KIND, OWN_WORDS, name_of, parts_of, pieces_of, text_of_parts
+from coordinator.alerts.pieces import KIND, OWN_WORDS, Piece, name_of, parts_of, pieces_of, text_of_parts
 from coordinator.alerts.reach import of_parts
 from coordinator.alerts.wording import KINDS as KIND_NAMES
 from coordinator.errors import Fault, Invalid, Refused
 from coordinator.incidents.models import Incident, ItemVersion
+from coordinator.markings import Marking
 from coordinator.partners.models import Organisation
 from coordinator.sharing import parts as names
-from coordinator.sharing.files import ATTACHMENT, as_they_came
+from coordinator.sharing.files import ATTACHMENT, as_they_came, not_for_withheld
 from coordinator.sharing.inputs_from_world import OF_INCIDENT, text_of
 from coordinator.sharing.models import Release, ReleaseItem, ReleaseVersion
 from coordinator.sharing.rules import Result
@@ -34,7 +36,6 @@ from coordinator.sharing.service import ENVELOPE, prepare_release
 DRAFT = "draft"
 INDICATORS_ONLY, FILES_ONLY = "Indicators are enclosed.", "Files are enclosed."
 LONGEST_TITLE = 120
-_NO_CONTENT = (names.TITLE, names.ORIGINATOR)
 
 
 def make(
@@ -49,11 +50,12 @@ def make(
     """
     base, incident = _draft(tx, release_id, principal)
     codes = [each.code for each in organisations_of(tx, audience, incident=incident)]
-    known, include = [each.name for each in pieces_of(tx, base)], list(dict.fromkeys(include))
+    pieces, include = pieces_of(tx, base), list(dict.fromkeys(include))
+    known = [each.name for each in pieces]
     faults = []
     if not set(include) <= set(known):
         faults.append(Fault("/include", f"Choose among: {', '.join(known)}."))
-    elif not set(include) - set(_NO_CONTENT):
+    elif not _says_anything(pieces, include):
         faults.append(Fault("/include", "Include something that says anything."))
     if not codes or not set(audience.get("organisations") or ()) <= set(codes):
         faults.append(Fault("/recipients", "Choose partners: who is it for?"))
@@ -65,7 +67,7 @@ def make(
         raise Invalid(faults)
     left: dict[str, list[str]] = {name: [] for name in known if name not in include}
     left_out = dict.fromkeys(codes, left)
-    return _compose(tx, base, incident, include, left_out=left_out, principal=principal, title=title.strip())
+    return _compose(tx, base, incident, include, left_out=left_out, actor=principal.actor, title=title.strip())
 
 
 def leave_out(tx: Session, release_id: int, *, codes: Iterable[str], principal: Principal) -> list[Release]:
@@ -84,18 +86,14 @@ def leave_out(tx: Session, release_id: int, *, codes: Iterable[str], principal: 
     pieces, now = pieces_of(tx, base), clock.now()
     groups: dict[tuple[str, ...], dict[str, dict[str, list[str]]]] = {}
     for partner in partners:
-        refused = {}
-        for piece in pieces:
-            said = of_parts(tx, base, partner, piece.versions, now=now) if piece.versions else None
-            if said is not None and said.result is Result.DENY:
-                refused[piece.name] = list(said.reasons)
+        refused = _refused_parts(tx, base, partner, pieces, now)
         allowed = tuple(each.name for each in pieces if each.name not in refused)
-        if refused and set(allowed) - set(_NO_CONTENT):
+        if refused and _says_anything(pieces, allowed):
             groups.setdefault(allowed, {})[partner.code] = refused
     if not groups:
         raise Refused("Nothing can be left out that would let the rest go to any of these.")
     return [
-        _compose(tx, base, incident, include, left_out=refused, principal=principal)
+        _compose(tx, base, incident, include, left_out=refused, actor=principal.actor)
         for include, refused in groups.items()
     ]
 
@@ -104,14 +102,63 @@ def follow(tx: Session, base: Release, *, principal: Principal) -> list[Release]
     """Versions of this draft for those who were told of this incident by a version before: what was left out for them
     is left out again, until they are told it by another release."""
     incident = tx.get_one(Incident, base.incident_id)
-    known = [each.name for each in pieces_of(tx, base)]
+    pieces = pieces_of(tx, base)
+    known = [each.name for each in pieces]
     groups: dict[tuple[str, ...], dict[str, dict[str, list[str]]]] = {}
     for code, without in withheld_so_far(tx, incident.id).items():
         left: dict[str, list[str]] = {name: [] for name in known if name in without}
         include = tuple(name for name in known if name not in left)
-        if left and set(include) - set(_NO_CONTENT):
+        if left and _says_anything(pieces, include):
             groups.setdefault(include, {})[code] = left
-    return [_compose(tx, base, incident, each, left_out=left, principal=principal) for each, left in groups.items()]
+    return [_compose(tx, base, incident, each, left_out=left, actor=principal.actor) for each, left in groups.items()]
+
+
+def make_for_each(tx: Session, base: Release, codes: Collection[str], *, refused: Collection[str]) -> set[str]:
+    """Versions of a draft of which nobody chooses the parts: for those among `codes` to whom some were left out before,
+    these; for the `refused`, what may not go to them. Returns those who would be told nothing then, for they had all
+    of it left out before; whoever may have nothing by the rules gets no version, as in `leave_out`.
+    """
+    incident = tx.get_one(Incident, base.incident_id)
+    before, now, nothing = withheld_so_far(tx, incident.id), clock.now(), set[str]()
+    pieces = pieces_of(tx, base)
+    unreadable, withheld = not_for_withheld(tx, base), Marking.from_json(base.marking).no_attribution
+    groups: dict[tuple[str, ...], dict[str, dict[str, list[str]]]] = {}
+    for partner in _partners(tx, list(codes)):
+        left: dict[str, list[str]] = {
+            each.name: [] for each in pieces if each.name in before.get(partner.code, ())
+        }
+        if names.ORIGINATOR in left:
+            left |= dict.fromkeys((each.name for each in pieces if each.name in unreadable), list[str]())
+        chosen = bool(left)
+        if partner.code in refused:
+            left |= _refused_parts(tx, base, partner, pieces, now)
+        if left and withheld:
+            left.setdefault(names.ORIGINATOR, [])
+        include = tuple(each.name for each in pieces if each.name not in left)
+        if left and _says_anything(pieces, include):
+            groups.setdefault(include, {})[partner.code] = left
+        elif chosen:
+            nothing.add(partner.code)
+    for include, left_out in groups.items():
+        _compose(tx, base, incident, include, left_out=left_out, actor=base.requested_by)
+    return nothing
+
+
+def _says_anything(pieces: Sequence[Piece], include: Collection[str]) -> bool:
+    """Whether words or files are left: a title alone says nothing, nor does what only rides in the envelope."""
+    return any(each.versions for each in pieces if each.name in include and each.name != names.TITLE)
+
+
+def _refused_parts(
+    tx: Session, base: Release, partner: Organisation, pieces: Sequence[Piece], now: datetime
+) -> dict[str, list[str]]:
+    """The parts that may not go to this partner, each asked about for itself, with the reasons."""
+    refused = {}
+    for piece in pieces:
+        said = of_parts(tx, base, partner, piece.versions, now=now) if piece.versions else None
+        if said is not None and said.result is Result.DENY:
+            refused[piece.name] = list(said.reasons)
+    return refused
 
 
 def withheld_so_far(tx: Session, incident_id: int) -> dict[str, set[str]]:
@@ -150,6 +197,19 @@ def versions_of(tx: Session, base: Release) -> list[tuple[Release, ReleaseVersio
     return [(row.Release, row.ReleaseVersion) for row in tx.execute(query)]
 
 
+def with_versions(tx: Session, release_ids: Iterable[int]) -> list[int]:
+    """These releases and every version of those among them that are drafts."""
+    wanted = list(release_ids)
+    query = select(ReleaseVersion.release_id).where(ReleaseVersion.version_of_id.in_(wanted))
+    return [*wanted, *tx.execute(query).scalars()] if wanted else []
+
+
+def drafts_of(tx: Session, release_ids: Iterable[int]) -> dict[int, int]:
+    """Version -> the draft it is a version of, for those among these releases that are one."""
+    query = select(ReleaseVersion.release_id, ReleaseVersion.version_of_id)
+    return {row[0]: row[1] for row in tx.execute(query.where(ReleaseVersion.release_id.in_(list(release_ids))))}
+
+
 def family(tx: Session, release_id: int) -> list[int]:
     """The ids of a release, of the draft it is a version of, and of all versions of that draft."""
     query = select(ReleaseVersion.version_of_id).where(ReleaseVersion.release_id == release_id)
@@ -169,7 +229,7 @@ def divided(tx: Session, base: Release, codes: Sequence[str]) -> list[tuple[Rele
 
 
 def _compose(
-    tx: Session, base: Release, incident: Incident, include: Collection[str], *, principal: Principal,
+    tx: Session, base: Release, incident: Incident, include: Collection[str], *, actor: str,
     left_out: dict[str, dict[str, list[str]]], title: str = "",
 ) -> Release:  # fmt: skip
     """The release that says these parts and nothing else."""
@@ -181,7 +241,7 @@ def _compose(
     said = {version.id: row.field for row, version in kept if _says(row, version, include)}
     body = text_of_parts(tx, [version for _row, version in kept], said)
     whole = prepare_release(
-        tx, kind=base.kind, purpose=base.purpose, requested_by=principal.actor, incident=incident,
+        tx, kind=base.kind, purpose=base.purpose, requested_by=actor, incident=incident,
         title=title or (text_of(tx, base)[0] if keeps_title else KIND_NAMES[base.kind]),
         body=body or (INDICATORS_ONLY if names.OBSERVABLES in include else FILES_ONLY),
         info_category=_category(base, kept), items=[version for _row, version in kept],
@@ -198,7 +258,7 @@ def _compose(
         included=[name for name in include if name != names.TITLE or keeps_title], exercise=base.exercise,
     ))  # fmt: skip
     tx.flush()
-    record(tx, whole, "release.version-drafted", "A version of a draft was composed for some recipients.", principal, {
+    record(tx, whole, "release.version-drafted", "A version of a draft was composed for some recipients.", actor, {
         "of": base.id, "included": list(include), "left_out": left_out, "content_digest": whole.content_digest,
     })  # fmt: skip
     return whole

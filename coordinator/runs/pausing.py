@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import timeline
+from coordinator.alerts.versions import drafts_of
 from coordinator.incidents.holds import lock_incident
 from coordinator.runs.models import Run, StepAttempt
 from coordinator.runs.saved import keep_wishes, wishes_of
@@ -17,10 +18,11 @@ _OVER = ("completed", "failed", "cancelled", "paused")
 
 def pause_sharing(tx: Session, release_ids: Collection[int], *, reason: str) -> list[int]:
     """Ask every run that shares one of these releases to pause; a worker does it, a person lets it go on."""
+    shared = {*release_ids, *drafts_of(tx, release_ids).values()}
     query = (
         select(Run.id)
         .join(StepAttempt, StepAttempt.run_id == Run.id)
-        .where(StepAttempt.release_id.in_(list(release_ids)), Run.state.not_in(_OVER))
+        .where(StepAttempt.release_id.in_(shared), Run.state.not_in(_OVER))
     )
     found = sorted(set(tx.execute(query).scalars()))
     for run_id in found:

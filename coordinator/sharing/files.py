@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from coordinator.accounts.principal import Principal
@@ -83,6 +83,36 @@ def file_of(tx: Session, release_id: int, number: int) -> ReleaseFile:
 def digests_of(tx: Session, release: Release) -> dict[int, str]:
     """Item version -> how its file is named in the content digest."""
     return {each.item_version_id: digest_name(each) for each in files_of(tx, release.id)}
+
+
+def not_for_withheld(tx: Session, release: Release) -> set[str]:
+    """Items of its files that do not go by themselves where the source is withheld: what names it, what only a person
+    can read, what goes as it came."""
+    query = (
+        select(ItemVersion.item)
+        .join(ReleaseFile, ReleaseFile.item_version_id == ItemVersion.id)
+        .outerjoin(FileCopy, FileCopy.id == ReleaseFile.copy_id)
+        .where(ReleaseFile.release_id == release.id,
+               or_(FileCopy.id.is_(None), FileCopy.bears_source.is_(True), ReleaseFile.drawn))
+    )  # fmt: skip
+    return set(tx.execute(query).scalars())
+
+
+def ready_files(tx: Session, incident_id: int, category: str, *, withheld: bool) -> tuple[list[ItemVersion], list[str]]:
+    """The files of an incident of this category that may go along without anybody looking first: a person had a copy
+    made of each, and it was cleaned; where the source is withheld, those alone whose every word was searched for its
+    names. And the items of those that stay, for a person to look at."""
+    ready, stay = list[ItemVersion](), list[str]()
+    query = select(ItemVersion).where(ItemVersion.info_category == category).order_by(ItemVersion.id)
+    several = attachment_versions(tx, incident_id)
+    for version in tx.execute(query.where(ItemVersion.id.in_(several))).scalars():
+        copy = copy_of(tx, several[version.id].id)
+        clean = copy is not None and copy.state == "cleaned"
+        if copy is None or not clean or (withheld and (copy.bears_source or copy.kind in DRAWN)):
+            stay.append(version.item)
+        else:
+            ready.append(version)
+    return ready[:MOST_FILES], [*stay, *(each.item for each in ready[MOST_FILES:])]
 
 
 def as_they_came(tx: Session, release: Release, enclosed: Collection[int]) -> dict[int, str]:

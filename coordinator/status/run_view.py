@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from coordinator.accounts.principal import Principal
 from coordinator.alerts.models import Alert
+from coordinator.alerts.versions import drafts_of, with_versions
 from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import visible
@@ -87,7 +88,8 @@ def step_history(tx: Session, run_id: int, step: Step) -> dict[str, Any]:
     rows = list(tx.execute(query.order_by(StepAttempt.id)).scalars())
     tasks = {task.id: task for task in tx.execute(
         select(Task).where(Task.id.in_([row.task_id for row in rows if row.task_id]))).scalars()}  # fmt: skip
-    releases = [row.release_id for row in rows if row.release_id]
+    releases = with_versions(tx, [row.release_id for row in rows if row.release_id])
+    whole = drafts_of(tx, releases)
     alerts = list(tx.execute(select(Alert).where(Alert.release_id.in_(releases)).order_by(Alert.id)).scalars())
     actors = {task.done_by for task in tasks.values()} | {f"user:{task.assignee_id}" for task in tasks.values()}
     who = people.names(tx, actors)
@@ -97,7 +99,7 @@ def step_history(tx: Session, run_id: int, step: Step) -> dict[str, Any]:
             {"begun_at": row.begun_at, "ended_at": row.ended_at, "state": row.state, "outcome": row.outcome,
              "kind": row.kind, "task": _task(tasks.get(row.task_id or 0), who),
              "told": [{"recipient": each.recipient, "state": each.state}
-                      for each in alerts if row.release_id and each.release_id == row.release_id]}
+                      for each in alerts if row.release_id == whole.get(each.release_id, each.release_id)]}
             for row in rows
         ],
     }  # fmt: skip
