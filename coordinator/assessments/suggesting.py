@@ -21,7 +21,7 @@ METHOD = "facts"
 
 @dataclass(frozen=True)
 class Suggestion:
-    """`reasons`: {text, level, source}, the highest first; `unknown`: names of facts that could raise it."""
+    """`reasons`: {text, fact, values, level, source}, the highest first; `unknown`: facts that could raise it."""
 
     level: int
     reasons: tuple[Mapping[str, Any], ...]
@@ -49,7 +49,8 @@ def suggest(facts: Mapping[str, Any]) -> Suggestion | None:
     held = []
     for rule in severity_rules():
         if matches({"all": [rule]}, facts)[0]:
-            held.append({"text": _fact(rule, facts), "level": rule["level"], "source": rule["source"]})
+            held.append({"text": _fact(rule, facts), "level": rule["level"], "source": rule["source"],
+                         "fact": rule["fact"], "values": _values(rule, facts)})  # fmt: skip
     if not held:
         return None
     held.sort(key=lambda each: -each["level"])
@@ -61,6 +62,9 @@ def suggest(facts: Mapping[str, Any]) -> Suggestion | None:
 
 def _fact(rule: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """The fact that the rule found: "humanitarian flags: hospital-or-medical"."""
+    return f"{rule['fact'].replace('_', ' ')}: {', '.join(map(str, _values(rule, facts)))}"
+
+
+def _values(rule: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Any]:
     value = facts[rule["fact"]]
-    values = [each for each in value if each in rule.get("in", value)] if isinstance(value, list) else [value]
-    return f"{rule['fact'].replace('_', ' ')}: {', '.join(map(str, values))}"
+    return [each for each in value if each in rule.get("in", value)] if isinstance(value, list) else [value]

@@ -96,8 +96,8 @@ REASONS = {
         " to read it and approve."
     ),
     "R-TWO-PERSON": (
-        "A second person has to approve: the label is AMBER+STRICT or RED, or it is an attribution, or it came"
-        " from somebody else. Whoever asked cannot approve."
+        "A second person has to approve: the label is AMBER+STRICT or RED, it is an attribution, it came from"
+        " somebody else, it is for the public, or it is a fixed text. Whoever asked cannot approve."
     ),
 }
 

@@ -63,7 +63,7 @@ def zone_name(local: datetime) -> str:
 
 
 def away(at: datetime, now: datetime, *, due: bool = False) -> str:
-    """`in 3 hours`, `5 minutes ago`, `2 days late`."""
+    """`in 3 hours`, `in 2 h 59 min`, `5 min ago`, `2 days late`."""
     seconds = (at - now).total_seconds()
     if abs(seconds) < 60:
         return gettext("now")
@@ -74,7 +74,10 @@ def away(at: datetime, now: datetime, *, due: bool = False) -> str:
 
 
 def spell(seconds: float) -> str:
-    """The largest unit that says enough: 90 minutes stay minutes, 30 hours stay hours."""
+    """The largest unit that says enough: 90 minutes stay minutes, 30 hours stay hours. Up to ten hours the minutes are
+    said too: a deadline in 2 h 59 min is not one in two hours. `static/times.js` says the same."""
+    if 2 * 3600 <= seconds < 10 * 3600 and (minutes := int(seconds % 3600 // 60)):
+        return gettext("%(hours)d h %(minutes)d min", hours=int(seconds // 3600), minutes=minutes)
     for least, size, unit in _STEPS:
         if seconds >= least:
             return _counted(int(seconds // size), unit)

@@ -71,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         _summary(store, partners, mail)
         if arguments.exit:
             return 0 if closed else 1
+        if send_report(base_url, affected, fiction.report_to_try()).status_code == 202:
+            print("\nLV-CSIRT reports something else: it waits on the board for you.", flush=True)
         return _keep_serving(store, base_url, tree)
 
 

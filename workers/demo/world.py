@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+from coordinator import clock
 from coordinator.partners.signing import generate_secret
 
 OWN = "EE-MFA"
@@ -69,6 +71,24 @@ def report() -> dict[str, Any]:
         "cross_border": "yes",
         "humanitarian_flags": ["hospital-or-medical"],
         "asks": "Please tell the Latvian side and let us know who coordinates.",
+        "language": "en",
+    }
+
+
+def report_to_try() -> dict[str, Any]:
+    """What another partner reports after the story: it waits on the board for whoever looks around."""
+    return {
+        "title": "Denial of service against the electricity exchange",
+        "description": "Trading screens are unreachable since this morning. Control systems are not affected so far.",
+        "external_id": "LV-2026-0112",
+        "tlp": "AMBER",
+        "noticed_at": clock.rfc3339(clock.now() - timedelta(minutes=40)),
+        "severity": 3,
+        "sectors": ["energy"],
+        "states_affected": ["LV", "EE"],
+        "suspected_malicious": "unknown",
+        "cross_border": "yes",
+        "asks": "Do you see the same? Please call us.",
         "language": "en",
     }
 

@@ -3,6 +3,8 @@ const STEPS = [[172800, 86400, "day"], [7200, 3600, "hour"], [60, 60, "minute"]]
 const lang = document.documentElement.lang || "en";
 
 function spell(seconds) {
+  const minutes = Math.floor((seconds % 3600) / 60);
+  if (seconds >= 7200 && seconds < 36000 && minutes) return `${Math.floor(seconds / 3600)} h ${minutes} min`;
   for (const [least, size, unit] of STEPS) {
     if (seconds >= least) {
       const number = Math.floor(seconds / size);

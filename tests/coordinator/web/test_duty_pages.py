@@ -86,7 +86,7 @@ def test_what_rules_suggest_is_shown_with_reasons_and_answered_by_a_person(
         row.severity, row.severity_by = None, ""
     path, coordinator = f"/incidents/{reference}", desk.sit("coordinator")
     page = coordinator.text(path)
-    assert "The facts suggest a severity" in page and "humanitarian flags: hospital-or-medical" in page
+    assert "The facts suggest a severity" in page and "Humanitarian flags: Hospital" in page
     assert "may apply" not in page  # nobody knows yet how severe it is
     mark = re.search(r'name="mark" value="(\w+)"', coordinator.get(path).text)
     assert mark

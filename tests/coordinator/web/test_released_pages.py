@@ -57,7 +57,7 @@ def test_a_partners_person_learns_no_number_of_ours(told_desk: Desk) -> None:  #
     with told_desk.store.unit_of_work() as tx:
         token = create_token(tx, aino.user_id, name="x", scopes=["read"], actor="cli:test")
         sending_hold.begin(tx, sending_hold.EMERGENCY, actor="user:1", reason="We look at something.")
-    assert "sends wait" in officer.text("/board") and "on hold" not in reader.text("/released")
+    assert "All sending is on hold" in officer.text("/board") and "on hold" not in reader.text("/released")
     mine = told_desk.app.test_client().get("/api/v1/me", headers={"Authorization": f"Bearer {token}"}).json
     assert (mine["id"], mine["organisation"], mine["name"]) == (None, None, "Aino")
     for path, name in (("/account", "sessions"), ("/account/tokens", "tokens")):
