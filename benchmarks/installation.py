@@ -27,7 +27,7 @@ from workers.children import ChildSpec, die_with_parent, is_ready
 from workers.demo import world as fiction
 from workers.one_machine import one_machine
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 class Installation:

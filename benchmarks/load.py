@@ -47,7 +47,7 @@ def run(port: int, requests: Sequence[bytes], *, clients: int = CLIENTS, process
     ]
     for process in running:
         process.start()
-    start.wait(timeout=60)
+    start.wait(timeout=180)
     started = time.perf_counter()
     results = [answer for _ in running for answer in answers.get()]
     for process in running:
@@ -77,8 +77,8 @@ def _group(port: int, group: list[list[bytes]], start: object, answers: object) 
     ]
     for thread in threads:
         thread.start()
-    start.wait(timeout=60)  # type: ignore[attr-defined]
-    ready.wait(timeout=60)
+    start.wait(timeout=180)  # type: ignore[attr-defined]
+    ready.wait(timeout=180)
     for thread in threads:
         thread.join()
     answers.put([answer for result in results for answer in result])  # type: ignore[attr-defined]
@@ -86,7 +86,7 @@ def _group(port: int, group: list[list[bytes]], start: object, answers: object) 
 
 def _client(port: int, requests: list[bytes], ready: threading.Barrier, out: list[tuple[float, float, int]]) -> None:
     connection = Connection(port)
-    ready.wait(timeout=60)
+    ready.wait(timeout=180)
     for request in requests:
         started = time.perf_counter()
         status, _, _ = connection.ask(request)

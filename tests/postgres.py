@@ -26,7 +26,7 @@ from workers.children import die_with_parent
 
 OWNER = "coordinator_owner"
 APP = "coordinator_app"
-PATIENCE = 60.0
+PATIENCE = 180.0
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",

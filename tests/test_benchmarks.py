@@ -18,7 +18,7 @@ BENCHMARKS = {
 
 def run(name: str, *arguments: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", "--short", *arguments], cwd=ROOT, text=True, timeout=300,
+        [sys.executable, "-m", f"benchmarks.{name}", "--short", *arguments], cwd=ROOT, text=True, timeout=500,
         env={**os.environ, "PYTHONUNBUFFERED": "1"}, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

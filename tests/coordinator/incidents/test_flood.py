@@ -22,6 +22,7 @@ from coordinator.timeline import queries as record
 from coordinator.timeline.models import Pending
 from tests.alerting import settings_of
 from tests.factories import PartnerSystem, World, at_endpoint, inbound_endpoint, native, person
+from tests.harness.processes import PATIENCE
 from workers import due
 
 LIMIT = 5
@@ -117,9 +118,9 @@ def test_two_processes_at_once_open_exactly_as_many_as_the_limit_says(store, wor
     ]
     for process in going:
         process.start()
-    outcomes = [said.get(timeout=120) for _ in going]
+    outcomes = [said.get(timeout=PATIENCE) for _ in going]
     for process in going:
-        process.join(30)
+        process.join(PATIENCE)
     assert [process.exitcode for process in going] == [0, 0]
     assert sum(each["accepted"] for each in outcomes) == LIMIT == count(store, Incident)
     assert sum(each["quarantined"] for each in outcomes) == 2 * 4 * 6 - LIMIT
@@ -129,7 +130,7 @@ def _post_many(settings, endpoint, secret, name, said, go):
     """One process: its own store, four threads with six reports each."""
     own = Store(settings)
     app = create_app(own, pages=False)
-    go.wait(60)
+    go.wait(PATIENCE)
 
     def post(thread):
         system = PartnerSystem(app.test_client(), World(0, 0, 0, 0, secret, endpoint))
