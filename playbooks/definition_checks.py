@@ -1,6 +1,5 @@
 """What a document defines for its steps: variables, agents and targets, markings, extensions, authentication."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +7,8 @@ from playbooks.coordination import EXTENSION_ID
 from playbooks.document import escape
 from playbooks.faults import Findings
 from playbooks.shapes import check_shape, knows
-from playbooks.variables import NAME, REFERENCE, fault_of_value
+from playbooks.variables import NAME, REFERENCE, SECRET_NAME, fault_of_value
 
-_SECRET_NAME = re.compile(r"pass(word|phrase|wd)?|secret|token|api[-_]?key|private[-_]?key|credential", re.IGNORECASE)
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie", "x-auth-token"})
 _FAMILIES = {
     "agent_definitions": "actor", "target_definitions": "actor", "authentication_info_definitions": "authentication",
@@ -63,7 +61,7 @@ def _check_secrets(findings: Findings, body: Mapping[str, Any], pointer: str) ->
     """A secret in a document is a secret no more: it comes by variable or from a key store."""
     for name, value in body.items():
         literal = isinstance(value, str) and value != "" and not REFERENCE.fullmatch(value.strip())
-        if literal and _SECRET_NAME.search(name) and name != "kms_key_identifier":
+        if literal and SECRET_NAME.search(name) and name != "kms_key_identifier":
             findings.hard(f"{pointer}/{escape(name)}", "a secret may not stand in a playbook; give it by variable")
 
 

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 NAME = re.compile(r"__[A-Za-z_][A-Za-z0-9_-]{0,245}__")
 REFERENCE = re.compile(r"(__[A-Za-z_][A-Za-z0-9_.-]{0,245}?__):value")
 MAX_VALUE_CHARACTERS = 65_536
+#: What is called so holds a secret: it stands in no document, and no page shows its value.
+SECRET_NAME = re.compile(r"pass(word|phrase|wd)?|secret|token|api[-_]?key|private[-_]?key|credential", re.IGNORECASE)
 
 Value = str | None | dict[str, Any]
 

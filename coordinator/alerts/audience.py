@@ -32,6 +32,8 @@ _OFFICE_HOURS = range(9, 17)
 _PUSHED = ("webhook", "email", "voice", "courier")
 #: Alerts that no longer count as having told somebody.
 _NOT_TOLD = ("withdrawn", "withheld")
+#: What a playbook asked of a service: its organisation has it, and nobody there was told.
+AUTOMATIC = "automatic"
 
 
 @dataclass(frozen=True)
@@ -174,10 +176,12 @@ def on_duty(contact: Contact, now: datetime) -> bool:
 
 
 def told_so_far(tx: Session, incident: Incident) -> list[str]:
-    """Codes of the organisations told of an incident or of a duplicate of it, those that got a receipt included."""
+    """Codes of the organisations told of an incident or of a duplicate of it, those that got a receipt included. Whose
+    system was asked something by a playbook was told nothing by that."""
     incidents = [incident.id, *duplicates_of(tx, incident.id)]
     query = select(Alert.recipient).where(
-        Alert.incident_id.in_(incidents), Alert.organisation_id.is_not(None), Alert.state.not_in(_NOT_TOLD)
+        Alert.incident_id.in_(incidents), Alert.organisation_id.is_not(None), Alert.state.not_in(_NOT_TOLD),
+        Alert.kind != AUTOMATIC,
     )
     return sorted(set(tx.execute(query).scalars()))
 

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
-from coordinator.alerts import rungs, telling
+from coordinator.alerts import rungs, service_calls, telling
+from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.changes import take_back
 from coordinator.alerts.left import has_left
 from coordinator.alerts.models import Alert
@@ -35,7 +36,12 @@ class Corrected:
 
     @property
     def recipients(self) -> list[str]:
-        return sorted({each.recipient for each in self.alerts})
+        return sorted({each.recipient for each in self.alerts if each.kind != AUTOMATIC})
+
+    @property
+    def systems(self) -> list[str]:
+        """Whose services were given it by a request."""
+        return sorted({each.recipient for each in self.alerts if each.kind == AUTOMATIC})
 
 
 def corrected(tx: Session, incident: Incident, what: str) -> Corrected:
@@ -75,6 +81,10 @@ def correct(
         audience={"organisations": old.recipients}, ack="person" if ack is None else ack, **said,
     )  # fmt: skip
     _withdraw_waiting(tx, old, actor=requested_by)
+    service_calls.ask_a_person(
+        tx, incident, old.systems, title="Tell {code} that what its system was given was corrected",
+        why="The correction did not go there.",
+    )
     for code in sorted({*(each.code for each in told.unreachable), *(each.recipient for each in told.denied)}):
         open_task(
             tx, title=f"Tell {code} by another way that what it has was corrected", role="coordinator",

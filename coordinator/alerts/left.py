@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from coordinator.alerts.answers import GONE
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
@@ -53,9 +53,15 @@ def keep_until(since: datetime, obligations: Collection[str]) -> datetime | None
 def recalled(tx: Session, release_ids: Collection[int]) -> dict[tuple[int, str], dict[str, Any]]:
     """What was asked back of these releases, by (release, recipient): {recall, cause, reason, asked_by, at, state,
     answered_at, by, note, alert}. `state`: open, deleted, cannot-delete, not-received; not-sent (the message that asks
-    is not on its way), withdrawn (it had not left yet). `alert`: the id of the message that asks."""
+    is not on its way, or a system got it and a person has to ask), withdrawn (it had not left yet). `alert`: the id of
+    the message that asks."""
+    had = aliased(Alert)
+    by_request = exists().where(
+        had.release_id == Recalled.release_id, had.recipient == Recalled.recipient, had.kind == "automatic",
+        had.state != "withdrawn",
+    ).label("by_request")  # fmt: skip
     query = (
-        select(Recalled, Recall, Alert)
+        select(Recalled, Recall, Alert, by_request)
         .join(Recall, Recall.id == Recalled.recall_id)
         .outerjoin(Alert, (Alert.release_id == Recalled.asks_id) & (Alert.recipient == Recalled.recipient))
         .where(Recalled.release_id.in_(list(release_ids)))
@@ -78,7 +84,7 @@ def _state(tx: Session, row: Any, answers: dict[int, Acknowledgement]) -> dict[s
         return {"state": answer.answer, "answered_at": answer.at, "by": answer.by, "note": _note(tx, answer)}
     nothing: dict[str, datetime | str | None] = {"answered_at": None, "by": "", "note": ""}
     if row.Recalled.asks_id is None:
-        return {"state": "withdrawn", **nothing}
+        return {"state": "not-sent" if row.by_request else "withdrawn", **nothing}
     under_way = row.Alert is not None and row.Alert.state not in ("withheld", "failed", "withdrawn")
     return {"state": "open" if under_way else "not-sent", **nothing}
 

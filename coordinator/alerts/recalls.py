@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
-from coordinator.alerts import published, rungs, telling, versions
+from coordinator.alerts import published, rungs, service_calls, telling, versions
+from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.changes import take_back
 from coordinator.alerts.left import has_left, releases_of_items
 from coordinator.alerts.models import Alert
@@ -28,8 +29,8 @@ from coordinator.markings import Marking, Tlp
 from coordinator.sharing.models import Recall, Recalled, Release
 from coordinator.tasks.service import open_task
 
-#: What can be asked back: texts that hold something of a case.
-KINDS = ("initial", "update", "correction")
+#: What can be asked back: texts that hold something of a case, and what a service was given by a request.
+KINDS = ("initial", "update", "correction", AUTOMATIC)
 CAUSES = ("asked", "consent-withdrawn", "label-raised", "wrong-release")
 LONGEST_REASON = 2000
 PURPOSE, CATEGORY = "incident-response", "incident-notification"
@@ -126,12 +127,17 @@ def _open(incident_id: int, alert_ids: Collection[int]) -> Any:
 def _of_release(
     tx: Session, row: Recall, incident: Incident, alerts: list[Alert], left: set[int], *, actor: str
 ) -> None:
-    """One text: withdrawn where it is still on its way, asked back where it left."""
-    now, had = clock.now(), [each for each in alerts if each.id in left]
+    """One text: withdrawn where it is still on its way, asked back where it left; from a service by a person."""
+    now, had = clock.now(), [each for each in alerts if each.id in left and each.kind != AUTOMATIC]
+    service_calls.ask_a_person(
+        tx, incident, sorted({each.recipient for each in alerts if each.kind == AUTOMATIC and each.id in left}),
+        title="Have {code} delete what its system was given by a request",
+        why=f"It is asked back. Reason of the recall: {row.reason}",
+    )
     asks = _ask(tx, row, incident, had) if had else None
     tx.add_all(
         Recalled(recall_id=row.id, release_id=each.release_id, recipient=each.recipient, at=now,
-                 asks_id=asks.id if asks is not None and each.id in left else None, exercise=row.exercise)
+                 asks_id=asks.id if asks is not None and each in had else None, exercise=row.exercise)
         for each in alerts
     )  # fmt: skip
     tx.flush()

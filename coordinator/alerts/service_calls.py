@@ -1,20 +1,26 @@
 """What a playbook asked of a partner's service left with it: a line of the ledger like any other.
 
-There is nothing to deliver and nobody to answer: the request itself was the delivery, under the permit it names.
+There is nothing to deliver and nobody to answer: the request itself was the delivery, under the permit it names. What
+follows later (an update, a correction, a recall) is never sent to a system by itself: a person speaks to one there.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
+from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
-from coordinator.incidents.references import new_public_id
+from coordinator.incidents.models import Incident
+from coordinator.incidents.references import new_public_id, reference_of
 from coordinator.partners.queries import organisation_by_code
 from coordinator.sharing.models import Release, ShareDecision
+from coordinator.tasks.models import Task
+from coordinator.tasks.service import open_task
 from coordinator.vault import token_hash
 
 #: `outcome` of an attempt (DeliveryAttempt) → how its delivery and its alert stand.
@@ -40,6 +46,30 @@ def note(tx: Session, decision_id: int, *, outcome: str, detail: str) -> None:
     delivery.state = alert.state = _STANDS[outcome]
     delivery.settled_at = clock.now()
     tx.flush()
+
+
+def holders(tx: Session, incident_id: int) -> list[str]:
+    """Codes of the organisations whose services were given something of an incident by a request, and hold it still."""
+    query = select(Alert.recipient).where(
+        Alert.incident_id == incident_id, Alert.kind == AUTOMATIC, Alert.state != "withdrawn"
+    )
+    return sorted(set(tx.execute(query).scalars()))
+
+
+def ask_a_person(tx: Session, incident: Incident, codes: Iterable[str], *, title: str, why: str) -> None:
+    """A task for each of these organisations, whose services hold something of the incident; one that is open already
+    is enough. `title`: what is to be done, with {code}."""
+    for code in codes:
+        wanted = title.format(code=code)
+        known = select(Task.id).where(Task.incident_id == incident.id, Task.title == wanted, Task.state == "open")
+        if tx.execute(known.limit(1)).first() is not None:
+            continue
+        open_task(
+            tx, title=wanted, role="coordinator", fallback_role="duty-officer", incident=incident, priority=70,
+            assignee_id=incident.owner_id, created_by="system", blocks="close",
+            instructions=f"{reference_of(incident)}: a system of {code} was given something of this incident by a "
+                         f"request of a playbook. Nothing goes to a system by itself: speak to somebody there. {why}",
+        )  # fmt: skip
 
 
 def _delivery(tx: Session, decision: ShareDecision) -> Delivery:

@@ -15,7 +15,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
-from coordinator.alerts import rungs
+from coordinator.alerts import rungs, service_calls
 from coordinator.alerts.audience import Unreachable, find
 from coordinator.alerts.ladder import DEFAULT_LADDER
 from coordinator.alerts.models import Alert, Delivery
@@ -44,6 +44,8 @@ from coordinator.sharing.service import (
 ASKS = {"initial": "system", "correction": "system", "recall": "person", "request": "person", "check": "person",
         "call-our-desk": "person"}
 THREADED = ("update", "correction", "closure", "recall")
+#: What whoever holds something of a case should hear of, though it was a system that got it.
+HELD_BY_SYSTEMS = ("update", "closure")
 #: Kinds that keep an incident from being closed while they are under way.
 HOLDING = ("initial", "update", "correction", "recall", "request", "call-our-desk")
 
@@ -132,6 +134,12 @@ def tell(
         basis = basis_of(tx, release, {each.recipient for each in resolved.addressees}, now=clock.now())
         best = [first_permitted(tx, release, each, resolved.others, basis) for each in resolved.addressees]
         found, unreachable = [*found, *best], resolved.unreachable
+    if audience is not None and audience.get("told") and incident is not None and kind in HELD_BY_SYSTEMS:
+        service_calls.ask_a_person(
+            tx, incident, service_calls.holders(tx, incident.id),
+            title="Tell {code}, whose system was given something, what is new",
+            why="What was sent to everybody told so far did not go there by that.",
+        )  # fmt: skip
     return decide_and_raise(tx, release, found, unreachable)
 
 

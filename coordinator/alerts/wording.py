@@ -23,6 +23,7 @@ KINDS = {
     "check": "Communication check",
     "call-our-desk": "Please call our duty desk",
     "contact-change": "Change of how we reach you",
+    "automatic": "Request to a service of yours",
     "notice": "Notice",
 }
 

@@ -45,8 +45,36 @@ class PlaceSchema(Schema):
     reason = shapes.text()
 
 
+class FilledBySchema(Schema):
+    """`what`: document, form, service or incident; `by`: who or which organisation, "" for the first and the last."""
+
+    what = fields.String(required=True, metadata={"enum": ["document", "form", "service", "incident"]})
+    by = shapes.text()
+    at = shapes.at(none=True)
+
+
+class VariableSchema(Schema):
+    """`step`: the step or branch that has it, "" for the whole run. `value`: null where it is unknown or `shown` is
+    false; `why` then says secret, named, gone or no-incident. It is what somebody wrote or a service answered: show it
+    as text. `label`: its effective TLP."""
+
+    name = shapes.text()
+    step = shapes.text()
+    type = shapes.text()
+    constant = fields.Boolean(required=True)
+    external = fields.Boolean(required=True)
+    description = shapes.text()
+    value = fields.Raw(required=True, allow_none=True)
+    shown = fields.Boolean(required=True)
+    why = shapes.text()
+    label = shapes.text()
+    marking = fields.Dict(required=True)
+    filled_by = fields.List(fields.Nested(FilledBySchema), required=True)
+    since = shapes.at(none=True)
+
+
 class WholeRunSchema(Schema):
-    """`GET /runs/{id}`: as in the incident's list, with what the run stands at."""
+    """`GET /runs/{id}`: as in the incident's list, with what the run stands at and its variables."""
 
     id = shapes.number()
     playbook = shapes.text()
@@ -57,6 +85,7 @@ class WholeRunSchema(Schema):
     waiting = fields.List(fields.Dict(), required=True)
     asked = fields.List(fields.Dict(), required=True)
     newer = fields.List(fields.Dict(), required=True)
+    variables = fields.List(fields.Nested(VariableSchema), required=True)
 
 
 class PlanSchema(Schema):

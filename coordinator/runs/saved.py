@@ -15,7 +15,8 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from coordinator.runs.models import Run, RunToken, StepAttempt, StepState
-from coordinator.timeline.keys import seal, unseal
+from coordinator.timeline.keys import Erased, seal, unseal
+from coordinator.timeline.queries import ERASED
 from playbooks.document import Playbook
 from playbooks.effects import StepRecorded
 from playbooks.state import State
@@ -83,8 +84,11 @@ def tokens_of(tx: Session, run: Run) -> dict[str, dict[str, Any]]:
 
 
 def fault_of(tx: Session, run: Run) -> str:
-    """Why the run stands; "" where it does not."""
-    return _open(tx, run.data_key_id, run.fault_sealed, _of_run(run, "fault")) or ""
+    """Why the run stands; "" where it does not. Where its key was destroyed it says so: lists show it."""
+    try:
+        return _open(tx, run.data_key_id, run.fault_sealed, _of_run(run, "fault")) or ""
+    except Erased:
+        return ERASED
 
 
 def keep_fault(tx: Session, run: Run, fault: str) -> None:

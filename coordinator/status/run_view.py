@@ -20,6 +20,7 @@ from coordinator.runs.catalogue import document_of
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt, StepState
 from coordinator.runs.saved import fault_of, tokens_of, wishes_of
 from coordinator.status import people
+from coordinator.status.run_variables import variables
 from coordinator.tasks.models import Task
 from playbooks.document import Playbook, Step
 from playbooks.drawing import draw
@@ -46,7 +47,8 @@ def runs(tx: Session, incident_id: int, *, limit: int = MOST) -> list[dict[str, 
 
 
 def run_page(tx: Session, run_id: int, *, principal: Principal) -> dict[str, Any]:
-    """One run with its picture, the read-out list, and what waits. Raises NotFound, also without need to know."""
+    """One run with its picture, the read-out list, its variables and what waits. Raises NotFound, also without need to
+    know."""
     query = (
         select(Run, PlaybookVersion.playbook_id, PlaybookVersion.version, PlaybookVersion.name, Incident)
         .join(PlaybookVersion, PlaybookVersion.id == Run.playbook_version_id)
@@ -64,6 +66,7 @@ def run_page(tx: Session, run_id: int, *, principal: Principal) -> dict[str, Any
         "version_id": row.Run.playbook_version_id,
         "drawing": picture(playbook, {state.step: state.state for state in states}),
         "waiting": waiting(tx, row.Run, playbook),
+        "variables": variables(tx, row.Run, playbook, incident=row.Incident, principal=principal),
         "asked": [{"do": wish.get("do"), "reason": wish.get("reason", "")} for wish in wishes_of(tx, row.Run)],
     }
 

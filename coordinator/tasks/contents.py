@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 
 from coordinator.tasks.models import Task
 from coordinator.timeline.keys import Erased, seal, unseal
-
-ERASED = "(erased)"
+from coordinator.timeline.queries import ERASED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,7 @@ ALERT_KIND = {
     "check": _("Communication check"),
     "call-our-desk": _("Please call our desk"),
     "contact-change": _("Change of how we reach you"),
+    "automatic": _("Request to a service"),
     "notice": _("Notice"),
 }
 DELIVERY_STATE = ALERT_STATE | {"cancelled": (_("Stopped"), "plain"), "dead": (_("Given up"), "bad")}

@@ -35,6 +35,7 @@ def test_a_run_is_looked_at_given_on_moved_and_ended(sqlite_store: Store, api: A
     run = run_of(sqlite_store, RAW, with_incident=True)
     shown = api("analyst", "get", f"/{run.run_id}").json
     token = shown["waiting"][0]["token"]
+    assert shown["variables"] == []
     assert (shown["state"], shown["waiting"][0]["step"], shown["newer"]) == ("waiting", sid("a"), [])
     assert api("analyst", "post", f"/{run.run_id}/ask", {"do": "pause", "reason": "x"}).status_code == 403
     given = {"do": "reassign", "token": token, "role": "coordinator", "reason": "Nobody is there."}

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from coordinator.runs.models import Run
 from coordinator.tasks.models import Task
-from tests.coordinator.web.conftest import Browser, Desk
+from tests.coordinator.web.conftest import Browser, Desk, visible_text
 from tests.playbooks.documents import action, document, end, sid
 from tests.workers.drained import drain
 from tests.workers.running import Running, keep, run_of
@@ -102,3 +102,18 @@ def test_a_task_is_taken_over_with_a_reason(desk: Desk, coordinator: Browser) ->
     with desk.store.read() as tx:
         assert tx.get_one(Task, number).assignee_id == coordinator.principal.user_id  # type: ignore[union-attr]
 
+
+def test_the_page_lists_the_variables_and_what_somebody_wrote_is_text(desk: Desk, coordinator: Browser) -> None:
+    hostile = "<script>alert(1)</script>"
+    form = {"kind": "task", "role": "analyst", "fields": {"__said__": {"label": "What?", "type": "text"}}}
+    steps = {"a": action("Ask", work=form, out_args=["__said__"], on_completion="b"),
+             "b": action("Then", work=TASK, on_completion="end"), "end": end()}  # fmt: skip
+    variables = {"__said__": {"type": "string", "value": ""}, "__fixed__": {"type": "string", "value": "7",
+                                                                            "constant": True}}  # fmt: skip
+    run = run_of(desk.store, document(steps, "a", variables=variables), with_incident=True)
+    run.done(desk.who("analyst"), __said__=hostile)
+    page = coordinator.get(f"/runs/{run.run_id}").text
+    assert "Variables (2)" in visible_text(page) and hostile not in page and "&lt;script&gt;alert(1)" in page
+    said = visible_text(page)
+    assert "__said__ TLP:GREEN string" in said and "said by Analyst" in said
+    assert "__fixed__ TLP:CLEAR string · constant 7 from the playbook itself" in said
