@@ -113,7 +113,7 @@ def test_the_page_lists_the_variables_and_what_somebody_wrote_is_text(desk: Desk
     run = run_of(desk.store, document(steps, "a", variables=variables), with_incident=True)
     run.done(desk.who("analyst"), __said__=hostile)
     page = coordinator.get(f"/runs/{run.run_id}").text
-    assert "Variables (2)" in visible_text(page) and hostile not in page and "&lt;script&gt;alert(1)" in page
+    assert "Variables Show all (2)" in visible_text(page) and hostile not in page and "&lt;script&gt;alert(1)" in page
     said = visible_text(page)
     assert "__said__ TLP:GREEN string" in said and "said by Analyst" in said
     assert "__fixed__ TLP:CLEAR string · constant 7 from the playbook itself" in said
