@@ -19,6 +19,7 @@ import pytest
 import redis
 import yaml
 
+from coordinator import config
 from tests.composition import ROOT, interpolate, load, local_command, local_environment
 from tests.harness.processes import PATIENCE, answers, wait_for
 from tests.postgres import APP, OWNER, PostgresServer, find_programs
@@ -168,6 +169,16 @@ def test_every_part_of_ours_runs_the_same_image_with_the_same_settings(compositi
     assert "COORDINATOR_OUTBOUND_ALLOW_PRIVATE" not in plain
 
 
+def test_what_an_operator_chooses_is_handed_on_and_left_out_it_is_the_default(composition: dict[str, Any]) -> None:
+    plain = composition["services"]["web"]["environment"]
+    chosen = {"BACKUP_KEY", "EGRESS_PROXY", "FLOOD_LIMIT", "LOG_LEVEL"}
+    assert {name: plain[f"COORDINATOR_{name}"] for name in chosen} == dict.fromkeys(chosen, "")
+    handed = load({"COORDINATOR_BASE_URL": "https://c.example", "COORDINATOR_BACKUP_KEY": "age1x"})
+    assert handed["services"]["worker"]["environment"]["COORDINATOR_BACKUP_KEY"] == "age1x"
+    empty, unset = (config.load(env, data_dir="x") for env in ({f"COORDINATOR_{each}": "" for each in chosen}, {}))
+    assert empty == unset
+
+
 def test_workers_can_be_multiplied_and_each_queue_has_one(composition: dict[str, Any]) -> None:
     workers = {name: service for name, service in composition["services"].items() if "worker" in service["command"]}
     served = [queue for service in workers.values() for queue in service["command"][-1].split(",")]
@@ -195,6 +206,8 @@ def test_the_secrets_are_made_once_complete_and_behind_a_closed_door(
     declared = {Path(each["file"]).name for each in composition["secrets"].values()}
     assert {path.name for path in secrets.iterdir()} == declared
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    writable = {path.name for path in secrets.iterdir() if path.stat().st_mode & 0o222}
+    assert writable == {"smtp_url"}, "the one that an operator writes"
     before = {path.name: path.read_text() for path in secrets.iterdir()}
     again = subprocess.run([ROOT / "docker" / "make-secrets", secrets], capture_output=True, text=True)
     assert again.returncode == 1
