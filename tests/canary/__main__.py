@@ -1,7 +1,7 @@
 """A word in every field, and every exit walked: `python -m tests.canary [--worlds N] [--seed S] [--postgresql]`.
 
 Each world is random, but the same for the same seed. Ends with 1 where a word turned up for somebody who may not
-know it.
+know it, or at an exit that is not on the list.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def main() -> int:
             walk = stack.enter_context(walked(home / "var", seed=seed, database=database, full=not said.short))
             print(f"seed {seed}: {walk.numbers()} in {time.monotonic() - began:.0f} s", flush=True)
             print("\n".join(walk.faults or ["  no word where it may not be"]), flush=True)
-            faults += len(walk.faults)
+            unlisted = sorted(walk.unlisted())
+            print("\n".join(f"  not on the list of exits: {name}" for name in unlisted), end="\n" * bool(unlisted))
+            faults += len(walk.faults) + len(unlisted)
     return 1 if faults else 0
 
 

@@ -63,8 +63,9 @@ OURS = frozenset({
     "api.incidents.items", "api.incidents.links", "api.incidents.listed", "api.incidents.one",
     "api.incidents.reports", "api.incidents.tasks", "api.incidents.timeline", "api.ledger.listed",
     "api.quarantine.listed", "api.quarantine.one", "api.work.my_tasks", "api.work.one_decision", "api.work.one_task",
-    "board.board", "clearances.one", "desk_calls.ask", "incidents.as_it_stood", "incidents.ask_status",
-    "incidents.download", "incidents.edit", "incidents.incident", "incidents.timeline", "keys.reports",
+    "board.board", "clearances.one", "clearances.waiting", "desk_calls.ask",
+    "incidents.as_it_stood", "incidents.ask_status", "incidents.download", "incidents.edit", "incidents.incident",
+    "incidents.timeline", "keys.reports",
     "ledger.listed", "playbooks.choose", "playbooks.run", "quarantine.listed", "quarantine.one", "reports.form",
     "reports.sent", "sources.facts", "tasks.mine", "tasks.task", "users.leave",
 })  # fmt: skip

@@ -47,7 +47,8 @@ class Word:
     """One word that stands in one place only. `area` says whose need-to-know it is; `case` the incident it is about.
 
     Areas: case, alert, report (of a partner, before and beside its case), partner, agreement, person, draft,
-    quarantine, standing, code (of a partner), reference (of a restricted incident), secret (nobody's).
+    quarantine, standing, code (of a partner), reference (of a restricted incident), public (everybody's), secret
+    (nobody's).
     """
 
     text: str
@@ -55,6 +56,7 @@ class Word:
     area: str
     case: str = ""
     release: int = 0
+    also: tuple[int, ...] = ()  # further releases that say it
     user: int = 0
     partner: str = ""
     red: bool = False
@@ -133,7 +135,7 @@ class Model:
         if word.area == "code":
             return any(one.partner == reader.partner and one.attributed == word.partner for one in self.left)
         return word.area == "alert" and any(
-            one.partner == reader.partner and one.release == word.release and not (door and one.over)
+            one.partner == reader.partner and one.release in (word.release, *word.also) and not (door and one.over)
             and (one.tlp != "RED" or one.person.casefold() == reader.email.casefold())
             for one in self.left
         )
@@ -146,4 +148,4 @@ class Model:
         given = one.tlp in ("CLEAR", "GREEN") and not one.over
         if word.what.startswith("external id") and word.partner == one.partner:
             return given  # a request for a consent names what they told us by their own reference
-        return word.area == "alert" and word.release == one.release and given
+        return word.area == "alert" and one.release in (word.release, *word.also) and given

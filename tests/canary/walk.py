@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from tests.canary.addresses import TAXII, addresses
+from tests.canary.exits import EXITS, OURS
 from tests.canary.model import OWN_ROLES, VISITOR, Left, Reader, Word
 from tests.canary.world import BASE_URL, Built, browser_of
 from tests.harness.mail import MailServer
@@ -24,6 +25,8 @@ FROM alerts a JOIN share_decisions d ON d.id = a.decision_id JOIN releases r ON 
 LEFT JOIN contacts c ON c.id = a.contact_id LEFT JOIN organisations o ON o.id = r.originator_id
 WHERE d.result = 'permit' AND a.user_id IS NULL
 """
+#: Areas of words that were said of a case.
+_CONTENT = {"case", "alert", "quarantine", "draft"}
 #: Addresses of one kind that the short walk looks at, for each reader.
 FEW = 2
 #: Left out of the short walk: what others of their role show as well.
@@ -182,6 +185,13 @@ class Walk:
                     attributed="" if "O-NO-ATTRIBUTION" in str(row.obligations) else row.originator or "",
                     over=bool(row.recalled) or row.state == "withdrawn",
                 )  # fmt: skip
+
+    def unlisted(self) -> set[str]:
+        """Exits at which something that was said came out, and that are not in tests/canary/exits.py."""
+        partners = {exit_ for exit_, areas in self.theirs.items() if areas & _CONTENT}
+        known = {name for name, one in EXITS.items() if not one.route} | {one.route for one in EXITS.values()}
+        ours = {exit_.partition(" ")[2] for exit_, areas in self.ours.items() if areas & _CONTENT and " " in exit_}
+        return ({exit_.partition(" ")[2] or exit_ for exit_ in partners} - known) | (ours - OURS)
 
     def numbers(self) -> str:
         """What was walked, in one line."""

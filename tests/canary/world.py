@@ -23,7 +23,7 @@ from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import parse_reference
 from coordinator.partners.queries import organisation_by_code
 from coordinator.tasks.service import open_task
-from tests.canary import enclosed
+from tests.canary import enclosed, published
 from tests.canary.afterwards import Afterwards
 from tests.canary.model import OWN_ROLES, Case, Model, Reader
 from tests.coordinator.web.conftest import Browser
@@ -190,6 +190,8 @@ class Built:
         for number in range(self.alerts):
             self._tell(number)
         enclosed.release_files(self, case="our own case")
+        published.publish(self, case="our own case")
+        published.in_versions(self, case="our own case")
         self._answers()
         self.afterwards.happen()
         self._beside()
