@@ -205,7 +205,7 @@ class Walk:
         )
 
 
-_READ_BY_THEM = ("released.one", "api.released.one", "released.enclosed", "api.files.taken")
+_READ_BY_THEM = ("released.one", "api.released.one", "released.enclosed", "api.files.taken", "public.one")
 
 
 def _theirs(endpoint: str) -> bool:
