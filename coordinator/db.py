@@ -10,7 +10,7 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -27,7 +27,6 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
-    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
@@ -168,18 +167,6 @@ def write_queue(engine: Engine) -> WriteQueue | None:
     file = engine.url.database
     in_file = engine.dialect.name == "sqlite" and file and file != ":memory:"
     return WriteQueue(str(file)) if in_file else None
-
-
-_TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended(n, 0)) FROM unnest(CAST(:names AS text[])) AS n")
-
-
-def take_turns(tx: Session, names: Iterable[str]) -> None:
-    """Whoever names one of these waits for the end of the transaction that named it before.
-
-    SQLite has one writer anyway; on PostgreSQL a lock for exactly these names, taken in a fixed order.
-    """
-    if tx.get_bind().dialect.name == "postgresql":
-        tx.execute(_TAKE_TURNS, {"names": sorted(set(names))})
 
 
 def insert_or_ignore(tx: Session, table: Any) -> Any:

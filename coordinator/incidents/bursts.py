@@ -18,7 +18,8 @@ from coordinator.incidents import filing, flood, intake, statements
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound
 from coordinator.incidents.intake import Answer
-from coordinator.incidents.opening import Opening, open_all
+from coordinator.incidents.opening import Opening, complete, reserve_for, write_all
+from coordinator.prepared import at_once
 from coordinator.timeline.keys import remember, sealing
 from coordinator.vault import Vault
 
@@ -52,15 +53,22 @@ def _plain(inbound: Inbound, received: Received) -> bool:
 def read_all(tx: Session, reports: Sequence[Unread]) -> list[Answer | None]:
     """`intake.read_report` for several; None for each that must be read alone, for which nothing was done."""
     openings = _first_of_their_names([each.opening for each in reports if each.opening])
-    openings = _within_limits(tx, _unheard_of(tx, openings))
+    if not openings:
+        return [None] * len(reports)
+    openings, ids = _unheard_of(tx, openings)
+    openings = _within_limits(tx, openings)
     if not openings:
         return [None] * len(reports)
     for one in openings:
         remember(tx, one.inbound.data_key_id, one.inbound.wrapped)
-    opened = open_all(tx, openings)
-    answers = intake.answer_all(tx, [
-        (one.inbound, filing.filed_as_opened(one, incident)) for one, incident in zip(openings, opened, strict=True)
-    ])  # fmt: skip
+    with at_once(tx):
+        opened = write_all(tx, openings, ids)
+        filed = [
+            (one.inbound, filing.filed_as_opened(one, incident)) for one, incident in zip(openings, opened, strict=True)
+        ]
+        settled = intake.settle_all(tx, filed)
+    complete(tx, openings, opened)
+    answers = intake.answer_all(tx, filed, settled)
     by_report = {one.inbound.id: answer for one, answer in zip(openings, answers, strict=True)}
     return [by_report.get(each.inbound.id) if each.inbound else None for each in reports]
 
@@ -77,13 +85,11 @@ def _first_of_their_names(openings: Sequence[Opening]) -> list[Opening]:
     return first
 
 
-def _unheard_of(tx: Session, openings: Sequence[Opening]) -> list[Opening]:
-    """Those whose bytes and whose sender's name for it are new to us."""
-    if not openings:
-        return []
-    filing.one_at_a_time(tx, [name for one in openings for name in filing.names_of(one.inbound, one.received)])
-    known = {
-        tuple(row) for row in statements.KNOWN_NAMES.rows(
+def _unheard_of(tx: Session, openings: Sequence[Opening]) -> tuple[list[Opening], Sequence[Sequence[int]]]:
+    """Those whose bytes and whose sender's name for it are new to us, and ids for their incidents."""
+    with at_once(tx):
+        filing.one_at_a_time(tx, [name for one in openings for name in filing.names_of(one.inbound, one.received)])
+        found = statements.KNOWN_NAMES.asked(
             tx,
             organisation_ids=list({one.inbound.organisation_id for one in openings}),
             digests=[one.inbound.raw_digest for one in openings],
@@ -91,8 +97,10 @@ def _unheard_of(tx: Session, openings: Sequence[Opening]) -> list[Opening]:
                 one.received.report["external_id"] for one in openings if "external_id" in one.received.report
             ],
         )
-    }  # fmt: skip
-    return [one for one in openings if not known.intersection(filing.names_of(one.inbound, one.received))]
+        ids = reserve_for(tx, openings)
+    known = {tuple(row) for row in found.fetchall()}
+    new = [one for one in openings if not known.intersection(filing.names_of(one.inbound, one.received))]
+    return new, ids.fetchall()
 
 
 def _within_limits(tx: Session, openings: Sequence[Opening]) -> list[Opening]:

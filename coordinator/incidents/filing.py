@@ -14,19 +14,19 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
-from coordinator.db import take_turns
 from coordinator.incidents import flood, rules, setting_aside, statements
 from coordinator.incidents.changes import close_off
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound, items_of
 from coordinator.incidents.items import marking_of_report, write_items
 from coordinator.incidents.models import Incident, Report
-from coordinator.incidents.opening import Opened, Opening, add_members, announce, follow_up, open_all
+from coordinator.incidents.opening import Opened, Opening, add_members, announce, follow_up, open_one
 from coordinator.incidents.receipts import note_receipt
 from coordinator.incidents.references import partner_reference, reference_of
 from coordinator.markings import Marking, combine, parse_tlp
 from coordinator.partners.exercises import is_running, takes_part
 from coordinator.partners.models import Endpoint, Organisation
+from coordinator.prepared import take_turns
 from coordinator.timeline import Event, Word
 from coordinator.timeline.keys import seal
 
@@ -75,7 +75,7 @@ def file_report(
     opening = Opening.of(
         inbound, received, originator, lambda plain, about: seal(tx, inbound.data_key_id, plain, about=about)
     )
-    return filed_as_opened(opening, open_all(tx, [opening])[0])
+    return filed_as_opened(opening, open_one(tx, opening))
 
 
 def filed_as_opened(opening: Opening, opened: Opened) -> Filed:

@@ -19,8 +19,9 @@ from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
-from coordinator.db import insert_or_ignore, take_turns
+from coordinator.db import insert_or_ignore
 from coordinator.incidents.models import Flood, Quarantined, Report
+from coordinator.prepared import take_turns
 from coordinator.store import Store, store_of
 
 REASON = "flood"

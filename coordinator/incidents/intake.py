@@ -34,8 +34,8 @@ from coordinator.incidents.envelope import Received, read_body
 from coordinator.incidents.facts import Inbound
 from coordinator.incidents.models import Incident, PartnerReference, Report, ReportBody
 from coordinator.incidents.references import new_public_id, numbered
-from coordinator.partners.queries import IntakeEndpoint, holds_still, own_organisation
-from coordinator.prepared import at_once, reserve
+from coordinator.partners.queries import IntakeEndpoint, own_organisation, still_the_same
+from coordinator.prepared import Touched, at_once, reserved
 from coordinator.store import store_of
 from coordinator.timeline import Word
 from coordinator.timeline.keys import destroy, new_keys, remember, seal, unseal
@@ -132,9 +132,12 @@ def keep_all(tx: Session, arrivals: Sequence[Arrival]) -> list[Kept | None]:
     store_of(tx).require_room()
     now = clock.now()
     used = {(each.endpoint, each.endpoint_key_id) for each in arrivals if each.endpoint and each.endpoint_key_id}
-    if used and not holds_still(tx, used):
+    with at_once(tx):
+        holds_still = still_the_same(tx, used)
+        ids_for = reserved(tx, data_keys=len(arrivals), reports=len(arrivals))
+    if not holds_still():
         raise SenderChanged()
-    keys, ids = reserve(tx, data_keys=len(arrivals), reports=len(arrivals))
+    keys, ids = ids_for.fetchall()
     rows = [
         _row(tx, arrival, report_id, key, now) for arrival, report_id, key in zip(arrivals, ids, keys, strict=True)
     ]
@@ -142,19 +145,17 @@ def keep_all(tx: Session, arrivals: Sequence[Arrival]) -> list[Kept | None]:
         new_keys(tx, keys)
         # In one order everywhere, so that two processes with the same messages never wait for each other.
         inserted = statements.KEEP_REPORTS.each(tx, sorted(rows, key=lambda row: row["message_id"]))
+        sealed = {
+            row["id"]: seal(tx, row["data_key_id"], arrival.raw, about=f"report/{row['public_id']}")
+            for arrival, row in zip(arrivals, rows, strict=True)
+        }
+        statements.KEEP_BODIES.each(tx, [
+            {"report_id": report_id, "sealed": body, "erase_after": None} for report_id, body in sealed.items()
+        ])  # fmt: skip
     kept_now = set(ids) if inserted.rowcount == len(ids) else statements.kept_of(tx, ids)
     new = [(arrival, row) for arrival, row in zip(arrivals, rows, strict=True) if row["id"] in kept_now]
     if len(new) < len(rows):
         tx.execute(delete(DataKey).where(DataKey.id.in_(set(keys) - {row["data_key_id"] for _, row in new})))
-    if not new:
-        return [None] * len(rows)
-    sealed = {
-        row["id"]: seal(tx, row["data_key_id"], arrival.raw, about=f"report/{row['public_id']}")
-        for arrival, row in new
-    }
-    statements.KEEP_BODIES.each(tx, [
-        {"report_id": report_id, "sealed": body, "erase_after": None} for report_id, body in sealed.items()
-    ])  # fmt: skip
     kept = {row["id"]: _at_hand(tx, arrival, row, sealed=sealed[row["id"]]) for arrival, row in new}
     return [kept.get(row["id"]) for row in rows]
 
@@ -200,7 +201,8 @@ def read_report(
         raw = unseal(tx, inbound.data_key_id, inbound.sealed, about=f"report/{inbound.public_id}")
         parsed = parse(raw, inbound.media_type)
     if isinstance(parsed, Received):
-        return answer_all(tx, [(inbound, filing.file_report(tx, inbound, parsed))])[0]
+        filed = [(inbound, filing.file_report(tx, inbound, parsed))]
+        return answer_all(tx, filed, settle_all(tx, filed))[0]
     if isinstance(parsed, SecrecyMarkingFound):
         _refuse(tx, inbound, parsed)
     else:
@@ -301,15 +303,19 @@ def _lock(tx: Session, inbound: Inbound) -> Inbound:
     return inbound if now == inbound.disposition else replace(inbound, disposition=now)
 
 
-def answer_all(tx: Session, filed: Sequence[tuple[Inbound, filing.Filed]]) -> list[Answer]:
-    """Settle the rows of reports that were filed; what their senders are told. Raises Stale where somebody else has
-    read one meanwhile: nothing of this transaction may stay then."""
-    settled = statements.SETTLE_REPORTS.each(tx, [
+def settle_all(tx: Session, filed: Sequence[tuple[Inbound, filing.Filed]]) -> Touched:
+    """Settle the rows of reports that were filed; `answer_all` looks how many that were."""
+    return statements.SETTLE_REPORTS.each(tx, [
         {"report_id": inbound.id, "new_disposition": one.disposition, "new_reason": one.reason,
          "new_format": one.format, "new_tlp": one.tlp, "new_external_id": one.external_id,
          "new_flags": one.flags or None, "new_incident_id": one.incident_id}
         for inbound, one in filed
     ])  # fmt: skip
+
+
+def answer_all(tx: Session, filed: Sequence[tuple[Inbound, filing.Filed]], settled: Touched) -> list[Answer]:
+    """What the senders of reports that were settled are told. Raises Stale where somebody else has read one meanwhile:
+    nothing of this transaction may stay then."""
     if settled.rowcount != len(filed):
         raise Stale()
     return [

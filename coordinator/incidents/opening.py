@@ -23,7 +23,7 @@ from coordinator.incidents.facts import Inbound, incident_values, items_of
 from coordinator.incidents.items import row_of
 from coordinator.incidents.models import Attachment, IncidentMember
 from coordinator.incidents.references import new_partner_reference, numbered
-from coordinator.prepared import at_once, reserve
+from coordinator.prepared import Found, at_once, reserved
 from coordinator.timeline import Beginning, Event, Word
 
 LIFE_AT_RISK = "incident.life-at-risk"
@@ -67,25 +67,42 @@ class Opened:
     reference: str
 
 
-def open_all(tx: Session, openings: Sequence[Opening]) -> list[Opened]:
-    """Open an incident for each of these reports, in their order. `reference` is the one its sender may know."""
-    ids, entries = reserve(tx, incidents=len(openings), entries=FIRST_ENTRIES * len(openings))
+def reserve_for(tx: Session, openings: Sequence[Opening]) -> Found:
+    """The ids that `write_all` needs for these, or for fewer."""
+    return reserved(tx, incidents=len(openings), entries=FIRST_ENTRIES * len(openings))
+
+
+def open_one(tx: Session, opening: Opening) -> Opened:
+    """Open an incident for this report. `reference` is the one its sender may know."""
+    ids = reserve_for(tx, [opening]).fetchall()
     with at_once(tx):
-        opened = _insert(tx, openings, ids)
-        pairs = list(zip(openings, opened, strict=True))
-        statements.WRITE_ITEMS.each(tx, [
-            item | {"incident_id": incident.id} for one, incident in pairs for item in one.items
-        ])  # fmt: skip
-        _name(tx, pairs)
-        timeline.begin_all(tx, [
-            Beginning(incident, one.inbound.actor, _first_entries(one, incident.id)) for one, incident in pairs
-        ], entries)  # fmt: skip
-        timeline.pending_all(tx, [word for one, incident in pairs for word in _what_follows(one, incident.id)])
-    for one, incident in pairs:
+        opened = write_all(tx, [opening], ids)
+    complete(tx, [opening], opened)
+    return opened[0]
+
+
+def write_all(tx: Session, openings: Sequence[Opening], ids: Sequence[Sequence[int]]) -> list[Opened]:
+    """Open an incident for each of these reports, in their order, within `at_once`; `complete` comes afterwards."""
+    incident_ids, entry_ids = ids
+    opened = _insert(tx, openings, incident_ids[:len(openings)])
+    pairs = list(zip(openings, opened, strict=True))
+    statements.WRITE_ITEMS.each(tx, [
+        item | {"incident_id": incident.id} for one, incident in pairs for item in one.items
+    ])  # fmt: skip
+    _name(tx, pairs)
+    timeline.begin_all(tx, [
+        Beginning(incident, one.inbound.actor, _first_entries(one, incident.id)) for one, incident in pairs
+    ], entry_ids[:FIRST_ENTRIES * len(openings)])  # fmt: skip
+    timeline.pending_all(tx, [word for one, incident in pairs for word in _what_follows(one, incident.id)])
+    return opened
+
+
+def complete(tx: Session, openings: Sequence[Opening], opened: Sequence[Opened]) -> None:
+    """What few incidents have: people who may know of a restricted one, files that were announced."""
+    for one, incident in zip(openings, opened, strict=True):
         if one.columns["restricted"]:
             add_members(tx, incident.id, one.inbound, one.received.report)
         announce(tx, one.inbound, one.received, incident_id=incident.id, data_key_id=incident.data_key_id)
-    return opened
 
 
 def _insert(tx: Session, openings: Sequence[Opening], ids: Sequence[int]) -> list[Opened]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from sqlalchemy import Table, bindparam, func, insert, literal_column, or_, select, union_all, update
+from sqlalchemy import Insert, Table, Update, bindparam, func, insert, literal_column, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -23,7 +23,7 @@ from coordinator.incidents.models import (
     ReportBody,
 )
 from coordinator.partners.models import Endpoint, Organisation
-from coordinator.prepared import Prepared, one_of
+from coordinator.prepared import Prepared, column_of, one_of
 from coordinator.timeline.models import DataKey
 
 
@@ -35,11 +35,23 @@ _reports, _bodies, _incidents, _items = _table(Report), _table(ReportBody), _tab
 _external, _partners = _table(ExternalReference), _table(PartnerReference)
 _keys, _endpoints, _organisations = _table(DataKey), _table(Endpoint), _table(Organisation)
 
+
+def _bodies_of_kept() -> tuple[Insert, Insert]:
+    names = ("report_id", "sealed", "erase_after")
+    one = select(*(bindparam(name, type_=_bodies.c[name].type) for name in names))
+    many = select(*(column_of(name, _bodies.c[name].type) for name in names)).subquery("kept")
+    return (
+        insert(_bodies).from_select(names, one.where(_reports.c.id == bindparam("report_id"))).inline(),
+        insert(_bodies).from_select(names, select(many).join(_reports, _reports.c.id == many.c.report_id)).inline(),
+    )
+
+
 #: Reports by the ids reserved for them; one whose message id is there already is left out.
 KEEP_REPORTS = Prepared(
     lambda dialect: (sqlite if dialect == "sqlite" else postgresql).insert(_reports).on_conflict_do_nothing().inline()
 )
-KEEP_BODIES = Prepared(insert(_bodies).inline())
+#: Bodies of those reports that were kept just now.
+KEEP_BODIES = Prepared(*_bodies_of_kept())
 OPEN_INCIDENTS = Prepared(insert(_incidents).inline())
 WRITE_ITEMS = Prepared(insert(_items).inline())
 NAME_EXTERNALLY = Prepared(insert(_external).inline())
@@ -112,13 +124,24 @@ KNOWN_NAMES = Prepared(lambda dialect: union_all(
 #: The disposition, with the report's row locked. Takes `report_id`.
 LOCK_REPORT = select(_reports.c.disposition).where(_reports.c.id == bindparam("report_id")).with_for_update()
 
+_SETTLED = ("disposition", "reason", "format", "tlp", "external_id", "flags", "incident_id")
+
+
+def _settling() -> tuple[Update, Update]:
+    unread = update(_reports).where(_reports.c.disposition == literal_column("'received'"))
+    new = select(
+        column_of("report_id", _reports.c.id.type),
+        *(column_of(f"new_{name}", _reports.c[name].type) for name in _SETTLED),
+    ).subquery("new")
+    return (
+        unread.where(_reports.c.id == bindparam("report_id"))
+        .values({name: bindparam(f"new_{name}") for name in _SETTLED}),
+        unread.where(_reports.c.id == new.c.report_id).values({name: new.c[f"new_{name}"] for name in _SETTLED}),
+    )  # fmt: skip
+
+
 #: Takes report_id and the columns that reading a report settles. Touches none that somebody has read meanwhile.
-SETTLE_REPORTS = Prepared(
-    update(_reports)
-    .where(_reports.c.id == bindparam("report_id"), _reports.c.disposition == literal_column("'received'"))
-    .values({name: bindparam(f"new_{name}") for name in
-             ("disposition", "reason", "format", "tlp", "external_id", "flags", "incident_id")})
-)  # fmt: skip
+SETTLE_REPORTS = Prepared(*_settling())
 
 
 def kept_of(tx: Session, ids: Iterable[int]) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -117,15 +117,22 @@ def intake_endpoint(tx: Session, slug: str) -> IntakeEndpoint | None:
     return _endpoint(rows[0], tuple((row.key_id, open_secret(tx, row)) for row in held if usable(row)))
 
 
-def holds_still(tx: Session, used: Collection[tuple[IntakeEndpoint, int]]) -> bool:
+def still_the_same(tx: Session, used: Collection[tuple[IntakeEndpoint, int]]) -> Callable[[], bool]:
     """Whether all these endpoints are what they were when they were looked up, and in use, and the keys (by their ids)
-    that proved a message of theirs still prove something."""
-    rows = {row.key_id: row for row in _STILL.rows(tx, keys=[key for _, key in used], now=clock.now())}
-    return all(
-        key in rows and endpoint.state == "active"
-        and _endpoint(rows[key], endpoint.keys) == endpoint
-        for endpoint, key in used
-    )  # fmt: skip
+    that proved a message of theirs still prove something. To be called after `prepared.at_once`, where it is within."""
+    if not used:
+        return lambda: True
+    found = _STILL.asked(tx, keys=[key for _, key in used], now=clock.now())
+
+    def same() -> bool:
+        rows = {row.key_id: row for row in found.fetchall()}
+        return all(
+            key in rows and endpoint.state == "active"
+            and _endpoint(rows[key], endpoint.keys) == endpoint
+            for endpoint, key in used
+        )  # fmt: skip
+
+    return same
 
 
 def _endpoint(row: Any, keys: tuple[tuple[int, str], ...]) -> IntakeEndpoint:

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
-from coordinator.db import take_turns
 from coordinator.errors import Fault, Invalid, NotFound, Refused
+from coordinator.prepared import take_turns
 from coordinator.runs import activation, signers
 from coordinator.runs.activation import ACTIVE, said
 from coordinator.runs.models import PlaybookVersion
