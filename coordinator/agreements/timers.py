@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.agreements.calendar import reminders, turns
 from coordinator.agreements.models import Agreement, Consent
-from coordinator.db import take_turns
+from coordinator.prepared import take_turns
 from coordinator.timeline.models import Pending
 
 CONSENT, TURNS = "consent.ends", "agreement.turns"
