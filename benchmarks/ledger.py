@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import re
+import resource
 import secrets
 import time
 from collections.abc import Callable
@@ -50,7 +51,7 @@ EXERCISE, DRILLED = "ex-1", 20
 
 def main() -> None:
     chosen = printed.arguments(__doc__ or "")
-    sizes, rounds = ((200, 400), 1) if chosen.short else (SIZES, chosen.rounds or ROUNDS)
+    sizes, rounds = ((200, 400), 1) if chosen.short else ((SIZES[0], chosen.size or SIZES[1]), chosen.rounds or ROUNDS)
     printed.heading("ledger", chosen)
     taken: dict[tuple[int, str], list[float]] = {}
     with ExitStack() as stack:
@@ -62,7 +63,7 @@ def main() -> None:
             worlds[size] = place, fill(place.store, size)
             printed.line(f"{size} releases made in {time.perf_counter() - began:.1f} s, "
                          f"{time.process_time() - busy:.1f} s of processor time here")  # fmt: skip
-        readers = {size: (Reader(place), world) for size, (place, world) in worlds.items()}
+        readers = {size: (Reader(place, size), world) for size, (place, world) in worlds.items()}
         gc.collect()
         gc.freeze()  # as the web server does: what was loaded is not looked through again in the middle of a page
         for number in range(rounds + 1):
@@ -71,7 +72,12 @@ def main() -> None:
                     one = ask()
                     if number:  # the first round warms
                         taken.setdefault((size, kind), []).append(one * 1000)
+        whole = {size: readers[size][0].everything() for size in sizes}
     least, most = sizes
+    ours, floor = (whole[size][0] / size * 1000 for size in (most, least))
+    printed.three(f"ledger, file of everything, a line of {most} (floor: of {least})", ours, floor, "ms", reach="1.5")
+    printed.line(f"{most} lines in {whole[most][0]:.1f} s; the process grew by {whole[most][1]:.0f} MiB meanwhile, by "
+                 f"{whole[least][1]:.0f} with {least}")  # fmt: skip
     for kind in dict.fromkeys(kind for _, kind in taken):
         ours, floor = (load.quantile(sorted(taken[size, kind]), 0.95) for size in (most, least))
         printed.three(f"ledger, {kind}, p95 at {most} (floor: at {least})", ours, floor, "ms", reach="1.5")
@@ -200,7 +206,8 @@ def _left(
 class Reader:
     """A coordinator who signed in, at an application of this process."""
 
-    def __init__(self, place: Installation) -> None:
+    def __init__(self, place: Installation, size: int) -> None:
+        self.size = size
         with place.store.unit_of_work() as tx:
             user = accounts.create_user(
                 tx, email="c@own.example", name="C", role="coordinator", actor="cli:benchmark"
@@ -221,6 +228,19 @@ class Reader:
         assert answer.status_code == 200, answer.text[:200]
         assert 'class="empty"' not in answer.text, path
         return taken
+
+    def everything(self) -> tuple[float, float]:
+        """(seconds of processor time for the file of every line, MiB by which the most memory ever held grew)."""
+        token = re.search(r'name="csrf_token" value="([^"]+)"', self._client.get("/ledger").text)
+        assert token is not None
+        held, began, lines = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time(), 0
+        answer = self._client.post("/ledger/file", data={"csrf_token": token[1]})
+        assert answer.status_code == 200
+        for chunk in answer.iter_encoded():
+            lines += chunk.count(b"\r\n")
+        taken = time.process_time() - began
+        assert lines == self.size + 1, lines
+        return taken, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held) / 1024
 
     def file(self, **narrowed: str) -> float:
         """Seconds of processor time for the file that the page with the same filter offers."""
