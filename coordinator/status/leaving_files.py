@@ -11,7 +11,7 @@ from coordinator.incidents.models import Attachment, Incident, ItemVersion
 from coordinator.partners.models import Organisation
 from coordinator.sharing.copies import copies_of, described
 from coordinator.sharing.files import attachment_versions, files_of
-from coordinator.sharing.models import FileCopy, Release
+from coordinator.sharing.models import FileCopy, Release, ReleaseFile
 
 
 def of_incident(tx: Session, incident: Incident) -> list[dict[str, Any]]:
@@ -47,3 +47,14 @@ def of_release(tx: Session, release: Release) -> list[dict[str, Any]]:
             "removed": copy["removed"], "reason": file.reason or None,
         })  # fmt: skip
     return found
+
+
+def named(tx: Session, release: Release) -> dict[str, str]:
+    """Item -> what its file is called for those who work on the release: as it goes, and as it came."""
+    query = (
+        select(ItemVersion.item, ReleaseFile.name, Attachment.name.label("original"))
+        .join(ReleaseFile, ReleaseFile.item_version_id == ItemVersion.id)
+        .join(Attachment, Attachment.id == ReleaseFile.attachment_id)
+        .where(ReleaseFile.release_id == release.id)
+    )
+    return {row.item: f"{row.name} ({row.original})" for row in tx.execute(query)}

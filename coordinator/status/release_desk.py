@@ -106,7 +106,8 @@ def _as_version(tx: Session, row: Release) -> dict[str, Any]:
     said = versions.row_of(tx, row)
     base = tx.get_one(Release, said.version_of_id) if said is not None else row
     pieces = pieces_of(tx, base)
-    labels = {each.name: label_of(each) for each in pieces}
+    files = leaving_files.named(tx, base)
+    labels = {each.name: files.get(each.name) or label_of(each) for each in pieces}
     shown = [
         {"name": each.name, "label": labels[each.name], "said": list(each.said), "category": each.category or None,
          "tlp": combine([Marking.from_json(one.marking) for one in each.versions]).effective.value

@@ -90,7 +90,7 @@ class Walk:
         browser = browser_of(self.built, reader)
         for endpoint, path, token in self._some(reader, api=False):
             answer = browser.client.get(path, base_url=BASE_URL)
-            self.statuses[answer.status_code] += 1
+            self._answered(endpoint, path, answer.status_code)
             self._look(f"page {endpoint}", reader, _whole(answer.get_data(), answer.headers), token, path)
 
     def _tools(self, reader: Reader) -> None:
@@ -98,8 +98,14 @@ class Walk:
         for endpoint, path, token in self._some(reader, api=True):
             accepts = {"Accept": TAXII} if path.startswith("/taxii2") else {}
             answer = client.get(path, base_url=BASE_URL, headers=bearer | accepts)
-            self.statuses[answer.status_code] += 1
+            self._answered(endpoint, path, answer.status_code)
             self._look(f"tool {endpoint}", reader, _whole(answer.get_data(), answer.headers), token, path)
+
+    def _answered(self, endpoint: str, path: str, status: int) -> None:
+        """Count it. The application asked here is not the one that serves, so it is not ready, and says so."""
+        self.statuses[status] += 1
+        if status >= 500 and endpoint != "health.readyz":
+            self.faults.append(f"  {endpoint} {path}: answered {status}")
 
     def _mails(self) -> None:
         """A mail is read by whoever has the mailbox: a contact of a partner, or one of our own people."""
@@ -161,11 +167,18 @@ class Walk:
             self.found[exit_] += 1
             inside = self.ours if reader.role in OWN_ROLES else self.theirs
             inside.setdefault(exit_, set()).add(word.area)
-            if not self.model.may(reader, word, token=token, door=exit_.startswith(("page ", "tool "))):
+            if not self._may(reader, word, token=token, door=exit_.startswith(("page ", "tool "))):
                 key = (exit_, reader.role, reader.partner and "partner", word.what)
                 if key not in self._seen:
                     self._seen.add(key)
                     self.faults.append(f"  {exit_} {where}: {reader.name} came across the {word.what}")
+
+    def _may(self, reader: Reader, word: Word, *, token: str, door: bool) -> bool:
+        """Whether the model allows it now: workers go on while the walk does, and what left since counts."""
+        if self.model.may(reader, word, token=token, door=door):
+            return True
+        self.model.left = list(self._what_left())
+        return self.model.may(reader, word, token=token, door=door)
 
     def _what_left(self) -> Iterator[Left]:
         """From rows alone. A permit of which nothing left yet is no reason to show it."""

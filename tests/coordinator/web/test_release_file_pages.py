@@ -47,6 +47,7 @@ def test_a_file_is_chosen_cleaned_and_looked_into_before_it_leaves(
     text = officer.text(made.location)
     assert "file-1.jpg" in text and "From photo.jpg" in text and "They asked for the sample." in text
     assert "A file goes along as it came" in text, "why each partner is referred"
+    assert "file-1.jpg (photo.jpg)" in text and "(sample.exe)" in text, "each can be told from the others in a version"
     body = officer.get(f"{made.location}/files/1")
     assert body.headers["Content-Disposition"].startswith("attachment") and SECRET.encode() not in body.data
     assert (body.headers["X-Content-Type-Options"], "sandbox" in body.headers["Content-Security-Policy"]) == (
