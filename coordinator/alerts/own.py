@@ -20,7 +20,7 @@ from coordinator.alerts.wording import NOTICE, own_notice
 from coordinator.incidents.holds import lock_incident_row
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
-from coordinator.incidents.service import add_member
+from coordinator.incidents.service import let_in_to_clear
 from coordinator.markings import Marking, Tlp, parse_tlp
 from coordinator.partners.queries import duty_role
 from coordinator.sharing.addressees import to_user
@@ -101,7 +101,7 @@ def _let_know(tx: Session, incident: Incident, role: str, *, exclude: Collection
     if incident.restricted and parse_tlp(incident.tlp) < Tlp.RED:
         for user in users_with_role(tx, role):
             if user.id not in exclude:
-                add_member(tx, incident, user.id, actor=SYSTEM)
+                let_in_to_clear(tx, incident, user.id)
 
 
 def _first_to_wait(tx: Session, decision: ShareDecision) -> bool:

@@ -19,7 +19,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.errors import Fault, Invalid, Refused
 from coordinator.incidents import rules, words
 from coordinator.incidents.items import newest_version, write_item
-from coordinator.incidents.models import Incident, IncidentMember, ItemVersion
+from coordinator.incidents.models import TO_CLEAR, Incident, IncidentMember, ItemVersion
 from coordinator.incidents.queries import title_of
 from coordinator.incidents.schema import refuse_secrecy
 from coordinator.markings import Marking, Tlp, parse_tlp
@@ -129,17 +129,21 @@ def close_off(incident: Incident) -> Changed:
 
 def _restrict_to(tx: Session, incident: Incident, user_ids: Iterable[int], *, actor: str) -> Changed:
     wanted = {active_user(tx, user, pointer="/restricted_to") for user in user_ids}
-    query = select(IncidentMember.user_id).where(IncidentMember.incident_id == incident.id)
+    query = select(IncidentMember.user_id).where(
+        IncidentMember.incident_id == incident.id, IncidentMember.added_by != TO_CLEAR
+    )
     have = set(tx.execute(query).scalars())
     changed = {} if incident.restricted else close_off(incident)
-    gone = have - wanted
-    if gone:
+    new = wanted - have
+    # Whom the system let in to clear something stays let in, and is named by a person from now on if on the list.
+    replaced = (have - wanted) | new
+    if replaced:
         tx.execute(delete(IncidentMember).where(
-            IncidentMember.incident_id == incident.id, IncidentMember.user_id.in_(gone)))  # fmt: skip
-    if wanted - have:
+            IncidentMember.incident_id == incident.id, IncidentMember.user_id.in_(replaced)))  # fmt: skip
+    if new:
         tx.execute(insert(IncidentMember), [
             {"incident_id": incident.id, "user_id": user, "added_by": actor, "added_at": clock.now()}
-            for user in sorted(wanted - have)
+            for user in sorted(new)
         ])  # fmt: skip
     return changed | ({"restricted_to": [sorted(have), sorted(wanted)]} if have != wanted else {})
 

@@ -196,8 +196,12 @@ Index(
 ).ddl_if(dialect="postgresql")  # fmt: skip
 
 
+#: In place of who added a member: the system, because something of the incident waits for that person's clearance.
+TO_CLEAR = "system:clearance"
+
+
 class IncidentMember(Base):
-    """Who may know of a restricted incident, beside the duty role and its owner."""
+    """Who may know of a restricted incident, beside the duty role and its owner. `added_by`: an actor, or TO_CLEAR."""
 
     __tablename__ = "incident_members"
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), primary_key=True, autoincrement=False)

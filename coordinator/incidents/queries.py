@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
@@ -15,9 +15,10 @@ from coordinator.accounts.rules import Right, Role, may
 from coordinator.errors import NotFound
 from coordinator.incidents.holds import open_holds
 from coordinator.incidents.items import read_item
-from coordinator.incidents.models import DuplicateMark, Incident, IncidentMember, ItemVersion
+from coordinator.incidents.models import TO_CLEAR, DuplicateMark, Incident, IncidentMember, ItemVersion
 from coordinator.incidents.references import parse_reference, reference_of
 from coordinator.incidents.rules import INSTANTS, Status, next_statuses
+from coordinator.markings import Tlp
 from coordinator.partners.models import Organisation
 from coordinator.timeline.keys import Erased
 from coordinator.timeline.models import Entry
@@ -31,12 +32,18 @@ def visible(principal: Principal) -> ColumnElement[bool]:
     """The SQL criterion over Incident of what this person may know of: the one place where need-to-know is said.
 
     A restricted incident is seen by its owner, its members, and roles that see restricted ones (duty roster, auditor).
+    Whom nobody named, but the system let in to clear something, sees it while nothing was said in it as RED (TLP 2.0:
+    for the eyes and ears of individual recipients only).
     """
     if sees_restricted(principal):
         return true()
-    member = exists().where(
-        IncidentMember.incident_id == Incident.id, IncidentMember.user_id == principal.user_id
+    red = exists().where(
+        ItemVersion.incident_id == Incident.id, ItemVersion.tlp == Tlp.RED.value, ~ItemVersion.kind.like("alert-%")
     )
+    member = exists().where(
+        IncidentMember.incident_id == Incident.id, IncidentMember.user_id == principal.user_id,
+        or_(IncidentMember.added_by != TO_CLEAR, and_(Incident.tlp != Tlp.RED.value, ~red)),
+    )  # fmt: skip
     return or_(Incident.restricted.is_(False), Incident.owner_id == principal.user_id, member)
 
 
@@ -133,7 +140,9 @@ def described_in_full(tx: Session, incident: Incident) -> dict[str, Any]:
         Organisation.id.in_([incident.originator_id or 0, incident.source_id or 0])
     )
     codes = {row.id: row.code for row in tx.execute(parties)}
-    members = select(IncidentMember.user_id).where(IncidentMember.incident_id == incident.id)
+    members = select(IncidentMember.user_id).where(
+        IncidentMember.incident_id == incident.id, IncidentMember.added_by != TO_CLEAR
+    )
     more = {
         "summary": summary_of(tx, incident), "determination": incident.determination,
         "severity_reason": incident.severity_reason, "severity_by": incident.severity_by,

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
-from coordinator.accounts.principal import Principal
+from coordinator.accounts.principal import SYSTEM, Principal
 from coordinator.db import insert_or_ignore
 from coordinator.errors import Fault, Invalid, Refused, Stale
 from coordinator.incidents import changes as changes_of
@@ -20,7 +20,7 @@ from coordinator.incidents import duplicates, rules
 from coordinator.incidents.changes import marking_of_incident
 from coordinator.incidents.holds import lock_incident, open_holds
 from coordinator.incidents.items import marking_of, read_item, write_item
-from coordinator.incidents.models import Incident, IncidentLink, IncidentMember, ItemVersion
+from coordinator.incidents.models import TO_CLEAR, Incident, IncidentLink, IncidentMember, ItemVersion
 from coordinator.incidents.queries import get_visible, status_before
 from coordinator.incidents.references import reference_of
 from coordinator.incidents.rules import Change, Outlook, Situation, Status
@@ -180,14 +180,15 @@ def confirm_originator(tx: Session, incident_id: int, *, principal: Principal, e
     )  # fmt: skip
 
 
-def add_member(tx: Session, incident: Incident, user_id: int, *, actor: str) -> None:
-    """Let one more person know of a restricted incident; nothing changes for one who may already."""
+def let_in_to_clear(tx: Session, incident: Incident, user_id: int) -> None:
+    """Let one more person know of a restricted incident, as far as `queries.visible` lets them; nothing changes for one
+    who may already."""
     row = insert_or_ignore(tx, IncidentMember).values(
-        incident_id=incident.id, user_id=user_id, added_by=actor, added_at=clock.now()
+        incident_id=incident.id, user_id=user_id, added_by=TO_CLEAR, added_at=clock.now()
     )
     if tx.execute(row.returning(IncidentMember.user_id)).first() is not None:
         timeline.append(
-            tx, "member.added", "One more person may know of the incident.", actor=actor, incident=incident,
+            tx, "member.added", "One more person may know of the incident.", actor=SYSTEM, incident=incident,
             values={"user": user_id}, about=("user", user_id),
         )  # fmt: skip
 

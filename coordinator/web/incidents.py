@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock, vocabulary
 from coordinator.accounts import service as accounts
-from coordinator.accounts.rules import Right
+from coordinator.accounts.models import User
+from coordinator.accounts.rules import Right, Role, may
 from coordinator.assessments.service import standing_suggestion
 from coordinator.errors import Invalid, NotFound, Stale
 from coordinator.incidents import attachments, requests, rules, service, sources
@@ -199,11 +200,17 @@ _SINGLE = ("title", "classification", "outlook", "determination", "tlp", "suspec
            "severity_reason")  # fmt: skip
 
 
+#: Who reads cases and does not see restricted ones unnamed.
+_READERS = [str(role) for role in Role if may(role, Right.READ_INCIDENTS) and not may(role, Right.SEE_RESTRICTED)]
+
+
 def _given_changes() -> dict[str, Any]:
     form = request.form
     given: dict[str, Any] = {name: form.get(name, "").strip() for name in _SINGLE}
     given |= {name: form.getlist(name) for name in _SEVERAL}
     given["states_affected"] = page.country_codes(form.get("states_affected", ""))
+    named = form.getlist("restricted_to")
+    given["restricted_to"] = [int(each) for each in named if each.isdecimal() and len(each) < 16]
     for name in ("severity", "owner"):
         text = form.get(name, "")
         given[name] = int(text) if text.isdecimal() and len(text) < 16 else text
@@ -213,11 +220,13 @@ def _given_changes() -> dict[str, Any]:
 def _really_changed(tx: Session, row: Incident, given: dict[str, Any]) -> dict[str, Any]:
     """Only what differs from the incident as it is: an unchanged field is no change on the record."""
     now = described_in_full(tx, row)
+    listed = {user.id for user in _readers(tx)}  # who is named and not on the list stays named
+    given["restricted_to"] += [user for user in now["restricted_to"] if user not in listed]
     changed = {
         name: value for name, value in given.items()
         if name not in ("severity_reason",) and value not in ("", None) and value != now.get(name)
     }  # fmt: skip
-    for name in (*_SEVERAL, "states_affected"):
+    for name in (*_SEVERAL, "states_affected", "restricted_to"):
         if sorted(given[name]) == sorted(now[name]):
             changed.pop(name, None)
         else:
@@ -227,11 +236,16 @@ def _really_changed(tx: Session, row: Incident, given: dict[str, Any]) -> dict[s
     return changed
 
 
+def _readers(tx: Session) -> list[User]:
+    return [user for role in _READERS for user in accounts.users_with_role(tx, role)]
+
+
 def _edit_page(reference: str, values: dict[str, Any], errors: dict[str, str], *, code: int = 200) -> Response:
     with access.store().read() as tx:
         row = get_visible(tx, reference, principal=access.required())
         one = described_in_full(tx, row)
         people = [user for role in ("coordinator", "duty-officer") for user in accounts.users_with_role(tx, role)]
+        readers = _readers(tx)
     countries = vocabulary.COUNTRIES
     now = one | {
         "states_affected": ", ".join(countries.label(state) for state in one["states_affected"] if state in countries),
@@ -241,7 +255,7 @@ def _edit_page(reference: str, values: dict[str, Any], errors: dict[str, str], *
         values = values | {"states_affected": ", ".join(values["states_affected"])}
     return page.show(
         "incidents/edit.html", here="board", one=one, values=now | values, errors=errors, people=people, code=code,
-        exercise=one["exercise"], determinations=requests.DETERMINATIONS, **_choices(),
+        readers=readers, exercise=one["exercise"], determinations=requests.DETERMINATIONS, **_choices(),
     )  # fmt: skip
 
 

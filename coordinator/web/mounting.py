@@ -131,6 +131,7 @@ def _templates(app: Flask) -> None:
     env.filters.update(
         scope_choice=lambda code: (code, words.name("scope", code)),
         person_choice=lambda user: (user.id, user.name),
+        reader_choice=lambda user: (user.id, f"{user.name} ({words.name('role', user.role)})"),
         spaced=lambda code: (code, code.replace("-", " ").capitalize()),
         level_choice=lambda pair: (pair[0], f"{pair[0]} {pair[1]}"),
         label_choice=lambda label: (label, f"TLP:{label}"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 import requests
 
+from coordinator.accounts.rules import approvers
 from tests.canary.addresses import TAXII, addresses
 from tests.canary.exits import EXITS, OURS
 from tests.canary.model import OWN_ROLES, VISITOR, Left, Reader, Word
@@ -31,7 +34,14 @@ _CONTENT = {"case", "alert", "quarantine", "draft"}
 FEW = 2
 #: Left out of the short walk: what others of their role show as well.
 _ALIKE = ("coordinator-1", "liaison-officer-1", "liaison-officer-0", "exercise-controller-0", "legal-adviser-0",
-          "release-authority-0")
+          "release-authority-1")
+#: Restricted incidents in which nothing is RED and something was to be cleared.
+_TO_CLEAR = """
+SELECT r.incident_id, d.reasons, d.effective_tlp, r.info_category FROM share_decisions d
+JOIN releases r ON r.id = d.release_id JOIN incidents i ON i.id = r.incident_id
+WHERE d.result = 'refer' AND i.restricted AND i.tlp <> 'RED' AND NOT EXISTS (
+  SELECT 1 FROM item_versions v WHERE v.incident_id = i.id AND v.tlp = 'RED' AND v.kind NOT LIKE 'alert-%')
+"""
 _MAILBOXES = """
 SELECT c.address, o.code FROM channels c JOIN contacts k ON k.id = c.contact_id
 JOIN organisations o ON o.id = k.organisation_id WHERE c.kind = 'email'
@@ -58,6 +68,7 @@ class Walk:
 
     def everything(self) -> None:
         self.model.left = list(self._what_left())
+        self._let_in()
         own = self.built.rows("SELECT webhook_id FROM deliveries WHERE user_id IS NOT NULL")
         made = self.built.machine.store.vault.token
         self.model.notices = {made("acknowledge", f"delivery:{row.webhook_id}") for row in own}
@@ -172,6 +183,16 @@ class Walk:
                 if key not in self._seen:
                     self._seen.add(key)
                     self.faults.append(f"  {exit_} {where}: {reader.name} came across the {word.what}")
+
+    def _let_in(self) -> None:
+        """Who may clear something of a restricted incident may know of it, while nothing in it is RED."""
+        for row in self.built.rows(_TO_CLEAR):
+            reasons = json.loads(row.reasons) if isinstance(row.reasons, str) else row.reasons
+            roles = {str(role) for role in approvers(reasons, row.effective_tlp, row.info_category)}
+            case = self.built.case_of(row.incident_id)
+            let_in = {one.user_id for one in self.built.people if one.role in roles}
+            known = self.model.cases[case]
+            self.model.cases[case] = replace(known, named=known.named | let_in)
 
     def _may(self, reader: Reader, word: Word, *, token: str, door: bool) -> bool:
         """Whether the model allows it now: workers go on while the walk does, and what left since counts."""

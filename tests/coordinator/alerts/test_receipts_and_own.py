@@ -14,9 +14,13 @@ from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.alerts.released import answer_page
 from coordinator.alerts.rungs import ack_token
+from coordinator.errors import NotFound
 from coordinator.incidents.holds import open_holds
+from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident, IncidentMember, Report
+from coordinator.incidents.queries import get_visible
 from coordinator.incidents.references import reference_of
+from coordinator.incidents.service import change_incident
 from coordinator.markings import Marking
 from coordinator.partners.models import Contact
 from coordinator.sharing.models import Release, ShareDecision
@@ -229,6 +233,32 @@ def test_nobody_is_let_into_a_red_incident_by_being_asked_to_clear(desk: Store, 
         )  # fmt: skip
         assert len(alerts.tell_approvers(tx, told.referred[0].id)) == 1
         assert tx.execute(select(IncidentMember)).first() is None
+
+
+def test_whom_the_system_let_in_to_clear_does_not_see_what_is_said_as_red_until_a_person_names_them(
+    desk: Store, world: World
+) -> None:
+    clears, lead = person(desk, "release-authority"), person(desk, "duty-officer")
+    with desk.unit_of_work() as tx:
+        put_organisation(tx, OTHER)
+        put_system(tx, "https://lv-out.example/hook", code=OTHER, slug="lv-out")
+        put_contact(tx, webhook("lv-out"), code="lv-out", organisation=OTHER)
+        incident = put_incident(tx, originator_id=world.partner_id, source_id=world.partner_id, restricted=True)
+        told = alerts.tell(
+            tx, incident=incident, kind="initial", title="T", body="B", purpose="network-defence",
+            info_category="incident-notification", requested_by="user:99", audience={"organisations": [OTHER]},
+        )  # fmt: skip
+        alerts.tell_approvers(tx, told.referred[0].id)
+        reference = reference_of(incident)
+        assert get_visible(tx, reference, principal=clears).id == incident.id
+        write_item(
+            tx, kind="note", content="x", marking=Marking(tlp="RED"), author=lead.actor, incident=incident,
+            info_category="incident-notification",
+        )  # fmt: skip
+        with pytest.raises(NotFound):
+            get_visible(tx, reference, principal=clears)
+        change_incident(tx, incident.id, {"restricted_to": [clears.user_id]}, principal=lead)
+        assert get_visible(tx, reference, principal=clears).id == incident.id
 
 
 def test_those_who_may_clear_it_are_told_once_and_never_the_one_who_asked(desk: Store, world: World) -> None:

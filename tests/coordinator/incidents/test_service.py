@@ -270,9 +270,8 @@ def test_named_recipients_owner_and_members_see_a_restricted_incident(store, par
     partner.post(native(tlp="RED", caveats={"named_recipients": ["ulla named"]}))
     with store.read() as tx:
         incident = tx.execute(select(Incident)).scalar_one()
-    changed(store, incident, person(store, "duty-officer"), owner=owner.user_id)
-    with store.unit_of_work() as tx:
-        service.add_member(tx, lock_incident(tx, incident.id), member.user_id, actor="system")
+    duty = person(store, "duty-officer")
+    changed(store, incident, duty, owner=owner.user_id, restricted_to=[named.user_id, member.user_id])
     with store.read() as tx:
         seen = {one.name: bool(find_incidents(tx, Wanted(), principal=one)) for one in (named, owner, member, other)}
     assert seen == {"Ulla Named": True, "Otto": True, "Mia": True, "Ole": False}

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import select
 
 from coordinator import clock
+from coordinator.accounts.models import User
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import parse_reference
 from coordinator.tasks.service import open_task
@@ -84,6 +86,25 @@ def test_a_change_made_from_an_old_page_is_not_lost_on_others(desk: Desk, file_r
     assert stale.status_code == 412
     assert "changed by somebody else" in visible_text(stale.text) and 'value="Nothing happened"' in stale.text
     assert "Ransomware at three hospitals" in second.text(f"/incidents/{reference}")
+
+
+def test_a_case_is_restricted_to_named_people_and_stays_theirs(desk: Desk, file_report: Callable[..., str]) -> None:
+    reference, lead = file_report(desk.sit("liaison-officer")), desk.sit("coordinator")
+    named, other = desk.sit("analyst"), desk.sit("legal-adviser")
+    path = f"/incidents/{reference}"
+    fields = {"title": "Ransomware at two hospitals", "classification": "malicious-code", "tlp": "AMBER",
+              "suspected_malicious": "yes", "cross_border": "unknown", "determination": "suspected"}  # fmt: skip
+    assert "cannot be undone" in lead.text(f"{path}/edit")
+    with desk.store.read() as tx:
+        numbers = {role: str(number) for number, role in tx.execute(select(User.id, User.role))}
+    people = {"restricted_to": [numbers["analyst"], numbers["coordinator"]]}
+    assert lead.post(f"{path}/edit", fields | people).status_code == 303
+    assert [one.get(path).status_code for one in (named, lead, other)] == [200, 200, 404]
+    analyst = numbers["analyst"]
+    assert f'value="{analyst}" checked' in lead.get(f"{path}/edit").text
+    lead.get(f"{path}/edit")
+    assert lead.post(f"{path}/edit", fields | {"restricted_to": [numbers["coordinator"]]}).status_code == 303
+    assert [one.get(path).status_code for one in (named, lead, other)] == [404, 200, 404]
 
 
 def test_a_severity_needs_its_reason(desk: Desk, file_report: Callable[..., str]) -> None:
