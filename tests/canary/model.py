@@ -132,7 +132,7 @@ class Model:
             return False
         if reader.partner == word.partner:
             return True
-        if word.area == "code":
+        if word.area == "code" or word.what.startswith("name of partner"):  # STIX identities have both
             return any(one.partner == reader.partner and one.attributed == word.partner for one in self.left)
         return word.area == "alert" and any(
             one.partner == reader.partner and one.release in (word.release, *word.also) and not (door and one.over)

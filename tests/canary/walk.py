@@ -67,11 +67,8 @@ class Walk:
         self._pattern = re.compile("")
 
     def everything(self) -> None:
-        self.model.left = list(self._what_left())
+        self._what_is_known()
         self._let_in()
-        own = self.built.rows("SELECT webhook_id FROM deliveries WHERE user_id IS NOT NULL")
-        made = self.built.machine.store.vault.token
-        self.model.notices = {made("acknowledge", f"delivery:{row.webhook_id}") for row in own}
         self._by_text = {word.text.lower(): word for word in self.model.words}
         self._pattern = re.compile("zqk[a-z]{11}|inc-[0-9]{4}-[0-9]{6}")
         self.broker.watch(word.text for word in self.model.words)
@@ -198,8 +195,14 @@ class Walk:
         """Whether the model allows it now: workers go on while the walk does, and what left since counts."""
         if self.model.may(reader, word, token=token, door=door):
             return True
-        self.model.left = list(self._what_left())
+        self._what_is_known()
         return self.model.may(reader, word, token=token, door=door)
+
+    def _what_is_known(self) -> None:
+        self.model.left = list(self._what_left())
+        own = self.built.rows("SELECT webhook_id FROM deliveries WHERE user_id IS NOT NULL")
+        made = self.built.machine.store.vault.token
+        self.model.notices = {made("acknowledge", f"delivery:{row.webhook_id}") for row in own}
 
     def _what_left(self) -> Iterator[Left]:
         """From rows alone. A permit of which nothing left yet is no reason to show it."""
