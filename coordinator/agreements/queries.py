@@ -122,18 +122,20 @@ def own_code(tx: Session) -> str:
 
 
 def uncovered(tx: Session, now: datetime) -> dict[str, list[str]]:
-    """Active partner's code -> what coordination needs and no live agreement lets us give it; only those with a gap."""
+    """Active partner's code -> what coordination needs and no live agreement lets us give it; only those with a gap.
+    What one of them excludes is a gap, whatever another allows: that is how it is decided (D-AGREEMENT-PROHIBITS)."""
     own = own_code(tx)
     partners = select(Organisation.code).where(Organisation.active, Organisation.is_own.is_(False))
     covered: dict[str, set[str]] = {code: set() for code in tx.execute(partners.order_by(Organisation.code)).scalars()}
+    excluded: dict[str, set[str]] = {code: set() for code in covered}
     for one in standing(tx, now):
         if one["status"] not in rules.LIVE:
             continue
         terms = one["terms"]
-        allowed = set(terms["info_categories_allowed"]) - set(terms.get("info_categories_excluded") or ())
         for code in rules.recipients_of(terms, own) & set(covered):
-            covered[code] |= allowed
-    return wording.gaps(covered)
+            covered[code] |= set(terms["info_categories_allowed"])
+            excluded[code] |= set(terms.get("info_categories_excluded") or ())
+    return wording.gaps({code: found - excluded[code] for code, found in covered.items()})
 
 
 def documents_of(tx: Session, key: str) -> list[AgreementDocument]:

@@ -67,10 +67,12 @@ def _limits(terms: Mapping[str, Any]) -> list[tuple[str, str]]:
         said.append(("info_categories_excluded", f"Never: {named}. This wins over every other agreement."))
     if terms.get("prohibited_uses"):
         said.append(("prohibited_uses", f"Never for: {_names(vocabulary.PURPOSES, terms['prohibited_uses'])}."))
-    said.append(("personal_data", {
+    personal = {
         "none": "No personal data.", "minimised": "Personal data only as far as it is needed.",
         "full": "Personal data may be in it.",
-    }[terms.get("personal_data") or "none"]))  # fmt: skip
+    }[terms.get("personal_data") or "none"]  # fmt: skip
+    basis = f" The legal basis: {terms['legal_basis']}." if terms.get("legal_basis") else ""
+    said.append(("personal_data", personal + basis))
     onward = terms.get("onward_sharing") or "none"
     said.append(("onward_sharing", f"The recipient passes it on: {vocabulary.ONWARD_SHARING.label(onward).lower()}."))
     if terms.get("third_party_rule"):
@@ -101,6 +103,28 @@ def _duties(terms: Mapping[str, Any]) -> list[tuple[str, str]]:
         said.append(("destruction_on", f"What was given is destroyed {destroyed[terms['destruction_on']]}{proof}."))
     if terms.get("survives_termination"):
         said.append(("survives_termination", f"After its end these stay: {_list(terms['survives_termination'])}."))
+    return [*said, *_ways(terms)]
+
+
+_NAMED = (
+    ("notification_duties", "It brings these duties to notify: {}."),
+    ("points_of_contact", "Its points of contact: {}."),
+    ("channels", "It names these channels: {}."),
+    ("languages", "It is carried out in: {}."),
+)
+
+
+def _ways(terms: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What it says of who, how and in which language, of its renewal and of disputes."""
+    said = [(field, text.format(_list(terms[field]))) for field, text in _NAMED if terms.get(field)]
+    if terms.get("renewal") == "automatic":
+        longer = f" for {in_words(terms['renewal_period'])}" if terms.get("renewal_period") else ""
+        said.append(("renewal", f"It renews by itself{longer}, unless somebody objects in time."))
+    elif terms.get("renewal") == "by-exchange-of-notes":
+        said.append(("renewal", "It is renewed by an exchange of notes."))
+    if terms.get("dispute_settlement"):
+        how = "by consultation" if terms["dispute_settlement"] == "consultation" else "in another way than consultation"
+        said.append(("dispute_settlement", f"Disputes are settled {how}."))
     return said
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right, Role, may
@@ -42,12 +42,20 @@ def agreement_page(tx: Session, key: str, *, principal: Principal, now: datetime
 
 
 def used(tx: Session, key: str, *, principal: Principal) -> dict[str, Any]:
-    """What the rules permitted under this agreement: {count, releases[{at, recipient, kind, purpose, version, tlp,
-    incident}]}, newest first. `count` is of all; named are those whose incident the reader may know of."""
-    where = (ShareDecision.agreement == key, ShareDecision.result == "permit", ShareDecision.previous_id.is_(None))
-    count = tx.execute(select(func.count()).where(*where)).scalar_one()
+    """What the rules permitted under this agreement, at once or after a clearance: {count, releases[{at, recipient,
+    kind, purpose, version, tlp, incident}]}, newest first. `count` is of all; named are those whose incident the reader
+    may know of."""
+    earlier = aliased(ShareDecision)
+    # A permit made anew for the next attempt is the same release; one that follows a clearance is the first of its own.
+    first = or_(earlier.id.is_(None), earlier.result != "permit", earlier.agreement.is_distinct_from(key))
+    where = (ShareDecision.agreement == key, ShareDecision.result == "permit", first)
+    followed = ShareDecision.previous_id == earlier.id
+    count = tx.execute(
+        select(func.count()).select_from(ShareDecision).outerjoin(earlier, followed).where(*where)
+    ).scalar_one()
     query = (
         select(ShareDecision, Release, Incident)
+        .outerjoin(earlier, followed)
         .join(Release, Release.id == ShareDecision.release_id)
         .outerjoin(Incident, Incident.id == Release.incident_id)
         .where(*where, _known(principal))

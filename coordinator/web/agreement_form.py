@@ -1,7 +1,7 @@
 """The form of an agreement: the register's fields in groups, as people write them, and back as the register has them.
 
 Dates are written as days (the instant is the beginning of that day in UTC); parties one a line: code, direction, day of
-signing. Beside each field stands the clause it rests on.
+signing; who signed; in which capacity. Beside each rule stands the clause it rests on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from coordinator.markings import Tlp
 
 @dataclass(frozen=True)
 class Field:
-    """`shape`: text, area, one, many, day, instant, flag, words (a list with blanks) or parties."""
+    """`shape`: text, area, one, many, day, instant, flag, words (a list with blanks), lines, parties, review."""
 
     name: str
     label: Any
@@ -42,8 +42,9 @@ GROUPS: tuple[tuple[Any, tuple[Field, ...]], ...] = (
         Field("reference", _("Reference"), hint="MOU-2026-014"),
         Field("kind", _("Kind"), "one", _of(vocabulary.AGREEMENT_KINDS)),
         Field("legal_status", _("Legal status"), "one", _of(vocabulary.LEGAL_STATUSES)),
-        Field("parties", _("Parties"), "parties", hint=_("One a line: code, then provider, recipient or both, then the "
-                                                         "day it signed. FI-CSIRT both 2026-01-10"), clause=True),
+        Field("parties", _("Parties"), "parties", clause=True,
+              hint=_("One a line: code, then provider, recipient or both, then the day it signed; who signed; in which "
+                     "capacity. FI-CSIRT both 2026-01-10; A. Virtanen; director")),
         Field("depositary_or_holder", _("Depositary or holder")),
         Field("supersedes", _("Replaces the agreement"), hint=_("The short name of the one before.")),
     )),
@@ -56,7 +57,7 @@ GROUPS: tuple[tuple[Any, tuple[Field, ...]], ...] = (
         Field("prohibited_uses", _("Never for"), "many", _of(vocabulary.PURPOSES), clause=True),
         Field("personal_data", _("Personal data"), "one", _of(vocabulary.PERSONAL_DATA), clause=True),
         Field("legal_basis", _("Legal basis")),
-        Field("scope_description", _("Scope in words"), "area"),
+        Field("scope_description", _("Scope in words"), "area", clause=True),
     )),
     (_("How it is handled"), (
         Field("onward_sharing", _("Passing on"), "one", _of(vocabulary.ONWARD_SHARING), clause=True),
@@ -75,7 +76,8 @@ GROUPS: tuple[tuple[Any, tuple[Field, ...]], ...] = (
         Field("survives_termination", _("What stays after the end"), "many",
               (("retention", _("Retention")), ("third-party-rule", _("Third-party rule")),
                ("confidentiality", _("Confidentiality"))), clause=True),
-        Field("notification_duties", _("Duties to notify"), "words", hint=_("Names of rules, with blanks between.")),
+        Field("notification_duties", _("Duties to notify"), "words", clause=True,
+              hint=_("Names of rules, with blanks between.")),
     )),
     (_("Dates"), (
         Field("signed_on", _("Signed on"), "day", hint=_("Where the parties have no days of their own.")),
@@ -87,14 +89,17 @@ GROUPS: tuple[tuple[Any, tuple[Field, ...]], ...] = (
               clause=True),
         Field("renewal_period", _("Renewed for"), hint=_DURATION),
         Field("termination_notice", _("Notice"), hint=_DURATION, clause=True),
-        Field("review_due", _("To be reviewed by"), "day"),
+        Field("review_due", _("To be reviewed by"), "day", clause=True),
+        Field("last_reviewed", _("Last reviewed"), "review",
+              hint=_("The day, then who did it: 2026-05-01 A. Virtanen")),
     )),
     (_("Who and how"), (
-        Field("points_of_contact", _("Points of contact"), "words", hint=_("Short names, with blanks between.")),
-        Field("channels", _("Channels"), "lines", hint=_("One a line.")),
-        Field("languages", _("Languages"), "words", hint="en fi"),
+        Field("points_of_contact", _("Points of contact"), "words", clause=True,
+              hint=_("Short names, with blanks between.")),
+        Field("channels", _("Channels"), "lines", hint=_("One a line."), clause=True),
+        Field("languages", _("Languages"), "words", hint="en fi", clause=True),
         Field("dispute_settlement", _("Disputes"), "one",
-              (("consultation", _("Consultation")), ("other", _("Another way")))),
+              (("consultation", _("Consultation")), ("other", _("Another way"))), clause=True),
     )),
 )  # fmt: skip
 FIELDS = {field.name: field for _title, group in GROUPS for field in group}
@@ -120,13 +125,6 @@ def read(form: Any, *, kept: Mapping[str, Any]) -> dict[str, Any]:
         value = _said(field.shape, form, name)
         if value not in ("", [], None, False):
             data[name] = value
-    others_of = {each["party"]: each for each in kept.get("parties") or ()}
-    if "parties" in data:  # what the form does not show of a party stays with it
-        data["parties"] = [
-            {name: said for name, said in others_of.get(each["party"], {}).items() if name in ("capacity", "signatory")}
-            | each
-            for each in data["parties"]
-        ]
     clauses = {name: form.get(f"clause-{name}", "").strip() for name, field in FIELDS.items() if field.clause}
     others = {name: said for name, said in (kept.get("clause_refs") or {}).items() if name not in clauses}
     data["clause_refs"] = others | {name: said for name, said in clauses.items() if said}
@@ -141,7 +139,9 @@ def _shown(shape: str, value: Any) -> Any:
     if shape == "lines":
         return "\n".join(value)
     if shape == "parties":
-        return "\n".join(" ".join(filter(None, (each["party"], each["role"], each.get("signed_on")))) for each in value)
+        return "\n".join(_line(each) for each in value)
+    if shape == "review":
+        return " ".join(filter(None, (value["on"], value.get("by"))))
     return value
 
 
@@ -159,9 +159,60 @@ def _said(shape: str, form: Any, name: str) -> Any:
         return f"{text}T00:00:00Z" if len(text) == 10 else text
     if shape == "parties":
         return [_party(line) for line in text.splitlines() if line.strip()]
+    if shape == "review":
+        day, _blank, by = text.partition(" ")
+        return ({"on": day} | ({"by": by.strip()} if by.strip() else {})) if text else None
     return text.replace("\r\n", "\n")
 
 
 def _party(line: str) -> dict[str, str]:
-    code, role, day, *_rest = [*line.split(), "", "", ""]
-    return {"party": code, "role": role or "both"} | ({"signed_on": day} if day else {})
+    start, signatory, capacity, *_rest = [*(part.strip() for part in line.split(";", 2)), "", ""]
+    code, role, day, *_rest = [*start.split(), "", "", ""]
+    said = {"party": code, "role": role or "both", "signed_on": day, "signatory": signatory, "capacity": capacity}
+    return {name: text for name, text in said.items() if text}
+
+
+def _line(party: Mapping[str, Any]) -> str:
+    start = " ".join(filter(None, (party["party"], party["role"], party.get("signed_on"))))
+    return "; ".join((start, party.get("signatory") or "", party.get("capacity") or "")).rstrip("; ")
+
+
+# ---------------------------------------------------------------- read, field by field
+
+#: What two persons record elsewhere than in the form: shown with the rest.
+_BESIDE = (
+    Field("classification_ceiling", _("Highest classification")),
+    Field("instrument_text_ref", _("Text of the instrument"), "document"),
+    Field("terminated_on", _("Terminated on"), "instant"),
+    Field("suspended", _("Suspended"), "pauses"),
+)
+
+
+def recorded(terms: Mapping[str, Any]) -> list[tuple[Any, list[tuple[Any, str, str]]]]:
+    """Everything the register holds of an agreement, for reading: (group, [(field, value in words, clause)]). A field
+    of which nothing is recorded says "" where a rule could rest on it."""
+    clauses = terms.get("clause_refs") or {}
+    terms = {"classification_ceiling": "UNCLASSIFIED", **terms}
+    groups = [*GROUPS, (_("Beside the form"), _BESIDE)]
+    return [
+        (title, [(each.label, _in_words(each, terms.get(each.name)), clauses.get(each.name, "")) for each in group])
+        for title, group in groups
+    ]
+
+
+def _in_words(field: Field, value: Any) -> str:
+    if value in (None, "", []):
+        return ""
+    if field.shape == "flag":
+        return str(_("Yes") if value else _("No"))
+    if field.shape in ("one", "many"):
+        named = {code: str(label) for code, label in field.choices}
+        return ", ".join(named.get(each, each) for each in ([value] if field.shape == "one" else value))
+    if field.shape == "document":
+        return " ".join(filter(None, (value["document"], value.get("sha256") and f"SHA-256 {value['sha256']}")))
+    if field.shape == "pauses":
+        return "\n".join(
+            f"{_shown('instant', each['from'])} – {_shown('instant', each.get('to') or '')} {each.get('reason', '')}"
+            for each in value
+        )
+    return str(_shown(field.shape, value))

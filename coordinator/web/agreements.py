@@ -237,7 +237,7 @@ def _page(key: str, values: dict[str, Any], errors: dict[str, str], *, code: int
                    if one["kind"] == Kind.AGREEMENT and one["subject"] == key]  # fmt: skip
         return page.show(
             "agreements/one.html", here="agreements", **shown, waiting=waiting, values=values, errors=errors, code=code,
-            labels_tlp=[label.value for label in Tlp],
+            recorded=agreement_form.recorded(shown["terms"]), labels_tlp=[label.value for label in Tlp],
         )  # fmt: skip
 
 
