@@ -18,7 +18,8 @@ from coordinator.incidents.models import ItemVersion
 from coordinator.markings import Marking
 from coordinator.partners.models import Organisation
 from coordinator.sharing.addressees import Addressee
-from coordinator.sharing.composed import judge
+from coordinator.sharing.composed import Inputs, judge
+from coordinator.sharing.explaining import Asked
 from coordinator.sharing.inputs_from_world import Basis, basis_of, basis_of_parts, book_for, gather
 from coordinator.sharing.models import Release
 from coordinator.sharing.rules import Decision, Result
@@ -27,12 +28,14 @@ from coordinator.sharing.rules import Decision, Result
 @dataclass(frozen=True)
 class Reach:
     """One partner: by which way it would be told and what the rules say of it; None and None where nobody there can be
-    reached by any way that may bear this label. `agreement_version` is that of the agreement it would go under."""
+    reached by any way that may bear this label. `agreement_version` is that of the agreement it would go under, `asked`
+    what the rules were asked about."""
 
     organisation: Organisation
     addressee: Addressee | None
     decision: Decision | None
     agreement_version: int | None = None
+    asked: Asked | None = None
 
 
 def who_could_receive(
@@ -68,12 +71,14 @@ def _of(tx: Session, basis: Basis, partner: Organisation, ways: Sequence[Address
     said = []
     for way in ways:
         said.append(_ask(tx, basis, way, now))
-        if said[-1].result is Result.PERMIT:
+        if said[-1][1].result is Result.PERMIT:
             break
-    best = len(said) - 1 if said[-1].result is Result.PERMIT else 0
+    best = len(said) - 1 if said[-1][1].result is Result.PERMIT else 0
     versions = basis.agreements[partner.code][1]
-    return Reach(partner, ways[best], said[best], versions.get(said[best].agreement or ""))
+    inputs, decision = said[best]
+    return Reach(partner, ways[best], decision, versions.get(decision.agreement or ""), Asked.of(inputs, now))
 
 
-def _ask(tx: Session, basis: Basis, way: Addressee, now: datetime) -> Decision:
-    return judge(gather(tx, basis.release, way, now=now, basis=basis), now, book=book_for(basis, way))
+def _ask(tx: Session, basis: Basis, way: Addressee, now: datetime) -> tuple[Inputs, Decision]:
+    inputs = gather(tx, basis.release, way, now=now, basis=basis)
+    return inputs, judge(inputs, now, book=book_for(basis, way))

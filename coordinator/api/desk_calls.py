@@ -134,7 +134,10 @@ def told_json(tx: Session, told: alerts.Told) -> dict[str, object]:
     plans = waiting_plans(tx, [*told.referred, *told.denied])
     return {
         "release": told.release.id, "state": told.release.state,
-        "decisions": [(outgoing.decision(tx, number) or {}) | {"ladder": plans.get(number)} for number in decisions],
+        "decisions": [
+            (outgoing.decision(tx, number, principal=principal()) or {}) | {"ladder": plans.get(number)}
+            for number in decisions
+        ],
         "alerts": outgoing.described_alerts(tx, list(told.permitted)),
         "unreachable": [{"recipient": one.code, "reason": one.reason} for one in told.unreachable],
     }  # fmt: skip

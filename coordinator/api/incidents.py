@@ -203,7 +203,8 @@ def _list(name: str, shape: type[Schema], read: Callable[[Session, Incident], li
 
 _list("tasks", shapes.TaskListSchema, lambda tx, incident: incident_tasks(tx, incident.id, principal=principal()))
 _list("alerts", AlertListSchema, lambda tx, incident: outgoing.alerts(tx, incident.id, limit=MOST))
-_list("decisions", DecisionListSchema, lambda tx, incident: outgoing.decisions(tx, incident.id, limit=MOST))
+_list("decisions", DecisionListSchema,
+      lambda tx, incident: outgoing.decisions(tx, incident.id, principal=principal(), limit=MOST))  # fmt: skip
 _list("runs", RunListSchema, lambda tx, incident: run_view.runs(tx, incident.id, limit=MOST))
 _list("reports", ReportListSchema, lambda tx, incident: incident_page.reports(tx, incident.id, limit=MOST))
 _list("items", ItemListSchema, lambda tx, incident: incident_page.items(tx, incident.id, limit=MOST))

@@ -92,6 +92,14 @@ class DecisionSchema(Schema):
     id = number()
     result = fields.String(required=True, metadata={"enum": ["permit", "refer", "deny"]})
     reasons = fields.List(fields.String(), required=True)
+    why = fields.List(
+        fields.Dict(), required=True,
+        metadata={"description": "of each reason: code, text, because (what gave it here), changed_by, change"},
+    )  # fmt: skip
+    problems = fields.List(
+        fields.Dict(), required=True,
+        metadata={"description": "of agreements, where none fits: agreement, code, text, because, changed_by; clause"},
+    )  # fmt: skip
     obligations = fields.List(fields.String(), required=True)
     agreement = text(none=True)
     effective_tlp = text()

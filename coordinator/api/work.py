@@ -155,7 +155,7 @@ def one_decision(number: int) -> Response:
     """One decision with its reasons."""
     with store().read() as tx:
         _seen(tx, number)
-        return answer(outgoing.decision(tx, number))
+        return answer(outgoing.decision(tx, number, principal=principal()))
 
 
 @routes.post("/decisions/<int:number>/approve")
@@ -168,7 +168,7 @@ def approve(number: int) -> Response:
         _seen(tx, number)
         made = approvals.approve(tx, number, principal=principal(), until=wanted.get("until"))
         tx.flush()
-        return answer(outgoing.decision(tx, made.id))
+        return answer(outgoing.decision(tx, made.id, principal=principal()))
 
 
 @routes.post("/decisions/<int:number>/refuse")
@@ -181,7 +181,7 @@ def refuse(number: int) -> Response:
         _seen(tx, number)
         made = approvals.refuse(tx, number, principal=principal(), reason=wanted["reason"])
         tx.flush()
-        return answer(outgoing.decision(tx, made.id))
+        return answer(outgoing.decision(tx, made.id, principal=principal()))
 
 
 @routes.post("/acknowledgements/<token>")

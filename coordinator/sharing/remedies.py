@@ -6,43 +6,45 @@ agreement's own `clause_refs`.
 
 from __future__ import annotations
 
-_ORIGINATOR = "The originator."
-_CONSENT = "The originator, by a consent that two of us record."
+ORIGINATOR = "The originator."
+#: Where the item is our own.
+ORIGINATOR_IS_US = "We ourselves: whoever may change its label and caveats."
+CONSENT = "The originator, by a consent that two of us record."
 _AGREEMENTS = "The agreement manager, with the other parties; two persons record it."
-_DIRECTORY = "A coordinator, in the partner's points of contact."
+DIRECTORY = "A coordinator, in the partner's points of contact."
 _WRITER = "Whoever writes the release."
 _SECOND = "The release authority, another person than the one who asked."
 
 #: Reason (D-, R-) or problem of an agreement (A-) -> who can change what it rests on.
 CHANGED_BY = {
     "D-CLASSIFIED": "Nobody here: it does not belong in this system.",
-    "D-TLP-UNKNOWN": _ORIGINATOR,
-    "D-EXERCISE-MIX": _DIRECTORY,
-    "D-EMBARGO": _ORIGINATOR,
+    "D-TLP-UNKNOWN": ORIGINATOR,
+    "D-EXERCISE-MIX": DIRECTORY,
+    "D-EMBARGO": ORIGINATOR,
     "D-NO-PURPOSE": _WRITER,
-    "D-PUBLIC": _ORIGINATOR,
+    "D-PUBLIC": ORIGINATOR,
     "D-RED-ORGANISATION": _WRITER,
-    "D-RED-NOT-NAMED": _ORIGINATOR,
-    "D-RED-CHANNEL": _DIRECTORY,
-    "D-ORCON": _CONSENT,
-    "D-GREEN-COMMUNITY": _CONSENT,
-    "D-AMBER-ONWARD": _CONSENT,
-    "D-STRICT-ONWARD": _CONSENT,
-    "D-RED-ONWARD": _CONSENT,
-    "D-NOT-RELEASABLE": _ORIGINATOR,
-    "D-REL-LIST": _ORIGINATOR,
+    "D-RED-NOT-NAMED": ORIGINATOR,
+    "D-RED-CHANNEL": DIRECTORY,
+    "D-ORCON": CONSENT,
+    "D-GREEN-COMMUNITY": CONSENT,
+    "D-AMBER-ONWARD": CONSENT,
+    "D-STRICT-ONWARD": CONSENT,
+    "D-RED-ONWARD": CONSENT,
+    "D-NOT-RELEASABLE": ORIGINATOR,
+    "D-REL-LIST": ORIGINATOR,
     "D-PERSONAL-DATA-BASIS": "Whoever writes the item, with a legal adviser.",
     "D-AGREEMENT-PROHIBITS": _AGREEMENTS,
     "D-NO-AGREEMENT": _AGREEMENTS,
-    "D-ENCRYPT": _DIRECTORY,
+    "D-ENCRYPT": DIRECTORY,
     "D-FILE-UNCLEANED": _WRITER,
     "D-LABEL-RAISED": _WRITER,
     "D-RECALLED": _WRITER,
-    "D-CHANNEL-CLEAR-TEXT": _DIRECTORY,
-    "R-UNMARKED": _ORIGINATOR,
-    "R-IEP-DATES": _ORIGINATOR,
+    "D-CHANNEL-CLEAR-TEXT": DIRECTORY,
+    "R-UNMARKED": ORIGINATOR,
+    "R-IEP-DATES": ORIGINATOR,
     "R-LEGAL": "A legal adviser.",
-    "R-STALE-POC": _DIRECTORY,
+    "R-STALE-POC": DIRECTORY,
     "R-FILE-UNCLEANED": _SECOND,
     "R-FILE-UNREAD": _SECOND,
     "R-TWO-PERSON": _SECOND,

@@ -206,12 +206,17 @@ def _without_agreement(f: _Facts) -> bool:
     return f.outside and needed and f.chosen is None
 
 
-def _wants_second_person(f: _Facts) -> bool:
-    return not f.internal and (
-        f.rank >= _STRICT
-        or f.item.info_category == "attribution-assessment"
-        or (f.received and not f.back and f.rank > _CLEAR)
-    )
+def second_person_causes(item: Item, recipient: Recipient) -> frozenset[str]:
+    """Why a second person has to approve this item to this recipient: label, attribution, received; empty: nobody."""
+    if recipient.party == OWN:
+        return frozenset()
+    rank, received = _effective_rank(item), item.originator not in (OWN, recipient.party)
+    causes = {
+        "label": rank >= _STRICT,
+        "attribution": item.info_category == "attribution-assessment",
+        "received": received and rank > _CLEAR,
+    }
+    return frozenset(cause for cause, applies in causes.items() if applies)
 
 
 def _must_encrypt(f: _Facts) -> bool:
@@ -257,7 +262,7 @@ RULES: tuple[tuple[str, Callable[[_Facts], bool]], ...] = (
     ),
     ("R-LEGAL", lambda f: f.item.le_sensitive),
     ("R-STALE-POC", lambda f: not f.recipient.poc_fresh and f.outside),
-    ("R-TWO-PERSON", lambda f: _wants_second_person(f) and not f.second_person),
+    ("R-TWO-PERSON", lambda f: not f.second_person and bool(second_person_causes(f.item, f.recipient))),
 )
 
 

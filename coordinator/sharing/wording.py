@@ -101,6 +101,14 @@ REASONS = {
     ),
 }
 
+#: Each cause for a second person, where a decision is explained that has it.
+CAUSES = {
+    "label": "Here: the label.",
+    "attribution": "Here: it is an attribution assessment.",
+    "public": "Here: it is for the public.",
+    "fixed": "Here: it is a text cleared beforehand.",
+}
+
 AGREEMENT_PROBLEMS = {
     "A-NOT-SIGNED": "It is not signed by everyone it needs and does not apply provisionally.",
     "A-NOT-YET": "It has not taken effect.",

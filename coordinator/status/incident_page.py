@@ -50,7 +50,7 @@ def incident_page(tx: Session, incident: Incident, *, principal: Principal) -> d
         "incident": incidents.described_in_full(tx, incident) | {"id": incident.id},
         "tasks": incident_tasks(tx, incident.id, principal=principal),
         "alerts": alerts(tx, incident.id),
-        "decisions": decisions(tx, incident.id),
+        "decisions": decisions(tx, incident.id, principal=principal),
         "runs": run_view.runs(tx, incident.id),
         "duties": duties.of_incident(tx, incident.id),
         "assessments": assessments.of_incident(tx, incident.id),

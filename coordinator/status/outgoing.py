@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from coordinator.accounts.principal import Principal
 from coordinator.alerts.corrections import corrections_of
 from coordinator.alerts.left import recalled
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt
@@ -16,9 +17,12 @@ from coordinator.alerts.wrong import marked
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import ItemVersion
 from coordinator.partners.models import Contact
+from coordinator.sharing import explaining
+from coordinator.sharing.explaining import Asked
 from coordinator.sharing.inputs_from_world import text_of
 from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.status import people
+from coordinator.status.explained import with_clauses
 from coordinator.timeline.keys import Erased
 from coordinator.timeline.queries import ERASED
 
@@ -138,8 +142,12 @@ def _contacts(tx: Session, ids: Iterable[int | None]) -> dict[int | None, str]:
 # ---------------------------------------------------------------- decisions
 
 
-def decisions(tx: Session, incident_id: int, *, limit: int = MOST, own: bool = False) -> list[dict[str, Any]]:
-    """Decisions on what leaves, newest first; `newest` marks the last one for its recipient and text."""
+def decisions(
+    tx: Session, incident_id: int, *, principal: Principal, limit: int = MOST, own: bool = False
+) -> list[dict[str, Any]]:
+    """Decisions on what leaves, newest first; `newest` marks the last one for its recipient and text. `why` and
+    `problems` explain it (sharing.explaining), `under` and `clause` to who reads agreements;
+    `agreement_versions` are those it was made on."""
     query = (
         select(ShareDecision, Release)
         .join(Release, Release.id == ShareDecision.release_id)
@@ -148,24 +156,28 @@ def decisions(tx: Session, incident_id: int, *, limit: int = MOST, own: bool = F
     if not own:
         query = query.where(Release.kind != "notice")
     rows = list(tx.execute(query.order_by(ShareDecision.id.desc()).limit(limit)))
-    return _described(tx, rows)
+    return _described(tx, rows, principal)
 
 
-def decisions_of(tx: Session, release_id: int) -> list[dict[str, Any]]:
+def decisions_of(tx: Session, release_id: int, *, principal: Principal) -> list[dict[str, Any]]:
     """Decisions on one release, newest first."""
     query = select(ShareDecision, Release).join(Release, Release.id == ShareDecision.release_id)
     wanted = query.where(ShareDecision.release_id == release_id)
-    return _described(tx, list(tx.execute(wanted.order_by(ShareDecision.id.desc()))))
+    return _described(tx, list(tx.execute(wanted.order_by(ShareDecision.id.desc()))), principal)
 
 
-def decision(tx: Session, decision_id: int) -> dict[str, Any] | None:
+def decision(tx: Session, decision_id: int, *, principal: Principal) -> dict[str, Any] | None:
     """One decision, or None."""
     query = select(ShareDecision, Release).join(Release, Release.id == ShareDecision.release_id)
     rows = list(tx.execute(query.where(ShareDecision.id == decision_id)))
-    return _described(tx, rows)[0] if rows else None
+    return _described(tx, rows, principal)[0] if rows else None
 
 
-def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
+#: Reasons that lie in the agreements, whose problems are then told.
+_WITHOUT = frozenset({"D-NO-AGREEMENT", "D-AGREEMENT-PROHIBITS"})
+
+
+def _described(tx: Session, rows: list[Any], principal: Principal) -> list[dict[str, Any]]:
     ids = [row.ShareDecision.id for row in rows]
     approvals: dict[int, list[Approval]] = defaultdict(list)
     for one in tx.execute(select(Approval).where(Approval.decision_id.in_(ids)).order_by(Approval.id)).scalars():
@@ -178,8 +190,12 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
     found = []
     for decision, release in rows:
         key = (release.id, decision.recipient)
+        asked = Asked.read(decision.inputs, decision.evaluated_at)
+        unfit = decision.agreement_problems if _WITHOUT & set(decision.reasons) else {}
         found.append({
             "id": decision.id, "result": decision.result, "reasons": decision.reasons,
+            "why": explaining.reasons(decision.reasons, asked), "problems": explaining.problems(unfit, asked),
+            "agreement_versions": {each["id"]: each.get("version") for each in decision.inputs.get("agreements", ())},
             "obligations": decision.obligations, "agreement": decision.agreement,
             "agreement_problems": decision.agreement_problems, "effective_tlp": decision.effective_tlp,
             "valid_until": decision.valid_until, "requested_by": decision.requested_by,
@@ -194,7 +210,7 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
             ],
         })  # fmt: skip
         seen.add(key)
-    return found
+    return with_clauses(tx, found, principal=principal)
 
 
 def call_of(tx: Session, task_id: int) -> dict[str, Any] | None:

@@ -21,11 +21,13 @@ from coordinator.errors import NotFound
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.markings import Marking, combine
 from coordinator.partners.models import Contact, Organisation
+from coordinator.sharing import explaining
 from coordinator.sharing.composed import handling
+from coordinator.sharing.explaining import IN_CONTACTS, Asked
 from coordinator.sharing.inputs_from_world import OF_INCIDENT, items_of
 from coordinator.sharing.models import Approval, Release, ReleaseVersion, ShareDecision
 from coordinator.sharing.parts import NAMES
-from coordinator.sharing.remedies import CHANGED_BY, PERMIT_RESTS_ON, RESTS_ON, UNKNOWN
+from coordinator.sharing.remedies import DIRECTORY, PERMIT_RESTS_ON, RESTS_ON
 from coordinator.sharing.rules import Result
 from coordinator.sharing.wording import explain
 from coordinator.status import leaving_files, outgoing, people
@@ -85,7 +87,8 @@ def in_full(tx: Session, row: Release, *, principal: Principal) -> dict[str, Any
         "language": row.language, "ack": row.ack or None, "content_digest": row.content_digest,
         "parts": parts(tx, row), "files": leaving_files.of_release(tx, row),
         "of_incident": bool(row.facts.get(OF_INCIDENT)),
-        "decisions": outgoing.decisions_of(tx, row.id), "alerts": outgoing.described_alerts(tx, list(alerts)),
+        "decisions": outgoing.decisions_of(tx, row.id, principal=principal),
+        "alerts": outgoing.described_alerts(tx, list(alerts)),
         **_as_version(tx, row), "public": publishing.seen_by_us(tx, row),
     } | {"may_submit": row.state == "draft" and row.requested_by == principal.actor and versions.row_of(tx, row) is None
     }  # fmt: skip
@@ -183,7 +186,7 @@ def recipients(tx: Session, release: Release, *, principal: Principal) -> dict[s
     """Every partner under permit, refer, deny or unreachable, by code, each with everything that is to be said of it.
     Of an agreement, its title and clauses to those who read agreements; to others its key.
 
-    code, name, result, channel, contact, effective_tlp, reasons [{code, text, changed_by}], approvers [role],
+    code, name, result, channel, contact, effective_tlp, reasons [explaining.reasons], approvers [role],
     agreement {key, version, title, clauses {field: clause}} or None, problems [{agreement, title, code, text, clause,
     changed_by}], obligations [{code, text}], version (the version of this draft that is meant for it, or None).
     """
@@ -213,21 +216,20 @@ def _described(
 ) -> dict[str, Any]:
     who = {"code": each.organisation.code, "name": each.organisation.name}
     if each.decision is None or each.addressee is None:
-        reason = {"code": "", "text": UNREACHABLE, "changed_by": CHANGED_BY["R-STALE-POC"]}
+        reason = {"code": "", "text": UNREACHABLE, "because": [], "changed_by": DIRECTORY, "change": IN_CONTACTS}
         return who | {"result": "unreachable", "channel": None, "contact": None, "effective_tlp": None,
                       "reasons": [reason], "approvers": [], "agreement": None, "problems": [], "obligations": []}
-    said = each.decision
+    said, asked = each.decision, each.asked
     without = "D-NO-AGREEMENT" in said.reasons or "D-AGREEMENT-PROHIBITS" in said.reasons
     return who | {
         "result": said.result.value, "channel": each.addressee.channel_kind,
         "contact": contacts.get(each.addressee.contact_id or 0), "effective_tlp": said.effective_tlp,
-        "reasons": [{"code": code, "text": explain(code), "changed_by": CHANGED_BY.get(code, UNKNOWN)}
-                    for code in said.reasons],
+        "reasons": explaining.reasons(said.reasons, asked),
         "approvers": sorted(
             str(role) for role in rights.approvers(said.reasons, said.effective_tlp, release.info_category)
         ) if said.result is Result.REFER else [],
         "agreement": _under(said.agreement, each.agreement_version, agreements),
-        "problems": _problems(said.agreement_problems, agreements) if without else [],
+        "problems": _problems(said.agreement_problems, asked, agreements) if without else [],
         "obligations": [{"code": code, "text": explain(code)} for code in said.obligations],
     }  # fmt: skip
 
@@ -243,14 +245,13 @@ def _under(
 
 
 def _problems(
-    problems: Mapping[str, Sequence[str]], agreements: Mapping[str, Mapping[str, Any]]
+    problems: Mapping[str, Sequence[str]], asked: Asked | None, agreements: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     return [
-        {"agreement": key, "title": agreements.get(key, {}).get("title", ""), "code": code, "text": explain(code),
-         "clause": (agreements.get(key, {}).get("clause_refs") or {}).get(RESTS_ON[code], ""),
-         "changed_by": CHANGED_BY[code]}
-        for key, codes in problems.items()
-        for code in codes
+        each | {"title": agreements.get(each["agreement"], {}).get("title", ""),
+                "clause": (agreements.get(each["agreement"], {}).get("clause_refs") or {}).get(
+                    RESTS_ON[each["code"]], "")}
+        for each in explaining.problems(problems, asked)
     ]  # fmt: skip
 
 

@@ -271,7 +271,7 @@ def _preview(reference: str, given: dict[str, Any]) -> Response:
     with access.store().rehearsal() as tx:
         told = _told(tx, reference, given)
         ids = [alert.decision_id for alert in told.permitted] + [row.id for row in (*told.referred, *told.denied)]
-        shown["decisions"] = [outgoing.decision(tx, decision_id) for decision_id in ids]
+        shown["decisions"] = [outgoing.decision(tx, decision_id, principal=access.required()) for decision_id in ids]
         shown["plans"] = waiting_plans(tx, [*told.referred, *told.denied])
         shown["plans"] |= {alert.decision_id: alert.plan for alert in told.permitted}
         shown["unreachable"] = told.unreachable
@@ -329,7 +329,7 @@ def _page(
         incident, row = _find(tx, reference, alert_id)
         alert = outgoing.described_alerts(tx, [row])[0]
         text = outgoing.texts_of(tx, tx.get_one(Release, row.release_id))
-        decision = outgoing.decision(tx, row.decision_id)
+        decision = outgoing.decision(tx, row.decision_id, principal=access.required())
         one = described_in_full(tx, incident)
     return page.show(
         "alerts/one.html", here="board", one=one, alert=alert, text=text, decision=decision, values=values,

@@ -99,7 +99,7 @@ def _page(decision_id: int, values: dict[str, Any], errors: dict[str, str], *, c
     with access.store().read() as tx:
         row = _seen(tx, decision_id)
         release = tx.get_one(Release, row.release_id)
-        decision = outgoing.decision(tx, decision_id)
+        decision = outgoing.decision(tx, decision_id, principal=access.required())
         title, body = outgoing.texts_of(tx, release)
         files = leaving_files.of_release(tx, release)
         incident = tx.get(Incident, row.incident_id) if row.incident_id else None

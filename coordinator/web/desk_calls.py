@@ -72,7 +72,8 @@ def _preview(reference: str, to: str) -> Response:
             ids = [each.decision_id for each in told.permitted] + [each.id for each in (*told.referred, *told.denied)]
             plans = waiting_plans(tx, [*told.referred, *told.denied])
             shown: dict[str, Any] = {
-                "decision": outgoing.decision(tx, ids[0]), "one": described_in_full(tx, incident),
+                "decision": outgoing.decision(tx, ids[0], principal=access.required()),
+                "one": described_in_full(tx, incident),
                 "plan": told.permitted[0].plan if told.permitted else plans.get(ids[0]),
                 "text": outgoing.texts_of(tx, told.release),
             }  # fmt: skip
