@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 0 if closed else 1
         if send_report(base_url, affected, fiction.report_to_try()).status_code == 202:
             print("\nLV-CSIRT reports something else: it waits on the board for you.", flush=True)
-        return _keep_serving(store, base_url, tree)
+        return _keep_serving(store, base_url, tree, [reporter, affected])
 
 
 def _story(base_url: str, tokens: dict[str, str], report: object) -> bool:
@@ -125,13 +125,15 @@ def _summary(store: Store, partners: StandIn, mail: MailCatcher) -> None:
     print(f"The record: {verdict.broken or f'ok {verdict.entries} entries in {verdict.chains} chains'}.", flush=True)
 
 
-def _keep_serving(store: Store, base_url: str, tree: Tree) -> int:
+def _keep_serving(store: Store, base_url: str, tree: Tree, partners: list[fiction.Partner]) -> int:
     print("\nSign in as (each link works once, for an hour):")
     with store.unit_of_work() as tx:
-        for role, (email, name) in fiction.PEOPLE.items():
+        own = [(role, *said) for role, said in (fiction.PEOPLE | fiction.BESIDE).items()]
+        others = [("partner-user", fiction.email_of(each), f"of {each.code}") for each in partners]
+        for role, email, name in (*own, *others):
             user = accounts.user_by_email(tx, email)
             token = accounts.create_link(tx, user.id, actor="cli:demo", life=accounts.LINK_LIFE * 4)
-            print(f"  {role:<18} {name:<18} {base_url}/sign-in/{token}")
+            print(f"  {role:<19} {name:<19} {base_url}/sign-in/{token}")
     print("Ctrl-C stops everything.", flush=True)
     try:
         while tree.result is None:

@@ -22,6 +22,12 @@ PEOPLE = {
     "analyst": ("analyst@ee.example", "Analyst"),
     "auditor": ("auditor@ee.example", "Auditor"),
 }
+#: Who plays no part in the story, for whoever looks around afterwards.
+BESIDE = {
+    "agreement-manager": ("agreements@ee.example", "Agreement manager"),
+    "exercise-controller": ("exercises@ee.example", "Exercise controller"),
+    "administrator": ("admin@ee.example", "Administrator"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,18 @@ def world(partners: list[Partner]) -> dict[str, Any]:
         "agreements": [_agreement(each) for each in partners],
         "users": [
             {"email": email, "name": name, "role": role, "organisation": OWN}
-            for role, (email, name) in PEOPLE.items()
+            for role, (email, name) in (PEOPLE | BESIDE).items()
+        ] + [
+            {"email": email_of(each), "name": f"A person of {each.code}", "role": "partner-user",
+             "organisation": each.code}
+            for each in partners
         ],
     }  # fmt: skip
+
+
+def email_of(partner: Partner) -> str:
+    """Of the partner's person who looks at what was released to them."""
+    return f"person@{partner.intake}.example"
 
 
 def report() -> dict[str, Any]:
