@@ -18,8 +18,9 @@ from coordinator.alerts.desk import held, record
 from coordinator.alerts.reach import who_could_receive
 from coordinator.alerts.telling import THREADED, Told, asked_of, decide_and_raise, said_before
 from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarkingFound
+from coordinator.incidents.items import with_basis
 from coordinator.incidents.models import Incident, ItemVersion
-from coordinator.markings import Marking, find_secrecy
+from coordinator.markings import Marking, find_secrecy, parse_tlp
 from coordinator.sharing.files import ATTACHMENT
 from coordinator.sharing.inputs_from_world import digest_of, text_of
 from coordinator.sharing.models import Release
@@ -92,6 +93,14 @@ def draft(
     if kind in THREADED:
         versions.follow(tx, release, principal=principal)
     return release
+
+
+def declared(tlp: str | None, *, personal_data: bool = False, pd_basis: str = "") -> Marking | None:
+    """The marking that the author of a text gives it; None where none is said. Raises Invalid (/tlp): what holds
+    personal data says its label too."""
+    if tlp is None and (personal_data or pd_basis.strip()):
+        raise Invalid([Fault("/tlp", "Choose the label of the text too, where it holds personal data.")])
+    return with_basis(Marking(tlp=parse_tlp(tlp), personal_data=personal_data), pd_basis) if tlp is not None else None
 
 
 def submit(tx: Session, release_id: int, *, codes: Iterable[str], principal: Principal) -> Told:

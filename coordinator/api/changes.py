@@ -120,7 +120,8 @@ def note(reference: str) -> Response:
         incident = _locked(tx, reference)
         check_if_match(incident.version, needed=False)
         label = parse_tlp(wanted["tlp"]) if "tlp" in wanted else None
-        version = service.add_note(tx, incident.id, wanted["text"], principal=principal(), tlp=label)
+        more = {name: wanted[name] for name in requests.NOTE_MARKS if name in wanted}
+        version = service.add_note(tx, incident.id, wanted["text"], principal=principal(), tlp=label, **more)
         data = {"id": version.id, "item": version.item, "version": version.version, "tlp": version.tlp,
                 "at": version.created_at, "author": version.author}  # fmt: skip
         return answer(data, status=201, version=incident.version)

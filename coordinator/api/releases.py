@@ -19,10 +19,9 @@ from coordinator.api.desk_calls import told_json
 from coordinator.incidents import queries
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
-from coordinator.markings import Marking, parse_tlp
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape, load
-from coordinator.outside.fields import Choice, Instant, Listed, Part, Text, Whole
+from coordinator.outside.fields import Choice, Flag, Instant, Listed, Part, Text, Whole
 from coordinator.sharing.approvals import withdraw_release
 from coordinator.sharing.models import Release
 from coordinator.sharing.parts import FACTS
@@ -61,6 +60,8 @@ class DraftRequestSchema(Shape):
     purpose = Choice(vocabulary.PURPOSES.codes, required=True)
     info_category = Choice(vocabulary.INFO_CATEGORIES.codes)
     tlp = terms.tlp()
+    personal_data = Flag()
+    pd_basis = terms.legal_basis()
     reply_by = Instant()
     language = terms.Language()
     ack = Choice(("person", "system", "none"))
@@ -150,7 +151,8 @@ def draft(reference: str) -> Response:
             enclosed=wanted.get("enclosed", ()), facts=wanted.get("facts"), asks=wanted.get("asks", ""),
             uncleaned={each["item"]: each["reason"] for each in wanted.get("uncleaned", ())},
             info_category=wanted.get("info_category", "incident-notification"),
-            marking=Marking(tlp=parse_tlp(wanted["tlp"])) if "tlp" in wanted else None,
+            marking=drafts.declared(wanted.get("tlp"), personal_data=wanted.get("personal_data", False),
+                                    pd_basis=wanted.get("pd_basis", "")),
             reply_by=wanted.get("reply_by"), language=wanted.get("language", "en"), ack="" if ack == "none" else ack,
         )  # fmt: skip
         return _full(tx, row, status=201)

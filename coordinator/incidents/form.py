@@ -135,6 +135,9 @@ _CAVEATS: dict[str, Callable[[Form, str], Any]] = {
     "not_rel_to": _several,
     "orcon": _ticked,
     "no_attribution": _ticked,
+    "le_sensitive": _ticked,
+    "personal_data": _ticked,
+    "pd_basis": _prose,
     "embargo_until": _exact,
     "named_recipients": _lines,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,8 @@ from coordinator.outside.canonical_json import canonical
 from coordinator.timeline.keys import new_key, seal, unseal
 
 Content = str | dict[str, Any]
+#: Caveats of a report that a marking has by the same name.
+_SAID = ("orcon", "no_attribution", "le_sensitive", "personal_data", "embargo_until")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,15 +119,22 @@ def marking_of(version: ItemVersion) -> Marking:
     return Marking.from_json(version.marking)
 
 
+def with_basis(marking: Marking, basis: str) -> Marking:
+    """The marking of something that holds personal data, on this legal basis; unchanged where none is given."""
+    basis = basis.strip()
+    return replace(marking, personal_data=True, pd_basis=basis) if basis else marking
+
+
 def marking_of_report(report: dict[str, Any]) -> Marking:
     """The marking a native report states: label, PAP and caveats."""
     caveats = report.get("caveats")
     if not caveats:
         return _labelled(report["tlp"], report.get("pap"))
     said: dict[str, Any]
-    said = {name: caveats[name] for name in ("orcon", "no_attribution", "embargo_until") if name in caveats}
+    said = {name: caveats[name] for name in _SAID if name in caveats}
     said |= {name: frozenset(caveats[name]) for name in ("rel_to", "not_rel_to", "named_recipients") if name in caveats}
-    return Marking(tlp=parse_tlp(report["tlp"]), pap=parse_pap(report["pap"]) if "pap" in report else None, **said)
+    marking = Marking(tlp=parse_tlp(report["tlp"]), pap=parse_pap(report["pap"]) if "pap" in report else None, **said)
+    return with_basis(marking, caveats.get("pd_basis", ""))
 
 
 @lru_cache(maxsize=64)

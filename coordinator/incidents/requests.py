@@ -70,6 +70,13 @@ class NoteSchema(Shape):
 
     text = Text(10_000, lines=True, required=True)
     tlp = terms.tlp()
+    info_category = Choice(vocabulary.INFO_CATEGORIES.codes, metadata={"description": "Left out: situational-report."})
+    personal_data = Flag()
+    pd_basis = terms.legal_basis()
+
+
+#: What a note may say of itself beside its label.
+NOTE_MARKS = ("info_category", "personal_data", "pd_basis")
 
 
 class LinkSchema(Shape):
@@ -88,15 +95,19 @@ class ChoiceOfFactSchema(Shape):
 
 
 class TighteningSchema(Shape):
-    """`POST …/markings`: a label raised, caveats added, to one item or to the whole incident."""
+    """`POST …/markings`: a label raised, caveats added, to one item or to the whole incident; or the basis of personal
+    data recorded."""
 
     item = Text(40, metadata={"description": "An item's key; left out: the whole incident."})
     tlp = terms.tlp()
+    pap = terms.pap()
     not_rel_to = Listed(terms.OrganisationCode(), most=200)
     rel_to = Listed(terms.OrganisationCode(), most=200)
     orcon = Flag()
     no_attribution = Flag()
     le_sensitive = Flag()
+    personal_data = Flag()
+    pd_basis = terms.legal_basis()
     embargo_until = Instant()
     reason = Text(2000, lines=True, required=True)
 
@@ -130,7 +141,7 @@ def load_status(data: Any) -> dict[str, Any]:
 
 
 def load_note(data: Any) -> dict[str, Any]:
-    """{"text", "tlp"?}. Raises Invalid."""
+    """{"text", "tlp"?, "info_category"?, "personal_data"?, "pd_basis"?}. Raises Invalid."""
     return load(_NOTE, data)
 
 
@@ -145,6 +156,6 @@ def load_fact(data: Any) -> dict[str, Any]:
 
 
 def load_tightening(data: Any) -> dict[str, Any]:
-    """{"item"?, "tlp"?, "not_rel_to"?, "rel_to"?, "orcon"?, "no_attribution"?, "le_sensitive"?, "embargo_until"?,
-    "reason"}. Raises Invalid."""
+    """{"item"?, "tlp"?, "pap"?, "not_rel_to"?, "rel_to"?, "orcon"?, "no_attribution"?, "le_sensitive"?,
+    "personal_data"?, "pd_basis"?, "embargo_until"?, "reason"}. Raises Invalid."""
     return load(_TIGHTENING, data)

@@ -64,6 +64,9 @@ class CaveatsSchema(Shape):
     not_rel_to = Listed(terms.OrganisationCode(), most=MOST_PARTIES)
     orcon = Flag()
     no_attribution = Flag()
+    le_sensitive = Flag()
+    personal_data = Flag()
+    pd_basis = terms.legal_basis()
     embargo_until = Instant()
     named_recipients = Listed(Text(200), most=MOST_PARTIES)
 

@@ -19,7 +19,7 @@ from coordinator.incidents import changes as changes_of
 from coordinator.incidents import duplicates, rules
 from coordinator.incidents.changes import marking_of_incident
 from coordinator.incidents.holds import lock_incident, open_holds
-from coordinator.incidents.items import marking_of, read_item, write_item
+from coordinator.incidents.items import marking_of, read_item, with_basis, write_item
 from coordinator.incidents.models import TO_CLEAR, Incident, IncidentLink, IncidentMember, ItemVersion
 from coordinator.incidents.queries import get_visible, status_before
 from coordinator.incidents.references import reference_of
@@ -105,9 +105,11 @@ def transition(
 
 
 def add_note(
-    tx: Session, incident_id: int, text: str, *, principal: Principal, tlp: Tlp | None = None
-) -> ItemVersion:
+    tx: Session, incident_id: int, text: str, *, principal: Principal, tlp: Tlp | None = None,
+    info_category: str = "situational-report", personal_data: bool = False, pd_basis: str = "",
+) -> ItemVersion:  # fmt: skip
     """Say something about the incident, marked as it is marked; `tlp` may be stricter than its label, never looser.
+    `pd_basis`: the legal basis of the personal data in it; without one nothing of that leaves.
 
     Raises SecrecyMarkingFound, and Invalid: RED is for named people, so it is said only where the incident is
     restricted.
@@ -115,8 +117,8 @@ def add_note(
     refuse_secrecy({"description": text})
     incident = lock_incident(tx, incident_id)
     version = write_item(
-        tx, kind="note", content=text, marking=_marking_of_note(incident, tlp), author=principal.actor,
-        info_category="situational-report", incident=incident,
+        tx, kind="note", content=text, author=principal.actor, info_category=info_category, incident=incident,
+        marking=_marking_of_note(incident, tlp, personal_data=personal_data, pd_basis=pd_basis),
     )  # fmt: skip
     _touch(incident)
     timeline.append(
@@ -127,8 +129,10 @@ def add_note(
     return version
 
 
-def _marking_of_note(incident: Incident, tlp: Tlp | None) -> Marking:
-    marking = marking_of_incident(incident)
+def _marking_of_note(incident: Incident, tlp: Tlp | None, *, personal_data: bool, pd_basis: str) -> Marking:
+    marking = with_basis(marking_of_incident(incident), pd_basis)
+    if personal_data and not marking.personal_data:
+        marking = replace(marking, personal_data=True)
     if tlp is None:
         return marking
     if tlp < parse_tlp(incident.tlp):

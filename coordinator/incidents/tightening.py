@@ -1,5 +1,8 @@
 """Raising a label and adding caveats: to one thing that was said, or to the whole incident. Anyone of the desk may;
-what is looser than before is not taken (R06). What left already is looked at again (`incident.changed` follows)."""
+what is looser than before is not taken (R06). What left already is looked at again (`incident.changed` follows).
+
+That something holds personal data is a caveat like the others; on which legal basis is recorded with it or afterwards
+(R20): until then nothing of it leaves."""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from coordinator.accounts.principal import Principal
 from coordinator.errors import Fault, Invalid, NotFound, Refused
 from coordinator.incidents import changes
 from coordinator.incidents.holds import lock_incident
-from coordinator.incidents.items import marking_of, newest_version, read_item, write_item
+from coordinator.incidents.items import marking_of, newest_version, read_item, with_basis, write_item
 from coordinator.incidents.models import Incident, ItemVersion
-from coordinator.markings import Marking, Tlp, combine, parse_tlp
+from coordinator.markings import Marking, Tlp, combine, parse_pap, parse_tlp
 
 #: Codes of parties, and what is said or not said.
-LISTS, FLAGS = ("not_rel_to", "rel_to"), ("orcon", "no_attribution", "le_sensitive")
+LISTS, FLAGS = ("not_rel_to", "rel_to"), ("orcon", "no_attribution", "le_sensitive", "personal_data")
 LONGEST_REASON = 2000
 _TEXTS = ("alert-title", "alert-body", "alert-field")
 
@@ -26,8 +29,9 @@ _TEXTS = ("alert-title", "alert-body", "alert-field")
 def tighten(
     tx: Session, incident_id: int, wanted: Mapping[str, Any], *, principal: Principal, item: str = "", reason: str
 ) -> Incident:
-    """`wanted`: tlp, not_rel_to[], rel_to[], orcon, no_attribution, le_sensitive, embargo_until; what is left out
-    stays. `item`: the key of one thing said; "" is the whole incident.
+    """`wanted`: tlp, pap, not_rel_to[], rel_to[], orcon, no_attribution, le_sensitive, personal_data, pd_basis (the
+    legal basis: there is personal data in it), embargo_until; what is left out stays. `item`: the key of one thing
+    said; "" is the whole incident.
 
     Raises Invalid (/reason, "" where nothing is stricter), Refused (a lower label), NotFound (no such item here).
     """
@@ -39,7 +43,7 @@ def tighten(
     label = parse_tlp(wanted["tlp"]) if wanted.get("tlp") else before.effective
     if label < before.effective:
         raise Refused("Here a label is raised only: its originator alone can lower it.")
-    after = combine([before, _marking(wanted, label)])
+    after = with_basis(combine([before, _marking(wanted, label)]), wanted.get("pd_basis") or "")
     if after == before:
         raise Invalid([Fault("", "Nothing of this is stricter than it is now.")])
     if version is not None:
@@ -60,7 +64,8 @@ def tighten(
 def _marking(wanted: Mapping[str, Any], label: Tlp) -> Marking:
     said: dict[str, Any] = {name: True for name in FLAGS if wanted.get(name)}
     said |= {name: frozenset(wanted[name]) for name in LISTS if wanted.get(name)}
-    return Marking(tlp=label, embargo_until=wanted.get("embargo_until"), **said)
+    pap = parse_pap(wanted["pap"]) if wanted.get("pap") else None
+    return Marking(tlp=label, pap=pap, embargo_until=wanted.get("embargo_until"), **said)
 
 
 def _item(tx: Session, incident: Incident, item: str) -> ItemVersion:

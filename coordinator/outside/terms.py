@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from coordinator import vocabulary
 from coordinator.markings import Pap, Tlp
-from coordinator.outside.fields import Choice, Listed, Token
+from coordinator.outside.fields import Choice, Listed, Text, Token
 
 _NOT_IN_ADDRESS = r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _MEDIA = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
@@ -50,6 +50,12 @@ def _label(scheme: str, values: list[str], kwargs: dict[str, Any]) -> Choice:
 def choice(words: Any, sentence: str = "", **kwargs: Any) -> Choice:
     """One code of a vocabulary."""
     return Choice(words.codes, sentence=sentence, **kwargs)
+
+
+def legal_basis() -> Text:
+    """On what personal data is processed: the law and article it rests on."""
+    said = "The legal basis of the personal data in it. Where it is given, there is personal data."
+    return Text(500, metadata={"description": said})
 
 
 def country(**kwargs: Any) -> Choice:

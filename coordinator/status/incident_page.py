@@ -27,8 +27,10 @@ from coordinator.incidents.models import (
     Report,
 )
 from coordinator.incidents.references import reference_of
+from coordinator.markings import Marking
 from coordinator.obligations import queries as duties
 from coordinator.partners.models import Endpoint, Organisation
+from coordinator.sharing.composed import handling
 from coordinator.status import people, run_view
 from coordinator.status.board import READINGS
 from coordinator.status.outgoing import alerts, decisions
@@ -117,10 +119,20 @@ def _item(tx: Session, row: Any, names: dict[str, str]) -> dict[str, Any]:
     version = row.ItemVersion
     return {
         "id": version.id, "item": version.item, "version": version.version, "kind": version.kind, "tlp": version.tlp,
-        "marking": version.marking, "originator": row.originator, "source": row.source,
+        "marking": version.marking, "bound": bound_by(version.marking), "originator": row.originator,
+        "source": row.source,
         "info_category": version.info_category, "author": version.author, "by": names[version.author],
         "at": version.created_at, "report": version.report_id, "content": read(tx, version),
     }  # fmt: skip
+
+
+def bound_by(marking: dict[str, Any]) -> list[str]:
+    """What binds it beside its label, in words: PAP, caveats, an exchange policy, the basis of personal data."""
+    said = Marking.from_json(marking)
+    pap = [f"PAP:{said.pap.value}"] if said.pap is not None else []
+    policy = ["EXCHANGE POLICY"] if said.iep is not None else []
+    basis = [f"LEGAL BASIS: {said.pd_basis}"] if said.pd_basis else []
+    return [*pap, *handling(said), *basis, *policy]
 
 
 def read(tx: Session, version: ItemVersion) -> Any:

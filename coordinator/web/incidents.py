@@ -263,7 +263,8 @@ def _choices() -> dict[str, Any]:
     return {
         "types": vocabulary.INCIDENT_TYPES.choices(), "sectors": vocabulary.SECTORS.choices(),
         "flags": vocabulary.HUMANITARIAN_FLAGS.choices(), "severities": vocabulary.SEVERITIES.choices(),
-        "countries": vocabulary.COUNTRIES.choices(), "labels_tlp": [label.value for label in Tlp],
+        "countries": vocabulary.COUNTRIES.choices(), "categories": vocabulary.INFO_CATEGORIES.choices(),
+        "labels_tlp": [label.value for label in Tlp],
     }  # fmt: skip
 
 
@@ -273,20 +274,23 @@ def _choices() -> dict[str, Any]:
 @pages.post("/notes")
 @needs(Right.ADD_NOTE)
 def add_note(reference: str) -> Any:
-    given = {"text": request.form.get("text", "").replace("\r\n", "\n"), "tlp": request.form.get("tlp", "")}
+    given = {name: request.form.get(name, "").replace("\r\n", "\n") for name in ("text", "tlp", *requests.NOTE_MARKS)}
     try:
-        said = requests.load_note({name: text for name, text in given.items() if text})
+        marks = {"personal_data": True} if given["personal_data"] else {}
+        said = requests.load_note({name: text for name, text in given.items() if text} | marks)
         with access.store().unit_of_work() as tx:
             row = get_visible(tx, reference, principal=access.required())
             label = parse_tlp(said["tlp"]) if said.get("tlp") else None
-            service.add_note(tx, row.id, said["text"], principal=access.required(), tlp=label)
+            more = {name: said[name] for name in requests.NOTE_MARKS if name in said}
+            service.add_note(tx, row.id, said["text"], principal=access.required(), tlp=label, **more)
     except Invalid as error:
         return show_incident(reference, errors=page.errors_by_field(error, field=_note_field), values=given, code=422)
     return page.after("incidents.incident", _("The note was added."), reference=reference, _anchor="said")
 
 
 def _note_field(pointer: str) -> str:
-    return "tlp" if pointer == "/tlp" else "text"
+    name = pointer.strip("/")
+    return name if name in ("tlp", *requests.NOTE_MARKS) else "text"
 
 
 @pages.post("/links")

@@ -12,7 +12,7 @@ from coordinator.errors import Invalid
 from coordinator.incidents import tightening
 from coordinator.incidents.queries import described_in_full, get_visible
 from coordinator.incidents.requests import load_tightening
-from coordinator.markings import Tlp
+from coordinator.markings import Pap, Tlp
 from coordinator.partners.queries import organisations
 from coordinator.status import incident_page
 from coordinator.web import access
@@ -32,8 +32,8 @@ def form(reference: str) -> Response:
 @needs(Right.CHANGE_INCIDENT)
 def tighten(reference: str) -> Any:
     sent = request.form
-    given: dict[str, Any] = {name: sent.get(name, "").strip() for name in ("item", "tlp", "reason")}
-    given |= {"not_rel_to": sent.getlist("not_rel_to"), "caveats": sent.getlist("caveats")}
+    given: dict[str, Any] = {name: sent.get(name, "").strip() for name in ("item", "tlp", "pap", "pd_basis", "reason")}
+    given |= {name: sent.getlist(name) for name in ("not_rel_to", "rel_to", "caveats")}
     data = {name: text for name, text in given.items() if text and name != "caveats"}
     data |= {name: True for name in given["caveats"] if name in tightening.FLAGS}
     try:
@@ -60,4 +60,5 @@ def _page(reference: str, values: dict[str, Any], errors: dict[str, str], *, cod
     return page.show(
         "incidents/markings.html", here="board", one=one, said=said, partners=partners, values=values, errors=errors,
         code=code, exercise=one["exercise"], labels_tlp=[label.value for label in Tlp],
+        labels_pap=[(label.value, f"PAP:{label.value}") for label in Pap],
     )  # fmt: skip

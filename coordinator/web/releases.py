@@ -16,7 +16,7 @@ from coordinator.incidents.form import form_field
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import described_in_full, get_visible
-from coordinator.markings import Marking, Tlp, parse_tlp
+from coordinator.markings import Tlp
 from coordinator.sharing.approvals import withdraw_release
 from coordinator.sharing.parts import FACTS
 from coordinator.status import incident_page, leaving_files, release_desk
@@ -28,7 +28,7 @@ from coordinator.web.alerts import reply_by_of
 pages = Blueprint("releases", __name__, url_prefix="/incidents/<reference>/releases")
 
 _PLAIN = ("kind", "purpose", "info_category", "title", "body", "tlp", "ack", "language", "reply_by_date",
-          "reply_by_time", "zone", "asks")  # fmt: skip
+          "reply_by_time", "zone", "asks", "personal_data", "pd_basis")  # fmt: skip
 #: What is no text an officer would give away as it stands.
 _NOT_OFFERED = ("title", "task-result")
 
@@ -141,14 +141,15 @@ def _drafted(tx: Session, reference: str, given: dict[str, Any]) -> Any:
     incident = lock_incident(tx, get_visible(tx, reference, principal=access.required()).id)
     _check(given)
     known = {str(item["id"]) for item in _offered(tx, incident)}
-    label = parse_tlp(given["tlp"]) if given["tlp"] in [each.value for each in Tlp] else None
+    label = given["tlp"] if given["tlp"] in [each.value for each in Tlp] else None
     files = release_files.chosen(tx, incident, given["files"])
     along = [int(text) for text in given["enclosed"] if text in known]
     items = [int(text) for text in given["items"] if text in known]
     return drafts.draft(
         tx, incident=incident, principal=access.required(), kind=given["kind"], title=given["title"],
         body=given["body"], purpose=given["purpose"], info_category=given["info_category"], items=items,
-        marking=Marking(tlp=label) if label else None, reply_by=reply_by_of(given), asks=given["asks"],
+        marking=drafts.declared(label, personal_data=bool(given["personal_data"]), pd_basis=given["pd_basis"]),
+        reply_by=reply_by_of(given), asks=given["asks"],
         facts=[name for name in FACTS if name in given["facts"]] or None,
         ack={"person": "person", "system": "system", "none": ""}.get(given["ack"]), enclosed=[*along, *files],
         uncleaned={number: given["reasons"][number] for number in files if given["reasons"].get(number)},
@@ -163,6 +164,8 @@ def _check(given: dict[str, Any]) -> None:
         faults.append(Fault("/purpose", _("Choose what they are to use it for.")))
     if given["info_category"] not in vocabulary.INFO_CATEGORIES:
         faults.append(Fault("/info_category", _("Choose what kind of information it is.")))
+    if len(given["pd_basis"]) > 500:
+        faults.append(Fault("/pd_basis", _("Write at most 500 characters.")))
     if not given["title"].strip():
         faults.append(Fault("/title", _("Write this.")))
     if not given["body"].strip() and not given["items"]:

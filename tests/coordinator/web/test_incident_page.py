@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -143,6 +144,21 @@ def test_notes_show_their_label_and_who_wrote_them(desk: Desk, file_report: Call
     assert "TLP:AMBER Note Liaison Officer" in page and "Called the hospital." in page
     empty = officer.post(f"/incidents/{reference}/notes", {"text": ""})
     assert empty.status_code == 422 and 'href="#text"' in empty.text
+
+
+def test_what_kind_a_note_is_and_what_binds_it_stands_with_it(desk: Desk, file_report: Callable[..., str]) -> None:
+    officer, coordinator = desk.sit("liaison-officer"), desk.sit("coordinator")
+    path = f"/incidents/{file_report(officer)}"
+    officer.get(path)
+    said = {"text": "Probably the same group.", "info_category": "attribution-assessment", "personal_data": "on"}
+    assert officer.post(f"{path}/notes", said).status_code == 303
+    page = officer.text(path)
+    assert "Attribution assessment · PERSONAL DATA" in page and "LEGAL BASIS" not in page
+    form = coordinator.get(f"{path}/markings").text
+    item = re.findall(r'value="(itm-[^"]+)"', form)[-1]
+    given = {"item": item, "pap": "RED", "pd_basis": "Cybersecurity Act, section 14", "reason": "Asked the adviser."}
+    assert coordinator.post(f"{path}/markings", given).status_code == 303
+    assert "PAP:RED · PERSONAL DATA · LEGAL BASIS: Cybersecurity Act, section 14" in officer.text(path)
 
 
 def test_linked_incidents_show_on_both(desk: Desk, file_report: Callable[..., str]) -> None:
