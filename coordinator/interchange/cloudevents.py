@@ -257,7 +257,7 @@ def _in_data(fault: Fault, sent_as: Mapping[str, str]) -> Fault:
     return Fault("/".join(["/data", *parts]), fault.detail)
 
 
-def read(raw: bytes, now: datetime) -> Received:
+def read(raw: bytes, now: datetime, _asks: str = "") -> Received:
     """The reader that intake uses for this media type. Raises NotParseable too."""
     event = load_event(parse_json(raw), now=now)
     kind = "" if event.kind is Kind.REPORT else event.kind.value

@@ -36,7 +36,7 @@ _THREAT_LEVELS = {"1": "high", "2": "medium", "3": "low"}
 _ANALYSIS = {"0": "initial", "1": "ongoing", "2": "complete"}
 
 
-def read(raw: bytes, now: datetime) -> Received:
+def read(raw: bytes, now: datetime, _asks: str = "") -> Received:
     """The reader that intake uses for this media type.
 
     Takes `{"Event": {…}}`, an answer of the search with one event, or an event by itself. `external_id` is its uuid,

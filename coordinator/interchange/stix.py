@@ -1,7 +1,7 @@
 """STIX 2.1 bundles, read as one report: the incident (without one, the STIX report) and what is said beside it.
 
-What the standard demands is checked by the validator of its own committee; what it only recommends is not asked of
-partners. What has no place in our report is kept with the bytes as they came.
+What the standard demands is checked by the validator of its own committee; what it only recommends is remarked on
+(`stix_checked`). What has no place in our report is kept with the bytes as they came.
 Sources: OASIS STIX 2.1; the incident core extension 2.0 (draft); TLP 2.0 and its marking-definition ids.
 """
 
@@ -17,11 +17,12 @@ from coordinator.incidents.envelope import Received
 from coordinator.incidents.schema import MOST_OBSERVABLES, load_report
 from coordinator.interchange import stix_out
 from coordinator.interchange.shortened import shortened
+from coordinator.interchange.stix_checked import VERSION as VERSION
+from coordinator.interchange.stix_checked import Asked, check
 from coordinator.interchange.stix_markings import Marked, marking_of
 from coordinator.outside.strict_json import parse_json
 
 MEDIA_TYPE = "application/stix+json"
-VERSION = "2.1"
 
 _MOST_OBJECTS = 1000
 _LONGEST_PATTERN = 5000  # the validator's parser of patterns recurses
@@ -33,25 +34,29 @@ _INCIDENT_CORE = "extension-definition--ef765651-680c-498d-9894-99799f2fa126"
 _ONE_COMPARISON = re.compile(r"\[\s*([a-z0-9-]+:[A-Za-z0-9_.'\-]{1,50})\s*=\s*'((?:[^'\\]|\\.)*)'\s*\]")
 _NAMES = "Name each property with 3 to 250 of a to z, 0 to 9 and _, beginning with a letter."
 #: Without an incident or a report, a bundle is about the first of these.
-_SAYS_SOMETHING = frozenset({
+SAYS_SOMETHING = frozenset({
     "indicator", "malware", "campaign", "intrusion-set", "threat-actor", "attack-pattern", "tool", "vulnerability",
     "infrastructure", "observed-data", "sighting", "malware-analysis", "course-of-action", "grouping", "note",
     "opinion",
 })  # fmt: skip
 _PLAIN_OBSERVABLES = ("ipv4-addr", "ipv6-addr", "domain-name", "url", "email-addr", "mac-addr")
-_PROPERTY = re.compile(r"\A[^\s:]*: ([a-z0-9_]{1,100}): ")
 
 
-def read(raw: bytes, now: datetime) -> Received:
-    """The reader that intake uses for this media type.
+def read(raw: bytes, now: datetime, asks: str = "") -> Received:
+    """The reader that intake uses for this media type. `asks`: what its sender is held to beside what is demanded.
 
     Raises NotParseable; Invalid with every fault, none of which repeats what was sent; SecrecyMarkingFound.
     A revoked incident is a recall. `external_id` is the id of the incident or report, so that a newer version of it
     is an update.
     """
+    return read_asking(raw, now, Asked.of(asks.split()))
+
+
+def read_asking(raw: bytes, now: datetime, asked: Asked) -> Received:
+    """`read`, for who knows more exactly what is asked."""
     bundle = parse_json(raw)
     objects = _objects(bundle)
-    _validate(bundle, objects)
+    remarks = check(bundle, objects, asked)
     subject, where = _subject(objects)
     marked = marking_of(objects)
     report, flags = _report(subject, objects, marked)
@@ -60,7 +65,8 @@ def read(raw: bytes, now: datetime) -> Received:
     except Invalid as refusal:
         raise type(refusal)([_pointed(fault, where) for fault in refusal.errors], refusal.detail) from None
     loaded["flags"] = [*loaded["flags"], *flags, *marked.flags]
-    return Received(loaded, "stix", kind="recall" if subject.get("revoked") is True else "")
+    kind = "recall" if subject.get("revoked") is True else ""
+    return Received(loaded, "stix", kind=kind, remarks=tuple(remarks))
 
 
 # ---------------------------------------------------------------- is it STIX
@@ -99,34 +105,6 @@ def _shape_faults(one: Any, index: int) -> Iterator[Fault]:
         yield Fault(where, _NAMES)
 
 
-def _validate(bundle: Mapping[str, Any], objects: list[dict[str, Any]]) -> None:
-    """Raises Invalid where a MUST of STIX 2.1 is not kept: by the bundle itself, or by an object."""
-    # Half a second and 20 MB that only those need to whom partners send STIX.
-    from stix2validator import ValidationOptions, validate_parsed_json
-
-    options = ValidationOptions(version=VERSION, disabled=["all"], silent=True)
-    shell = {name: value for name, value in bundle.items() if name != "objects"}
-    faults: list[Fault] = []
-    for where, one in [("", shell), *((f"/objects/{index}", one) for index, one in enumerate(objects))]:
-        try:
-            errors = validate_parsed_json(one, options).errors
-        except RecursionError:
-            faults.append(Fault(where, "Make this simpler: it nests too deeply."))
-            continue
-        except Exception:  # the validator raises bare errors of many kinds on what it cannot make sense of
-            faults.append(Fault(where, "Send this as STIX 2.1 asks."))
-            continue
-        faults += [_fault(where, str(error)) for error in errors]
-    if faults:
-        raise Invalid(faults[:100])
-
-
-def _fault(where: str, message: str) -> Fault:
-    """Where, and that it is wrong. The validator's sentence repeats values, so it stays here."""
-    named = _PROPERTY.match(message)
-    return Fault(f"{where}/{named[1]}" if named else where, "This is not as STIX 2.1 demands: check it.")
-
-
 # ---------------------------------------------------------------- what it says
 
 
@@ -142,7 +120,7 @@ def _subject(objects: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
         if found:
             return max(found, key=lambda pair: str(pair[0].get("modified", "")))
     for index, one in enumerate(objects):
-        if one["type"] in _SAYS_SOMETHING:
+        if one["type"] in SAYS_SOMETHING:
             return one, f"/objects/{index}"
     raise Invalid([Fault("/objects", "Send an incident, a report or an indicator: nothing here says what happened.")])
 
@@ -192,7 +170,7 @@ def _title(subject: Mapping[str, Any], objects: list[dict[str, Any]]) -> str:
     name = str(subject.get("name") or subject["type"])
     if subject["type"] in ("incident", "report"):
         return name
-    others = sum(one["type"] in _SAYS_SOMETHING for one in objects) - 1
+    others = sum(one["type"] in SAYS_SOMETHING for one in objects) - 1
     return f"{name} ({subject['type']}{f' and {others} more objects' if others else ''})"
 
 
@@ -245,11 +223,12 @@ def _observed(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     kind = one["type"]
     if kind == "indicator":
         pattern = str(one.get("pattern", ""))
-        single = _ONE_COMPARISON.fullmatch(pattern) if one.get("pattern_type") == "stix" else None
+        language = one.get("pattern_type", "stix")  # STIX 2.0 knows no other
+        single = _ONE_COMPARISON.fullmatch(pattern) if language == "stix" else None
         if single:
             yield single[1], re.sub(r"\\(.)", r"\1", single[2])
         else:
-            yield f"pattern:{_word(one.get('pattern_type'))}", pattern
+            yield f"pattern:{_word(language)}", pattern
     elif kind in _PLAIN_OBSERVABLES and isinstance(one.get("value"), str):
         yield kind, one["value"]
     elif kind == "file":

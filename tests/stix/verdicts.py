@@ -1,22 +1,25 @@
 """Our importer beside the verdicts of the standard's own validator, object type by object type.
 
-The validator's published cases are judged with everything switched on: recommendations count as faults, and some cases
-switch on what no standard asks. We hold partners to what STIX 2.1 demands (MUST). So each case on which the two
-differ has to be explained by the clause that only recommends, or by the switch; what is not explained is a fault.
+The validator's published cases bear the switches they were judged with. Each is asked twice here: with those switches,
+as a receiver would set them for a partner, where both verdicts have to be the same; and as we ask where nothing is set,
+where only a MUST refuses. What the validator refuses and we then take has to be remarked on, or to rest on a switch.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from stix2validator.v21.enums import CHECK_CODES
+
 from coordinator.errors import Invalid, NotParseable
+from coordinator.incidents.envelope import Remark
 from coordinator.interchange import stix
+from coordinator.interchange.stix_checked import Asked
 from coordinator.outside.strict_json import parse_json
 
 NOW = datetime(2026, 11, 22, 3, 10, tzinfo=UTC)
@@ -26,87 +29,95 @@ IMPORTED = frozenset({
     "marking-definition", "file", "ipv4-addr", "ipv6-addr", "domain-name", "url", "email-addr", "mac-addr",
 })  # fmt: skip
 
-#: What the validator calls a fault and STIX 2.1 a recommendation: its code -> the clause.
-_RECOMMENDED = {
-    **dict.fromkeys(("101", "102"), "11: how names of custom properties, types and extensions begin"),
-    "401": "11: custom content without an extension definition is deprecated, not forbidden",
-    "103": "2.9: the version of the UUID in an id",
-    "111": "2.14: how values outside an open vocabulary are written",
-    "121": "2.11: how names of kill chains and phases are written",
-    "142": "2.3: lower case in keys of dictionaries",
-    "143": "4.12: how the product of a malware analysis is written",
-    **dict.fromkeys(("149", "243"), "6.7, 6.13: values outside a vocabulary of Windows"),
-    "201": "7.2: the kind of a marking definition",
-    "202": "5, Appendix B: relationships beyond the suggested ones",
-    "203": "3.6: two versions with one modification time; the newest in the bundle counts here",
-    **{str(code): "2.14, 10: a value outside an open vocabulary" for code in range(211, 230)},
-    "241": "2.7: a hash algorithm outside the open vocabulary",
-    **dict.fromkeys(("272", "273"), "6.12: names not registered with IANA"),
-    "276": "6.7: keys of a PDF's document information",
-    "301": "6.12: both ports of network traffic",
-    "302": "2.5: a hash beside the URL of an external reference",
-    "306": "7.3: naming the properties of an extension",
-}  # fmt: skip
-#: What no clause asks: a switch of the validator, and how its sentence begins or ends.
-_SWITCHED = (
-    ("strict_properties", re.compile(r"is not one of those defined in the specification"),
-     "none: 3.2 and 7.3 allow further properties (switch strict_properties)"),
-    ("strict_types", re.compile(r"not one of those defined|is not a valid stix observable type"),
-     "none: 7.3 and 11.2 allow further types (switch strict_types)"),
-    ("schema_dir", re.compile(r"does not match|is not of type|is a required property"),
-     "none: a schema of the tester's own (switch schema_dir)"),
-    ("interop", re.compile(r"is a required property"), "none: interoperability test profile (switch interop)"),
-)  # fmt: skip
-_CUSTOM_IN_PATTERN = re.compile(r"Pattern failed to validate: Custom Observable Object type .* should start with")
-_AS_2_0 = "3.2, 8: judged as STIX 2.0, whose bundle has a spec_version and whose objects have none"
-_CODE = re.compile(r"\{(\d{3})\}")
+_NUMBERS = {name: number for number, name in CHECK_CODES.items()}
+_SWITCHES = {"strict_types": "types", "strict_properties": "properties", "enforce_refs": "references"}
+_AS_2_0 = "asked for as STIX 2.0 by a switch that the case does not bear; we take 2.1 and say so before reading"
+_NO_SCHEMA = "a schema of the tester's own that is not here: name its folder with --schemas"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One case: its object type, whether the validator and we take it, and why they may differ ("" where nothing
-    explains it)."""
+    """One case: its type, the validator's verdict, ours with its switches (`held`) and ours where nothing is set
+    (`taken`), with the numbers of the remarks. `note`: why the case cannot be asked as it was."""
 
     name: str
     type: str
     valid: bool
+    held: bool
     taken: bool
-    clause: str = ""
+    remarks: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def agrees(self) -> bool:
-        return self.valid == self.taken
+        return self.held == self.valid
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with our two verdicts, or ""."""
+        if not self.agrees and not self.note:
+            return f"asked with its switches, valid {self.valid} and taken {self.held}"
+        if self.valid and not self.taken:
+            return "refused though the validator takes it"
+        if not self.valid and self.taken and not (self.remarks or self.switches or self.note):
+            return "taken without a remark though the validator refuses it"
+        return ""
 
 
-def verdict_of(case: Mapping[str, Any]) -> Verdict:
-    """Of {test, input (an object, or JSON as text), valid, errors, options}. Raises whatever the importer should
-    not have raised."""
-    document = _document(case["input"])
-    kind = str(document.get("type"))
-    taken = _is_taken(_bundle(document))
-    found = Verdict(str(case["test"]), kind, bool(case["valid"]), taken)
-    if found.agrees:
-        return found
-    return Verdict(found.name, kind, found.valid, taken, _clause(case, document, taken=taken))
+def verdict_of(case: Mapping[str, Any], *, schemas: str | None = None) -> Verdict:
+    """Of {test, input (an object, or JSON as text), valid, errors, options}. `schemas`: the tester's own, a folder.
+
+    Raises whatever the importer should not have raised.
+    """
+    document, options = _document(case["input"]), case.get("options") or {}
+    raw = _bundle(document, profiled=bool(options.get("interop")))
+    lenient = _read(raw, Asked())
+    held, note = _read(raw, Asked.of(words(options), schemas=schemas if options.get("schema_dir") else None)), ""
+    if _is_asked_as_2_0(document, case):
+        held, note = None, _AS_2_0  # the media type says the version: it is refused before anything is read
+    elif options.get("schema_dir") and schemas is None:
+        note = _NO_SCHEMA
+    switches = [name for name in (*_SWITCHES, "interop", "schema_dir") if options.get(name)]
+    # Where extensions are not asked for, the validator asks how custom names begin.
+    switches += ["without-401"] if "extensions-use" in options.get("disabled", ()) else []
+    return Verdict(
+        str(case["test"]), str(document.get("type")), bool(case["valid"]), held is not None, lenient is not None,
+        tuple(sorted({remark.check for remark in lenient or ()})), tuple(switches), note,
+    )  # fmt: skip
+
+
+def words(options: Mapping[str, Any]) -> list[str]:
+    """The validator's switches in the words of an endpoint's setting. Without `strict` most refuse nothing there."""
+    said = ["interoperability"] if options.get("interop") else []
+    if not options.get("strict"):
+        return said
+    said += ["recommended", *(word for switch, word in _SWITCHES.items() if options.get(switch))]
+    for way, names in (("without", options.get("disabled")), ("only", options.get("enabled"))):
+        said += [f"{way}-{_NUMBERS[name]}" for name in names or ()]
+    return said
 
 
 def table(verdicts: Iterable[Verdict]) -> list[str]:
-    """Lines for people: imported types first, each with cases, agreeing and differing; then the clauses."""
+    """Lines for people: imported types first, each with cases and how many agree; then what we take and remark on."""
     listed = list(verdicts)
     lines = []
     for heading, types in (("imported", IMPORTED), ("kept whole", {each.type for each in listed} - IMPORTED)):
         rows = [each for each in listed if each.type in types]
-        lines.append(f"{heading}: {len(rows)} cases, {sum(each.agrees for each in rows)} agree")
+        same = sum(each.valid == each.taken for each in rows)
+        lines.append(f"{heading}: {len(rows)} cases, {sum(each.agrees for each in rows)} agree with their own "
+                     f"switches, {same} where nothing is set")  # fmt: skip
         for kind, count in sorted(Counter(each.type for each in rows).items()):
-            same = sum(each.agrees for each in rows if each.type == kind)
-            lines.append(f"  {kind}: {count} cases, {same} agree, {count - same} differ")
-        for clause, count in Counter(each.clause for each in rows if not each.agrees).most_common():
-            lines.append(f"  {count} differ by {clause or 'NOTHING THAT EXPLAINS IT'}")
+            own = [each for each in rows if each.type == kind]
+            lines.append(f"  {kind}: {count} cases, {sum(each.agrees for each in own)} agree, "
+                         f"{sum(each.valid == each.taken for each in own)} where nothing is set")  # fmt: skip
+        lines += [f"  {each.name}: {each.note}" for each in rows if each.note]
+        more = [each for each in rows if each.taken and not each.valid]
+        lines.append(f"  taken where nothing is set though refused there: {len(more)}, with remarks "
+                     f"{sum(bool(each.remarks) for each in more)}; by check:")  # fmt: skip
+        counted = Counter(check for each in more for check in each.remarks or each.switches or (each.note,))
+        lines.append("  " + ", ".join(f"{check} {count}" for check, count in counted.most_common()))
     return lines
-
-
-def unexplained(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    return [each for each in verdicts if not each.agrees and not each.clause]
 
 
 # ---------------------------------------------------------------- what is asked
@@ -117,50 +128,47 @@ def _document(given: Any) -> dict[str, Any]:
     return document if isinstance(document, dict) else {"type": type(document).__name__}
 
 
-def _bundle(document: dict[str, Any]) -> bytes:
-    """The case in a bundle that says something: a sound indicator stands beside it, after it."""
-    beside = {
-        "type": "indicator", "spec_version": "2.1", "id": "indicator--00000000-0000-4000-8000-000000000001",
-        "created": "2026-11-21T22:00:00.000Z", "modified": "2026-11-21T22:00:00.000Z", "pattern_type": "stix",
-        "pattern": "[ipv4-addr:value = '192.0.2.7']", "valid_from": "2026-11-21T22:00:00Z",
-    }  # fmt: skip
+def _bundle(document: dict[str, Any], *, profiled: bool) -> bytes:
+    """The case in a bundle that says something: where it does not, a sound campaign stands beside it, after it.
+
+    `profiled`: who made an object that came by itself stands beside it too, as the interoperability profile asks.
+    """
     if document.get("type") != "bundle":
-        document = {"type": "bundle", "id": "bundle--00000000-0000-4000-8000-000000000002", "objects": [document]}
+        maker = [_maker(document["created_by_ref"])] if profiled and "created_by_ref" in document else []
+        document = {"type": "bundle", "id": "bundle--00000000-0000-4000-8000-000000000002",
+                    "objects": [document, *maker]}  # fmt: skip
     objects = document.get("objects")
-    if isinstance(objects, list) and objects:
-        document = document | {"objects": [*objects, beside]}
+    if isinstance(objects, list) and objects and not any(_says_something(one) for one in objects):
+        document = document | {"objects": [*objects, _beside(document)]}
     return json.dumps(document).encode()
 
 
-def _is_taken(raw: bytes) -> bool:
+def _says_something(one: Any) -> bool:
+    return isinstance(one, Mapping) and one.get("type") in {"incident", "report", *stix.SAYS_SOMETHING}
+
+
+def _maker(name: str) -> dict[str, Any]:
+    times = {"created": "2026-11-21T22:00:00.000Z", "modified": "2026-11-21T22:00:00.000Z"}
+    return {"type": "identity", "spec_version": "2.1", "id": name, "name": "Whoever made it", "created_by_ref": name,
+            "identity_class": "organization", **times}  # fmt: skip
+
+
+def _beside(bundle: Mapping[str, Any]) -> dict[str, Any]:
+    sound = {
+        "type": "campaign", "id": "campaign--00000000-0000-4000-8000-000000000001", "name": "Beside the case",
+        "created": "2026-11-21T22:00:00.000Z", "modified": "2026-11-21T22:00:00.000Z",
+    }  # fmt: skip
+    return sound if bundle.get("spec_version") == "2.0" else sound | {"spec_version": "2.1"}
+
+
+def _read(raw: bytes, asked: Asked) -> tuple[Remark, ...] | None:
     try:
-        stix.read(raw, NOW)
+        return stix.read_asking(raw, NOW, asked).remarks
     except (Invalid, NotParseable):
-        return False
-    return True
+        return None
 
 
-# ---------------------------------------------------------------- why they differ
-
-
-def _clause(case: Mapping[str, Any], document: Mapping[str, Any], *, taken: bool) -> str:
-    if not taken:
-        return _AS_2_0 if _is_2_0(document) else ""
-    clauses = [_of_error(str(error), case.get("options") or {}) for error in case["errors"]]
-    if document.get("type") == "bundle" and case["errors"] and "'spec_version' is a required" in case["errors"][0]:
-        return _AS_2_0
-    return "; ".join(dict.fromkeys(clauses)) if clauses and all(clauses) else ""
-
-
-def _of_error(error: str, options: Mapping[str, Any]) -> str:
-    code = _CODE.search(error)
-    if code:
-        return _RECOMMENDED.get(code[1], "")
-    if _CUSTOM_IN_PATTERN.search(error):
-        return _RECOMMENDED["101"]
-    return next((why for switch, said, why in _SWITCHED if options.get(switch) and said.search(error)), "")
-
-
-def _is_2_0(document: Mapping[str, Any]) -> bool:
-    objects = [one for one in document.get("objects") or () if isinstance(one, Mapping)]
-    return "spec_version" in document and not any("spec_version" in one for one in objects)
+def _is_asked_as_2_0(document: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
+    """Only the schema of STIX 2.0 asks a bundle for a version."""
+    asks = any("'spec_version' is a required" in str(error) for error in case["errors"])
+    return document.get("type") == "bundle" and "spec_version" not in document and asks
