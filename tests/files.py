@@ -125,6 +125,22 @@ def unpacked(body: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def inner(body: bytes) -> bytes:
+    """All that can be read in a file: its bytes, and what is packed in it."""
+    found = [body]
+    if body.startswith(b"PK"):
+        found += [name.encode() + b"\n" + inner(part) for name, part in unpacked(body).items()]
+    if body.startswith(b"%PDF"):
+        with pikepdf.open(BytesIO(body)) as one:
+            found += [each.unparse() for each in one.objects if isinstance(each, pikepdf.Object)]
+            found += [_stream(each) for each in one.objects if isinstance(each, pikepdf.Stream)]
+    return b"\n".join(found)
+
+
+def _stream(each: Any) -> bytes:
+    return bytes(each.read_raw_bytes()) + (b"" if each.get("/Filter") == "/DCTDecode" else bytes(each.read_bytes()))
+
+
 def _relations(*several: tuple[str, str, str], more: str = "") -> bytes:
     said = "".join(inside(*each) for each in several)
     return f'<Relationships xmlns="{_PACKAGE}">{said}{more}</Relationships>'.encode()

@@ -27,8 +27,14 @@ class CodeSchema(Schema):
     text = shapes.text()
 
 
+class NamedSchema(Schema):
+    name = shapes.text()
+    page = shapes.number(none=True)
+
+
 class FileCopySchema(Schema):
-    """`removed`: what was left behind. `why`: why there is no copy."""
+    """`removed`: what was left behind. `why`: why there is no copy. `named`: where it names its source; of the `pages`
+    of a PDF so many were `searched`, and so many of them are `wordless`, as scans are."""
 
     state = fields.String(required=True, metadata={"enum": ["none", "waiting", "cleaned", "refused"]})
     asked_at = shapes.at(none=True)
@@ -39,6 +45,10 @@ class FileCopySchema(Schema):
     unchanged = fields.Boolean(required=True)
     drawn = fields.Boolean(required=True)
     bears_source = fields.Boolean(required=True, allow_none=True)
+    named = fields.List(fields.Nested(NamedSchema), required=True)
+    pages = shapes.number()
+    searched = shapes.number()
+    wordless = shapes.number()
     removed = fields.List(fields.Nested(CodeSchema), required=True)
     why = fields.Nested(CodeSchema, required=True, allow_none=True)
 

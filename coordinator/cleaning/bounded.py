@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Collection
@@ -20,7 +21,9 @@ _KEPT = ("PATH", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE",
 class Outcome:
     """`why`: a code of REFUSED, "" where there is a copy; then the rest says what it is, as in `Cleaned`.
 
-    `bears_name`: whether one of the names stands in its text; None where its content is drawn.
+    `bears_name`: whether one of the names was found in it; None where none was, and what is drawn in it no machine
+    can read for certain. `named`: where, as (name, page from 1, or 0). `pages`, `searched`, `wordless`: as in
+    `reading.Read`.
     """
 
     why: str = ""
@@ -31,6 +34,10 @@ class Outcome:
     removed: tuple[str, ...] = ()
     unchanged: bool = False
     bears_name: bool | None = None
+    named: tuple[tuple[str, int], ...] = ()
+    pages: int = 0
+    searched: int = 0
+    wordless: int = 0
 
 
 def clean(body: bytes, *, name: str, names: Collection[str] = (), longest: float = LONGEST) -> Outcome:
@@ -47,7 +54,14 @@ def clean(body: bytes, *, name: str, names: Collection[str] = (), longest: float
     except subprocess.TimeoutExpired:
         return Outcome(why="time-over")
     head, _, made = done.stdout.partition(b"\n")
-    return _read(head, made) or Outcome(why="time-over" if done.returncode in (-24, -9) else "failed")
+    return _read(head, made) or Outcome(why=_why_it_ended(done.returncode))
+
+
+def _why_it_ended(code: int) -> str:
+    """By what killed it: the processor's time or the machine's want of memory; a library that got no more memory."""
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return "time-over"
+    return "too-complex" if code in (-signal.SIGABRT, -signal.SIGSEGV) else "failed"
 
 
 def _read(head: bytes, made: bytes) -> Outcome | None:
@@ -60,10 +74,13 @@ def _read(head: bytes, made: bytes) -> Outcome | None:
             return None
         if len(made) > LARGEST_MADE:
             return Outcome(why="too-large")
+        named = tuple((str(name)[:200], int(page)) for name, page in said["named"])
         return Outcome(
             kind=str(said["kind"])[:20], body=made, media_type=str(said["media_type"])[:120],
             ending=str(said["ending"])[:8], removed=tuple(code for code in REMOVED if code in said["removed"]),
-            unchanged=said["unchanged"] is True, bears_name=said["bears_name"],
+            unchanged=said["unchanged"] is True, named=named, pages=int(said["pages"]),
+            searched=int(said["searched"]), wordless=int(said["wordless"]),
+            bears_name=True if named else None if said["drawn"] is True else False,
         )  # fmt: skip
     except (ValueError, KeyError, TypeError):
         return None

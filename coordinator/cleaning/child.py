@@ -16,14 +16,14 @@ MEMORY, PROCESSOR_SECONDS = 1024**3, 50
 def main() -> None:
     _bind()
     from coordinator.cleaning.cleaner import clean
-    from coordinator.cleaning.naming import names_in
+    from coordinator.cleaning.reading import read
     from coordinator.cleaning.results import Uncleanable
 
     asked = json.loads(sys.stdin.buffer.readline())
     body = sys.stdin.buffer.read()
     try:
         made = clean(body, asked["name"])
-        bears = None if made.text is None else names_in(made.text, asked["names"])
+        found = read(made, asked["names"])
     except Uncleanable as refused:
         _say({"why": refused.why}, b"")
     except (MemoryError, RecursionError):
@@ -32,7 +32,8 @@ def main() -> None:
         _say({"why": "damaged"}, b"")
     else:
         _say({"kind": made.kind, "media_type": made.media_type, "ending": made.ending, "removed": list(made.removed),
-              "unchanged": made.unchanged, "bears_name": bears}, made.body)  # fmt: skip
+              "unchanged": made.unchanged, "named": found.named, "pages": found.pages, "searched": found.searched,
+              "wordless": found.wordless, "drawn": made.text is None}, made.body)  # fmt: skip
 
 
 def _bind() -> None:

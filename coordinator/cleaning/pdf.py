@@ -11,16 +11,17 @@ from typing import Any
 
 import pikepdf
 
+from coordinator.cleaning.pdf_contents import rewrite
+from coordinator.cleaning.pdf_keys import PAGE, strip
 from coordinator.cleaning.results import PDF, Cleaned, Uncleanable, in_order
 
 MOST_PAGES, MOST_OBJECTS = 3000, 200_000
-#: What a page needs to be drawn; anything else stays behind.
-_PAGE = {"/Type", "/Parent", "/Contents", "/Resources", "/MediaBox", "/CropBox", "/BleedBox", "/TrimBox", "/ArtBox",
-         "/Rotate", "/Group", "/UserUnit"}  # fmt: skip
 #: What hangs on single objects and draws nothing.
 _BESIDE = {"/Metadata": "properties", "/PieceInfo": "custom-data", "/LastModified": "times", "/Thumb": "thumbnail",
            "/AA": "scripts", "/OPI": "paths", "/Alternates": "further-pictures", "/AF": "embedded-files",
-           "/Measure": "properties", "/PtData": "position", "/StructParent": "", "/StructParents": ""}  # fmt: skip
+           "/Measure": "properties", "/PtData": "position", "/StructParent": "", "/StructParents": "",
+           "/Properties": "layers", "/OC": "layers", "/Name": "", "/Ref": "links", "/FontFamily": "",
+           "/ID": ""}  # fmt: skip
 _INFO = {"/Author": "author", "/Creator": "software", "/Producer": "software", "/CreationDate": "times",
          "/ModDate": "times", "/Title": "description", "/Subject": "description", "/Keywords": "description"}
 
@@ -83,33 +84,25 @@ def _of_pages(source: pikepdf.Pdf) -> bytes:
     made = pikepdf.Pdf.new()
     made.pages.extend(source.pages)
     kept = BytesIO()
-    made.save(kept)
+    made.save(kept, deterministic_id=True)
     return kept.getvalue()
 
 
 def _without_the_rest(body: bytes, removed: set[str]) -> bytes:
-    """The pages with what draws them. Twice written: only what can be reached from a page is in the second."""
+    """The pages with what draws them. Written once more at the end: only what can be reached from a page is in it."""
     with pikepdf.open(BytesIO(body)) as pdf:
         for page in pdf.pages:
-            for key in [str(key) for key in list(page.obj) if str(key) not in _PAGE]:
+            for key in [str(key) for key in list(page.obj) if str(key) not in PAGE]:
                 removed.add("annotations" if key == "/Annots" else _BESIDE.get(key, "other-parts"))
                 del page.obj[key]
+        rewrite(pdf, removed)
+        strip(pdf, _BESIDE, removed)
         for each in pdf.objects:
-            _strip(each, removed)
+            if isinstance(each, pikepdf.Stream) and each.get("/Subtype") == "/Image":
+                _strip_image(each, removed)
         made = BytesIO()
         pdf.save(made, deterministic_id=True, object_stream_mode=pikepdf.ObjectStreamMode.generate)
     return made.getvalue()
-
-
-def _strip(each: Any, removed: set[str]) -> None:
-    if not isinstance(each, (pikepdf.Dictionary, pikepdf.Stream)):
-        return
-    for key, code in _BESIDE.items():
-        if key in each:
-            del each[key]
-            removed.add(code)
-    if isinstance(each, pikepdf.Stream) and each.get("/Subtype") == "/Image":
-        _strip_image(each, removed)
 
 
 def _strip_image(image: Any, removed: set[str]) -> None:

@@ -38,6 +38,8 @@ REMOVED = {
     "scripts": "Scripts and actions",
     "annotations": "Notes, highlights and links on the pages",
     "bookmarks": "Bookmarks and page labels",
+    "layers": "Names of layers: all that was on a layer that shows stays",
+    "invisible-text": "Invisible text, as machines put it behind a scanned page",
     "earlier-versions": "Earlier versions of the document",
 }
 

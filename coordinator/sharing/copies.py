@@ -125,19 +125,25 @@ def body_of_copy(tx: Session, copy: FileCopy) -> bytes:
 
 def described(copy: FileCopy | None) -> dict[str, Any]:
     """{state (none, waiting, cleaned, refused), asked_at, made_at, kind, media_type, sha256, size, unchanged, drawn,
-    bears_source, removed [{code, text}], why {code, text} or None}."""
+    bears_source, named [{name, page or None}], pages, searched, wordless, removed [{code, text}], why {code, text} or
+    None}. `named`: where it names its source. `pages`, `searched`, `wordless`: of a PDF, as in cleaning.reading."""
     if copy is None:
         return {"state": "none", "removed": [], "why": None, "asked_at": None, "made_at": None, "kind": None,
                 "media_type": None, "sha256": None, "size": None, "unchanged": False, "drawn": False,
-                "bears_source": None}  # fmt: skip
+                "bears_source": None, **_read(None)}  # fmt: skip
     return {
         "state": copy.state, "asked_at": copy.asked_at, "made_at": copy.made_at, "kind": copy.kind or None,
         "media_type": copy.media_type or None, "sha256": copy.sha256 or None,
         "size": copy.size if copy.state == "cleaned" else None, "unchanged": copy.unchanged,
-        "drawn": copy.kind in DRAWN, "bears_source": copy.bears_source,
+        "drawn": copy.kind in DRAWN, "bears_source": copy.bears_source, **_read(copy),
         "removed": [{"code": code, "text": REMOVED[code]} for code in copy.removed or () if code in REMOVED],
         "why": {"code": copy.why, "text": REFUSED.get(copy.why, REFUSED["failed"])} if copy.why else None,
     }  # fmt: skip
+
+
+def _read(copy: FileCopy | None) -> dict[str, Any]:
+    said = (copy.reading if copy is not None else None) or {"named": [], "pages": 0, "searched": 0, "wordless": 0}
+    return {**said, "named": [{"name": name, "page": page or None} for name, page in said["named"]]}
 
 
 def copies_of(tx: Session, attachment_ids: Iterable[int]) -> dict[int, FileCopy]:
@@ -160,6 +166,8 @@ def _attachment(
 def _keep(tx: Session, copy: FileCopy, made: Outcome) -> None:
     copy.state, copy.kind, copy.removed, copy.unchanged = "cleaned", made.kind, list(made.removed), made.unchanged
     copy.bears_source, copy.media_type, copy.ending = made.bears_name, made.media_type, made.ending
+    copy.reading = {"named": [list(each) for each in made.named], "pages": made.pages, "searched": made.searched,
+                    "wordless": made.wordless}  # fmt: skip
     copy.sha256, copy.size = hashlib.sha256(made.body).hexdigest(), len(made.body)
     tx.execute(delete(FileCopyPart).where(FileCopyPart.copy_id == copy.id))
     tx.execute(insert(FileCopyPart), [

@@ -242,7 +242,8 @@ class FileCopy(Exercised, Base):
     """The copy of an attachment that may leave: made anew from what the file shows. One for each attachment.
 
     `state`: waiting, cleaned, refused (`why`: a code of cleaning.results.REFUSED). `removed`: codes of what was left
-    behind. `bears_source`: whether the name of its source stands in its text; None where its content is drawn.
+    behind. `bears_source`: whether a name of its source was found in it; None where none was, and what is drawn in it
+    no machine can read for certain. `reading`: {named: [[name, page]], pages, searched, wordless}, as cleaning.reading.
     `begun`: how often cleaning was begun; `lease_until`: until when somebody is at it.
     """
 
@@ -261,6 +262,7 @@ class FileCopy(Exercised, Base):
     removed: Mapped[list[Any] | None] = mapped_column(Json)
     unchanged: Mapped[bool] = mapped_column(Boolean, default=False)
     bears_source: Mapped[bool | None] = mapped_column(Boolean)
+    reading: Mapped[dict[str, Any] | None] = mapped_column(Json)
     media_type: Mapped[str] = mapped_column(String(120), default="")
     ending: Mapped[Code] = mapped_column(default="")
     sha256: Mapped[Hash] = mapped_column(default="")

@@ -36,7 +36,8 @@ def of_incident(tx: Session, incident: Incident) -> list[dict[str, Any]]:
 
 def of_release(tx: Session, release: Release) -> list[dict[str, Any]]:
     """The files of a release: {number, name, original, attachment, media_type, size, sha256, cleaned, unchanged, drawn,
-    removed [{code, text}], reason}. `original`: its name as it came, which does not leave."""
+    removed [{code, text}], named, pages, searched, wordless, reason}. What is said of its text: as `copies.described`.
+    `original`: its name as it came, which does not leave."""
     found = []
     for number, file in enumerate(files_of(tx, release.id), 1):
         copy = described(tx.get(FileCopy, file.copy_id) if file.copy_id is not None else None)
@@ -44,7 +45,8 @@ def of_release(tx: Session, release: Release) -> list[dict[str, Any]]:
             "number": number, "name": file.name, "original": tx.get_one(Attachment, file.attachment_id).name,
             "attachment": file.attachment_id, "media_type": file.media_type, "size": file.size, "sha256": file.sha256,
             "cleaned": file.copy_id is not None, "unchanged": copy["unchanged"], "drawn": file.drawn,
-            "removed": copy["removed"], "reason": file.reason or None,
+            **{key: copy[key] for key in ("removed", "named", "pages", "searched", "wordless")},
+            "reason": file.reason or None,
         })  # fmt: skip
     return found
 

@@ -141,6 +141,15 @@ def test_where_the_source_is_withheld_a_file_that_names_it_stays(desk: Desk) -> 
     assert desk.draft(desk.file(b"Seen at night.", **theirs))
 
 
+def test_whoever_decides_is_told_on_which_page_a_file_names_its_source(desk: Desk) -> None:
+    body = pdf(text=f"Seen by {PARTNER} at night.")
+    with pytest.raises(Invalid):
+        desk.draft(desk.file(body, originator_id=desk.world.partner_id, no_attribution=True))
+    release = desk.draft(desk.file(body, originator_id=desk.world.partner_id))
+    [shown] = desk.files(release)
+    assert {"name": PARTNER, "page": 1} in shown["named"] and (shown["pages"], shown["searched"]) == (1, 1)
+
+
 def test_where_the_source_is_withheld_a_second_person_reads_what_is_drawn(desk: Desk) -> None:
     release = desk.draft(desk.file(pdf(), no_attribution=True))
     [waiting] = desk.submit(release)
