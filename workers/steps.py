@@ -13,18 +13,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from coordinator import timeline
 from coordinator.accounts.principal import SYSTEM, Principal
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert
 from coordinator.alerts.versions import with_versions
 from coordinator.errors import CoordinatorError, Refused
-from coordinator.incidents import queries as incidents
 from coordinator.incidents.models import Incident
 from coordinator.incidents.service import transition
 from coordinator.partners.queries import duty_role
 from coordinator.runs import service as runs
-from coordinator.runs import sources
 from coordinator.runs.arms import Begun
 from coordinator.runs.engine import CANCELLED
 from coordinator.runs.models import PlaybookVersion, Run, StepAttempt
@@ -33,12 +30,11 @@ from coordinator.tasks import reminders
 from coordinator.tasks import service as tasks
 from coordinator.tasks.models import Task
 from coordinator.tasks.rules import COORDINATOR
-from playbooks.events import Cancel, Event, HandedToPerson, Told, WorkFinished
-from workers import duty_step, http_step, sharing_step
-from workers.audiences import audience_of, silent_alerts
-from workers.texts import instructions, message
+from playbooks.events import Cancel, Event, HandedToPerson, WorkFinished
+from workers import alert_step, duty_step, http_step, sharing_step
+from workers.audiences import silent_alerts
+from workers.texts import instructions
 
-PURPOSE, CATEGORY = "incident-response", "incident-notification"
 TASK_KINDS = frozenset({"task", "http-api", "assess", "obligation", "status", "decision", "approval"})
 
 
@@ -86,38 +82,8 @@ def approval(tx: Session, work: Begun) -> Sequence[Event]:
 
 
 def alert(tx: Session, work: Begun) -> Sequence[Event]:
-    """Tell the audience. Who is told or waits for clearance, and who must not be told, is known at once."""
-    spec, incident = work.spec, work.incident
-    facts = incidents.facts(tx, incident) if incident is not None else {}
-    parts = incidents.told_of(tx, incident) if incident is not None else {}
-    title, body = message(
-        spec["message"], facts=facts, title=incidents.title_of(tx, incident) if incident is not None else "",
-        summary=incidents.summary_of(tx, incident) if incident is not None else "", template=spec.get("template") or "",
-    )  # fmt: skip
-    plain, language = spec["message"] in ("check", "call-our-desk"), "en"
-    if spec["message"] == "call-our-desk":
-        title, body, language = alerts.text_for(tx)
-    bound = sources.binding(tx, spec.get("sources", ()), incident=incident, playbook=work.playbook)
-    told = alerts.tell(
-        tx, incident=None if spec["message"] == "check" else incident, kind=spec["message"], title=title, body=body,
-        purpose=spec.get("purpose") or PURPOSE, info_category=spec.get("category") or CATEGORY,
-        requested_by=work.run.started_by, audience=audience_of(tx, work), tlp_max=spec.get("tlp_max") or "",
-        marking=sharing_step.CLEAR if plain else bound.marking if spec.get("template") else None,
-        items=() if plain else [*parts.values(), *bound.parts], of_incident=not plain,
-        language=language, ack=(spec.get("ack") or {}).get("by", ""), ladder=(), exercise=work.run.exercise,
-    )  # fmt: skip
-    work.attempt.release_id = told.release.id
-    tx.flush()
-    if told.unreachable:
-        timeline.append(
-            tx, "run.notice", "Somebody who was to be told cannot be reached.", actor=SYSTEM, incident=incident,
-            values={each.code: each.reason for each in told.unreachable}, about=("run", work.run.id),
-            exercise=work.run.exercise,
-        )  # fmt: skip
-        timeline.pending(tx, "run.notice", work.run.id, exercise=work.run.exercise)
-    reached = [each.recipient for each in told.permitted] + [each.recipient for each in told.referred]
-    refused = [*(each.recipient for each in told.denied), *(each.code for each in told.unreachable)]
-    return [Told(work.key, tuple(reached), tuple(refused))]
+    """Tell the audience, each what they may have of it."""
+    return alert_step.begin(tx, work)
 
 
 def share(tx: Session, work: Begun) -> Sequence[Event]:

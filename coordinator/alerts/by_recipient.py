@@ -34,7 +34,7 @@ def tell_each(tx: Session, draft: Release, *, audience: Mapping[str, Any]) -> To
     draft.state = versions.DRAFT
     codes = [each.code for each in organisations_of(tx, audience, incident=incident)]
     reached = _reached(tx, draft, audience, incident)
-    let = {each.recipient for each in _best(tx, draft, reached) if _may_have(tx, draft, each)}
+    let = _let(tx, draft, reached)
     nothing = versions.make_for_each(tx, draft, codes, refused=set(codes) - let)
     told = [
         _tell(tx, row, audience, incident, [code for code in whose if code not in nothing])
@@ -51,9 +51,11 @@ def tell_each(tx: Session, draft: Release, *, audience: Mapping[str, Any]) -> To
     )  # fmt: skip
 
 
-def _may_have(tx: Session, draft: Release, addressee: Addressee) -> bool:
-    """Also where a person is asked first: that is no reason to be told less."""
-    return forecast(tx, draft, addressee).result is not Result.DENY
+def _let(tx: Session, draft: Release, reached: Audience) -> set[str]:
+    """Those who may have all of it; also where a person is asked first: that is no reason to be told less."""
+    basis = basis_of(tx, draft, {each.recipient for each in reached.addressees}, now=clock.now())
+    best = (first_permitted(tx, draft, each, reached.others, basis) for each in reached.addressees)
+    return {each.recipient for each in best if forecast(tx, draft, each, basis=basis).result is not Result.DENY}
 
 
 def _tell(

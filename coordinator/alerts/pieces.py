@@ -77,12 +77,7 @@ def write(
         part(names.DESCRIPTION, body, words, **whose)
     for version in items:
         made.add(version, names.DESCRIPTION if body else names.ITEM)
-    for name, said in _facts(incident, facts):
-        others = chosen_from_others(tx, incident, [name])
-        labels = combine([theirs, *(Marking.from_json(each.marking) for each in others)])
-        part(name, said, labels, originator_id=originator_id, source_id=source_id)
-        for version in others:
-            made.add(version, name)
+    add_facts(tx, made, incident, facts, info_category=info_category, author=author)
     if asks:
         part(names.ASKS, asks, words, **whose)
     for version in enclosed:
@@ -90,21 +85,39 @@ def write(
     return made
 
 
+def add_facts(
+    tx: Session, made: Made, incident: Incident, wanted: Collection[str], *, info_category: str, author: str
+) -> None:
+    """Write these facts of the incident down (parts.FACTS), each a part: bound as the incident, and as whoever said it
+    where a person chose what a source says."""
+    theirs, originator_id, source_id = as_the_incident(incident)
+    for name, said in _facts(incident, wanted):
+        others = chosen_from_others(tx, incident, [name])
+        labels = combine([theirs, *(Marking.from_json(each.marking) for each in others)])
+        made.add(write_item(
+            tx, kind=KIND, content=said, marking=labels, author=author, incident=incident,
+            info_category=names.CATEGORY.get(name, info_category), originator_id=originator_id, source_id=source_id,
+        ), name)  # fmt: skip
+        for version in others:
+            made.add(version, name)
+
+
 def text_of_parts(tx: Session, versions: Sequence[ItemVersion], fields: Mapping[int, str]) -> str:
-    """The text these parts make: nothing of the incident but them."""
-    described, facts, asks = [], dict[str, str](), ""
+    """The text these parts make, in their order, the facts together: nothing of the incident but them."""
+    described, facts, asks, place = list[str](), dict[str, str](), "", 0
     for version in versions:
         name, said = fields.get(version.id, ""), _words(tx, version, fields.get(version.id, ""))
         if not said or name == names.TITLE:
             continue
         if name in names.FACTS:
+            place = place if facts else len(described)
             facts[name] = said
         elif name == names.ASKS:
             asks = said
         else:
             described.append(said)
     lines = [facts[name] for name in names.FACTS if name in facts]
-    return names.composed(described, lines, asks)[:LONGEST_BODY]
+    return names.composed(described[:place], lines, asks, described[place:])[:LONGEST_BODY]
 
 
 def pieces_of(tx: Session, base: Release) -> list[Piece]:

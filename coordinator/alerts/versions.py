@@ -31,11 +31,13 @@ from coordinator.sharing.files import ATTACHMENT, as_they_came, not_for_withheld
 from coordinator.sharing.inputs_from_world import OF_INCIDENT, text_of
 from coordinator.sharing.models import Release, ReleaseItem, ReleaseVersion
 from coordinator.sharing.rules import Result
-from coordinator.sharing.service import ENVELOPE, prepare_release
+from coordinator.sharing.service import ENVELOPE, PARTS_ALONE, prepare_release
 
 DRAFT = "draft"
 INDICATORS_ONLY, FILES_ONLY = "Indicators are enclosed.", "Files are enclosed."
 LONGEST_TITLE = 120
+#: Written for one text: that they were left out says nothing of those of the next one, which are asked about anew.
+_WORDS_OF_ONE_TEXT = (names.DESCRIPTION, names.ASKS)
 
 
 def make(
@@ -125,7 +127,8 @@ def make_for_each(tx: Session, base: Release, codes: Collection[str], *, refused
     groups: dict[tuple[str, ...], dict[str, dict[str, list[str]]]] = {}
     for partner in _partners(tx, list(codes)):
         left: dict[str, list[str]] = {
-            each.name: [] for each in pieces if each.name in before.get(partner.code, ())
+            each.name: [] for each in pieces
+            if each.name in before.get(partner.code, ()) and each.name not in _WORDS_OF_ONE_TEXT
         }
         if names.ORIGINATOR in left:
             left |= dict.fromkeys((each.name for each in pieces if each.name in unreadable), list[str]())
@@ -250,7 +253,7 @@ def _compose(
         in_reply_to=tx.get(Release, base.in_reply_to_id) if base.in_reply_to_id else None, ack=base.ack,
         ladder=base.ladder, of_incident=_of_incident(base, kept),
         envelope=[each for each in ENVELOPE if each in include], unnamed=names.ORIGINATOR not in include,
-        facts={OWN_WORDS: True} if base.facts.get(OWN_WORDS) else {},
+        facts={name: True for name in (OWN_WORDS, PARTS_ALONE) if base.facts.get(name)},
     )  # fmt: skip
     whole.state = DRAFT
     tx.add(ReleaseVersion(

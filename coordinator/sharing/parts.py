@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from coordinator import clock
-from coordinator.vocabulary import HUMANITARIAN_FLAGS, INCIDENT_TYPES, SECTORS, SEVERITIES
+from coordinator.vocabulary import COUNTRIES, HUMANITARIAN_FLAGS, INCIDENT_TYPES, SECTORS, SEVERITIES
 
 TITLE, DESCRIPTION, ASKS = "title", "description", "asks"
 #: Not a text of their own: indicators that go along, and that the source is named.
@@ -19,18 +19,21 @@ OBSERVABLES, ORIGINATOR = "observables", "originator"
 ITEM = "item"
 #: Facts of the incident that may be said, each on a line of its own. The instants with how surely they are known.
 INSTANTS = ("occurred_at", "detected_at", "noticed_at")
-FACTS = ("classification", "severity", "sectors", "states_affected", *INSTANTS, "suspected_malicious", "cross_border",
-         "humanitarian_flags")  # fmt: skip
+FACTS = ("status", "classification", "severity", "sectors", "states_affected", *INSTANTS, "suspected_malicious",
+         "cross_border", "humanitarian_flags", "outlook")  # fmt: skip
 #: What kind of information a part is, where it is not what the whole is: the agreements ask for it.
 CATEGORY = {"severity": "impact-assessment", ASKS: "request"}
 NAMES = {
-    TITLE: "Title", DESCRIPTION: "Text", "classification": "Type of incident", "severity": "Severity",
-    "sectors": "Sectors affected", "states_affected": "States affected", "occurred_at": "Occurred",
-    "detected_at": "Detected", "noticed_at": "Noticed", "suspected_malicious": "Suspected malicious",
-    "cross_border": "Across borders", "humanitarian_flags": "Humanitarian", ASKS: "What we ask",
+    TITLE: "Title", DESCRIPTION: "Text", "status": "Status", "classification": "Type of incident",
+    "severity": "Severity", "sectors": "Sectors affected", "states_affected": "States affected",
+    "occurred_at": "Occurred", "detected_at": "Detected", "noticed_at": "Noticed",
+    "suspected_malicious": "Suspected malicious", "cross_border": "Across borders",
+    "humanitarian_flags": "Humanitarian", "outlook": "Outlook for the next six hours", ASKS: "What we ask",
     OBSERVABLES: "Indicators", ORIGINATOR: "Whose information it is",
 }  # fmt: skip
-_LISTS: Mapping[str, Any] = {"sectors": SECTORS, "humanitarian_flags": HUMANITARIAN_FLAGS}
+_LISTS: Mapping[str, Any] = {
+    "sectors": SECTORS, "states_affected": COUNTRIES, "humanitarian_flags": HUMANITARIAN_FLAGS,
+}  # fmt: skip
 
 
 def line(name: str, value: Any, fidelity: str = "") -> str:
@@ -43,9 +46,9 @@ def line(name: str, value: Any, fidelity: str = "") -> str:
     return f"{NAMES[name]}: {said}"
 
 
-def composed(described: Sequence[str], facts: Sequence[str], asks: str) -> str:
-    """The text: what was written or said, then the facts, then what is asked."""
-    said = [*described, "\n".join(facts), f"{NAMES[ASKS]}: {asks}" if asks else ""]
+def composed(described: Sequence[str], facts: Sequence[str], asks: str, after: Sequence[str] = ()) -> str:
+    """The text: what was written or said, the facts, what was written to stand `after` them, then what is asked."""
+    said = [*described, "\n".join(facts), *after, f"{NAMES[ASKS]}: {asks}" if asks else ""]
     return "\n\n".join(text for text in said if text)
 
 

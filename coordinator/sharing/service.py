@@ -65,6 +65,8 @@ CLEARANCE = "clearance"
 ENVELOPE_FACTS = ("noticed_at", "detected_at", "states_affected")
 #: The names under which they stand in the envelope.
 ENVELOPE = ("noticed_at", "states_affected")
+#: Among the facts of a release: whatever it tells of the incident stands in one of its parts; nobody retold anything.
+PARTS_ALONE = "parts_alone"
 _NOT_HOLDING = ("receipt", "closure", "notice")
 
 
@@ -122,7 +124,7 @@ def prepare_release(
         marking, originator_id, source_id = as_the_incident(incident)
         if said_stricter is not None:
             marking = combine([marking, replace(said_stricter, community=marking.community)])
-        parts = _with(parts, chosen_from_others(tx, incident))
+        parts = _with(parts, _chosen(tx, incident, fields, facts))
     along = incident is not None and _may_ride(tx, incident, parts)
     declared = [] if marking is None and parts else [marking or Marking()]
     whole = combine([*declared, *(Marking.from_json(part.marking) for part in parts)])
@@ -311,6 +313,16 @@ def _incident(tx: Session, release: Release) -> Incident | None:
 def _with(parts: list[ItemVersion], more: Sequence[ItemVersion]) -> list[ItemVersion]:
     known = {part.id for part in parts}
     return [*parts, *(each for each in more if each.id not in known)]
+
+
+def _chosen(
+    tx: Session, incident: Incident, fields: Mapping[int, str] | None, facts: Mapping[str, Any] | None
+) -> list[ItemVersion]:
+    """What a person chose of what others said: all of it binds words written of the incident, and a text made of its
+    parts alone is bound by what is among them."""
+    if fields and (facts or {}).get(PARTS_ALONE):
+        return chosen_from_others(tx, incident, set(fields.values()))
+    return chosen_from_others(tx, incident)
 
 
 def _may_ride(tx: Session, incident: Incident, parts: Sequence[ItemVersion]) -> bool:

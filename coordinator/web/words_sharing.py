@@ -73,8 +73,9 @@ CAUSE = {
 }
 #: What a release is composed from (sharing/parts).
 PART = {
-    "title": _("Title"), "description": _("Text"), "classification": _("Type of incident"), "severity": _("Severity"),
-    "sectors": _("Sectors affected"), "states_affected": _("States affected"), "occurred_at": _("When it happened"),
+    "title": _("Title"), "description": _("Text"), "status": _("Status"), "classification": _("Type of incident"),
+    "severity": _("Severity"), "outlook": _("Outlook for the next six hours"), "sectors": _("Sectors affected"),
+    "states_affected": _("States affected"), "occurred_at": _("When it happened"),
     "detected_at": _("When it was detected"), "noticed_at": _("When it was noticed"),
     "suspected_malicious": _("Suspected malicious"), "cross_border": _("Across borders"),
     "humanitarian_flags": _("Humanitarian"), "asks": _("What we ask"), "observables": _("Indicators"),
