@@ -36,6 +36,7 @@ from coordinator.sharing.service import ENVELOPE, PARTS_ALONE, prepare_release
 DRAFT = "draft"
 INDICATORS_ONLY, FILES_ONLY = "Indicators are enclosed.", "Files are enclosed."
 LONGEST_TITLE = 120
+NO_WAY = "NO-WAY"
 #: Written for one text: that they were left out says nothing of those of the next one, which are asked about anew.
 _WORDS_OF_ONE_TEXT = (names.DESCRIPTION, names.ASKS)
 
@@ -155,11 +156,14 @@ def _says_anything(pieces: Sequence[Piece], include: Collection[str]) -> bool:
 def _refused_parts(
     tx: Session, base: Release, partner: Organisation, pieces: Sequence[Piece], now: datetime
 ) -> dict[str, list[str]]:
-    """The parts that may not go to this partner, each asked about for itself, with the reasons."""
+    """The parts that may not go to this partner, each asked about for itself, with the reasons; NO_WAY where nobody
+    there may be told it by any way we have."""
     refused = {}
     for piece in pieces:
         said = of_parts(tx, base, partner, piece.versions, now=now) if piece.versions else None
-        if said is not None and said.result is Result.DENY:
+        if piece.versions and said is None:
+            refused[piece.name] = [NO_WAY]
+        elif said is not None and said.result is Result.DENY:
             refused[piece.name] = list(said.reasons)
     return refused
 
@@ -291,7 +295,10 @@ def _an_item_is_missing(tx: Session, base: Release, kept: Sequence[tuple[Release
 
 
 def _of_incident(base: Release, kept: Sequence[tuple[ReleaseItem, ItemVersion]]) -> bool:
-    """Whether what is said tells what the incident is: its facts do, and words that were not declared our own."""
+    """Whether what is said tells what the incident is: its facts do, and words that were not declared our own; and
+    whatever is left of a text that a playbook tells of it."""
+    if base.facts.get(PARTS_ALONE):
+        return bool(base.facts.get(OF_INCIDENT))
     fields = {row.field for row, _version in kept}
     words = bool(fields & {names.TITLE, names.DESCRIPTION, names.ASKS}) and not base.facts.get(OWN_WORDS)
     return bool(base.facts.get(OF_INCIDENT)) and (words or bool(fields & set(names.FACTS)))

@@ -134,11 +134,15 @@ def _left_out(said: ReleaseVersion | None, labels: Mapping[str, str]) -> dict[st
         "left_out": [
             {"recipient": code, "parts": [
                 {"name": name, "label": labels.get(name, name),
-                 "reasons": [{"code": reason, "text": explain(reason)} for reason in reasons]}
+                 "reasons": [{"code": reason, "text": _why(reason)} for reason in reasons]}
                 for name, reasons in left.items()
             ]} for code, left in said.left_out.items()
         ],
     }  # fmt: skip
+
+
+def _why(reason: str) -> str:
+    return UNREACHABLE if reason == versions.NO_WAY else explain(reason)
 
 
 def label_of(piece: Piece) -> str:
