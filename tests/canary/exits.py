@@ -39,7 +39,7 @@ EXITS: dict[str, Exit] = {
     "tool, search": Exit(SIGNED_IN, lambda scene: scene.tool(f"/released?q={scene.word[:-2]}"), "api.released.listed"),
     **{
         f"file as {form}": Exit(SIGNED_IN, lambda scene, form=form: scene.file(form), "api.exits.taken")
-        for form in FORMS if form != "pdf"  # its words are drawn: tests/coordinator/interchange reads them
+        for form in FORMS
     },
     "page, file": Exit(SIGNED_IN, lambda scene: scene.page(f"/released/{scene.public_id()}/file?as=json"),
                        "released.file"),

@@ -45,6 +45,7 @@ from tests.alerting import (
 )
 from tests.canary.addresses import TAXII
 from tests.canary.exits import EXITS, LINK, PUSHED, SIGNED_IN
+from tests.drawn import whole
 from tests.factories import OTHER, OWN, PARTNER, World, person, small_world, user_row
 from tests.harness.receiver import Receiver
 from tests.leaving import put_cleaned
@@ -167,19 +168,19 @@ class Scene:
         client = self.app.test_client()
         if reader is not None:
             self._sign_in(client, reader)
-        return _whole(client.get(f"/a/{token}", base_url=HTTPS, follow_redirects=True))
+        return whole(client.get(f"/a/{token}", base_url=HTTPS, follow_redirects=True))
 
     def page(self, path: str) -> str:
         client = self.app.test_client()
         self._sign_in(client, self.reader)
-        return _whole(client.get(path, base_url=HTTPS))
+        return whole(client.get(path, base_url=HTTPS))
 
     def tool(self, path: str) -> str:
-        return _whole(self._asked(f"/api/v1{path}"))
+        return whole(self._asked(f"/api/v1{path}"))
 
     def collected(self, path: str) -> str:
         """The partner's TAXII collection, or a part of it."""
-        return _whole(self._asked(self._collection() + path))
+        return whole(self._asked(self._collection() + path))
 
     def collected_one(self) -> str:
         found = (self._asked(f"{self._collection()}objects/").get_json(force=True) or {}).get("objects", [])
@@ -204,10 +205,6 @@ class Scene:
             token = sessions.open_session(tx, user_row(tx, reader.user_id), how="test", second_factor=True)
         with client.session_transaction(base_url=HTTPS) as session:
             session["token"] = token
-
-
-def _whole(answer: Any) -> str:
-    return f"{answer.headers}\n{answer.get_data(as_text=True)}"
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from coordinator.status.ledger import Asked
 from coordinator.store import Store
 from coordinator.timeline.models import Entry
 from tests.alerting import agreement, due
+from tests.drawn import words_of
 from tests.factories import OTHER, PARTNER, World, person
 from tests.handing import told, two_partners
 from workers import deliver as worker
@@ -165,6 +166,8 @@ def test_as_a_pdf_its_words_are_there_and_nothing_of_this_machine(desk, client, 
     answer = file_of(client, alert, aino, "pdf")
     assert (answer.content_type, answer.data[:5]) == ("application/pdf", b"%PDF-")
     assert str(desk.settings.data_dir).encode() not in answer.data
+    said = words_of(answer.data)
+    assert "TLP:AMBER" in said and "Ransomware" in said and "REF-" in said
     assert file_of(client, alert, aino, "pdf").data == answer.data
 
 
