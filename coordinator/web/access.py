@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from flask import current_app, g, redirect, request, session, url_for
 
 from coordinator import clock
-from coordinator.accounts import rules, sessions
+from coordinator.accounts import factors, rules, sessions
 from coordinator.accounts.principal import Principal
 from coordinator.accounts.rules import Right, Role
 from coordinator.errors import NoRight, NotSignedIn, StepUpNeeded
@@ -24,6 +24,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 TOKEN = "token"
 #: A second factor is asked again before release, approval, secrets and export when it is older than this (seconds).
 FRESH = 15 * 60
+#: The field of a code that is given together with what it is needed for.
+CODE = "second_factor_code"
 
 
 def needs(right: Right, *, fresh: bool = False) -> Callable[[View], View]:
@@ -139,8 +141,18 @@ def _here() -> str:
     return request.full_path.rstrip("?") if request.method == "GET" else ""
 
 
+def take_code() -> None:
+    """Confirm the second factor with a code that came along: from the page that asked for it and kept what was sent
+    (errors/step_up). A wrong one counts as any wrong one, and is asked for again where it was needed."""
+    code, principal = request.form.get(CODE, ""), current()
+    if code and principal is not None and not is_fresh(principal):
+        with store().unit_of_work() as tx:
+            factors.step_up(tx, principal, code=code)
+        g.pop("principal", None)
+
+
 def _step_up() -> Any:
-    """A GET is asked again and comes back; what was posted is not thrown away silently but refused with the way on."""
+    """A GET is asked again and comes back; what was posted is refused, and kept on the page that asks for the code."""
     if request.method == "GET":
         return redirect(url_for("account.step_up", then=_here()))
     raise StepUpNeeded()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import available_timezones
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
 
@@ -92,7 +92,8 @@ def enrol() -> Any:
             factors.finish_enrolment(tx, principal, password=password, code=request.form.get("code", ""))
     except Invalid as error:
         return _wrong(principal, page.errors_by_field(error))
-    return page.after("site.home", _("Your password and second factor are set."))
+    flash(_("Your password and second factor are set."))
+    return redirect(page.then("/"), code=303)
 
 
 def _wrong(principal: Principal, errors: dict[str, str]) -> Response:
@@ -118,7 +119,11 @@ def _drawn(uri: str) -> Markup:
 
 @pages.get("/step-up")
 @signed_in("confirming one's own second factor")
-def step_up() -> Response:
+def step_up() -> Any:
+    principal = access.required()
+    with access.store().read() as tx:
+        if tx.get_one(User, principal.user_id).enrolled_at is None:  # nothing to confirm with yet
+            return redirect(url_for("account.second_factor", then=page.then("/")))
     return _step_up({})
 
 

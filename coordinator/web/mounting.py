@@ -12,6 +12,7 @@ from coordinator.errors import NotParseable
 from coordinator.sharing.wording import explain
 from coordinator.store import Store
 from coordinator.web import (
+    access,
     account,
     acknowledge,
     agreements,
@@ -112,6 +113,7 @@ def _protect_form() -> None:
     view = request.endpoint or ""
     if request.method == "POST" and view not in acknowledge.WITHOUT_SESSION:
         _csrf.protect()
+        access.take_code()
 
 
 def _form_expired(error: CSRFError) -> Response:

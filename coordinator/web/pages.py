@@ -107,9 +107,28 @@ def error_page(error: Exception) -> Response:
     if isinstance(error, NotSignedIn) and request.method == "GET" and LIVE_HEADER not in request.headers:
         return redirect(url_for("sign_in.form", then=request.full_path.rstrip("?")))  # type: ignore[return-value]
     if isinstance(error, StepUpNeeded):
-        return show("errors/step_up.html", code=error.status, error=error, then=_came_from())
+        return _step_up(error)
     template = "errors/refused.html" if getattr(error, "blocked_by", None) else "errors/plain.html"
     return show(template, code=error.status, error=error, faults=getattr(error, "errors", ()), advice=_advice(error))
+
+
+def _step_up(error: StepUpNeeded) -> Response:
+    """Asks for the second factor and keeps what was typed, so that confirming sends it: nothing is typed twice."""
+    principal = access.required()
+    with access.store().read() as tx:
+        user = tx.get_one(User, principal.user_id)
+        codes, enrolled = bool(user.password_hash), user.enrolled_at is not None
+    kept = [(name, value) for name, value in request.form.items(multi=True) if name not in _NOT_KEPT]
+    wrong = _("The code is wrong, was used already, or the account is resting after wrong tries.")
+    files = any(one.filename for one in request.files.values())
+    errors = {access.CODE: wrong} if request.form.get(access.CODE) else {}
+    return show(
+        "errors/step_up.html", code=error.status, error=error, then=_came_from(), kept=kept, codes=codes, files=files,
+        enrolled=enrolled, errors=errors, values={}, field=access.CODE, goes_to=request.full_path.rstrip("?"),
+    )  # fmt: skip
+
+
+_NOT_KEPT = frozenset({"csrf_token", "password", "again", "code", access.CODE})
 
 
 _OURS: dict[int, type[CoordinatorError]] = {

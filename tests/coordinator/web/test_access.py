@@ -7,13 +7,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from coordinator import clock
-from coordinator.accounts.models import UserSession
+from coordinator.accounts.models import User, UserSession
 from coordinator.accounts.rules import Right
 from coordinator.web.mounting import BLUEPRINTS
-from tests.coordinator.web.conftest import Desk, visible_text
+from tests.coordinator.web.conftest import Browser, Desk, visible_text
+from tests.signing_in import with_password
 
 PAGES = {blueprint.name for blueprint in BLUEPRINTS}
 
@@ -54,6 +55,52 @@ def test_a_second_factor_of_long_ago_has_to_be_given_again(desk: Desk) -> None:
     administrator.get("/users")
     wanted = {"name": "Bo", "email": "bo@ee.example", "role": "analyst"}
     assert administrator.post("/users/new", wanted).status_code == 403
+
+
+def long_ago(desk: Desk) -> tuple[Browser, str]:
+    """An administrator whose code was given too long ago, and the code of the next half minute."""
+    user_id = desk.who("administrator").user_id
+    with desk.store.unit_of_work() as tx:
+        tx.execute(update(User).where(User.id == user_id).values(enrolled_at=None))
+    totp, _principal = with_password(desk.store, user_id)
+    administrator = desk.sit("administrator")
+    administrator.get("/users/new")
+    with desk.store.unit_of_work() as tx:
+        tx.execute(update(UserSession).values(second_factor_at=clock.now() - timedelta(minutes=16)))
+    return administrator, totp.at(clock.now() + timedelta(seconds=30))
+
+
+def test_what_was_typed_is_kept_while_the_second_factor_is_asked_and_sent_with_it(desk: Desk) -> None:
+    administrator, code = long_ago(desk)
+    wanted = {"name": "Bo </textarea><b>", "email": "bo@ee.example", "role": "analyst", "reason": "One\n\nmore."}
+    asked = administrator.post("/users/new", wanted)
+    assert asked.status_code == 403 and "kept on this page" in asked.text
+    assert 'action="/users/new"' in asked.text and "Bo &lt;/textarea&gt;&lt;b&gt;" in asked.text
+    wrong = administrator.post("/users/new", wanted | {"second_factor_code": "000000"})
+    assert wrong.status_code == 403 and "The code is wrong" in wrong.text and "bo@ee.example" in wrong.text
+    assert "000000" not in wrong.text
+    sent = administrator.post("/users/new", wanted | {"second_factor_code": code})
+    assert sent.status_code in (200, 303), visible_text(sent.text)
+    with desk.store.read() as tx:
+        assert tx.execute(select(User.email).where(User.email == "bo@ee.example")).scalar_one()
+
+
+def test_whoever_has_no_second_factor_yet_is_led_to_setting_one_up(desk: Desk) -> None:
+    user_id = desk.who("coordinator").user_id
+    with desk.store.unit_of_work() as tx:
+        tx.execute(update(User).where(User.id == user_id).values(enrolled_at=None))
+    coordinator = desk.sit("coordinator", second_factor=False)
+    answer = coordinator.get("/account/step-up?then=/board")
+    assert answer.location == "/account/second-factor?then=/board"
+    coordinator.get("/agreements")
+    asked = coordinator.post("/consents/new", {"incident": "INC-2026-000001", "reason": "Because."})
+    assert asked.status_code == 403 and "your account has none yet" in asked.text and "Because." in asked.text
+
+
+def test_a_code_without_the_token_of_the_form_confirms_nothing(desk: Desk) -> None:
+    administrator, code = long_ago(desk)
+    assert administrator.client.post("/users/new", data={"second_factor_code": code}).status_code == 400
+    assert administrator.get("/users/new").status_code == 302, "still to be confirmed"
 
 
 def test_pages_for_people_with_a_right_send_others_to_sign_in(desk: Desk) -> None:
