@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.alerts import acknowledge_back
 from coordinator.alerts import service as alerts
-from coordinator.alerts.sending import MailParcel, Outcome, Parcel, WebhookParcel, claim, renew, settle
+from coordinator.alerts.sending import MailParcel, Outcome, Parcel, WebhookParcel, claim, may_go, renew, settle
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.store import Store
 from workers.channels import email, webhook
@@ -41,6 +41,10 @@ def deliver(store: Store, delivery_id: int) -> None:
         outcome = send(store, parcel)
     with store.unit_of_work() as tx:
         settle(tx, parcel, outcome, now=clock.now(), jitter=random.random())
+
+
+class Stopped(Exception):
+    """Something changed since this was taken in hand: it does not go on what was decided then."""
 
 
 class NotAnswered(Exception):
@@ -83,12 +87,23 @@ def _held(store: Store, parcel: Parcel) -> Iterator[None]:
 
 
 def send(store: Store, parcel: Parcel) -> Outcome:
-    """Send by the parcel's channel; whatever goes wrong there is an outcome, never an error."""
+    """Send by the parcel's channel; whatever goes wrong there is an outcome, never an error.
+
+    Whoever had to wait for a mail server, or was stopped for a while, looks once more before the bytes go.
+    """
+
+    def look() -> None:
+        with store.read() as tx:
+            if not may_go(tx, parcel, now=clock.now()):
+                raise Stopped()
+
     try:
         if isinstance(parcel, WebhookParcel):
-            return webhook.send(store.settings, parcel)
+            return webhook.send(store.settings, parcel, last_look=look)
         assert isinstance(parcel, MailParcel)
-        return email.send(store.settings, parcel)
+        return email.send(store.settings, parcel, last_look=look)
+    except Stopped:
+        return Outcome("stopped")
     except Exception as fault:  # an attempt that failed in an unforeseen way is still an attempt, and is repeated
         return Outcome("retry", f"failed: {type(fault).__name__}")
 

@@ -29,7 +29,8 @@ def releases_of_items(items: Iterable[str]) -> Any:
 
 
 def has_left() -> ColumnElement[bool]:
-    """The criterion over Alert of what may have left: it was sent, handed out as a file, or somebody answered it.
+    """The criterion over Alert of what may have left: it was sent, handed out as a file, or somebody answered it; or a
+    worker has it in hand, or had it and never said what came of it: the bytes may be on their way.
 
     A call is a task that somebody may still have before them: it counts when its answer is noted.
     """
@@ -38,8 +39,9 @@ def has_left() -> ColumnElement[bool]:
         .join(Delivery, Delivery.id == DeliveryAttempt.delivery_id)
         .where(Delivery.alert_id == Alert.id, Delivery.kind != "voice", DeliveryAttempt.outcome != "withheld")
     )
+    in_hand = select(Delivery.id).where(Delivery.alert_id == Alert.id, Delivery.lease_until.is_not(None))
     return or_(
-        exists(sent), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)),
+        exists(sent), exists(in_hand), exists(select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id)),
         exists(select(Handout.id).where(Handout.alert_id == Alert.id)),
     )  # fmt: skip
 

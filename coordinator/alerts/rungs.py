@@ -77,7 +77,7 @@ def sign_in_token(tx: Session, delivery: Delivery) -> str:
 def requeue(tx: Session, alert: Alert, delivery: Delivery) -> None:
     """Send this delivery again, now, under the same message id."""
     delivery.state, delivery.next_attempt_at = "queued", clock.now()
-    delivery.settled_at = delivery.lease_until = None
+    delivery.settled_at = None  # a lease that was never given back stays: what that worker sent nobody knows
     if alert.state not in SETTLED and alert.state not in ("delivered", "handed-over"):
         alert.state = "queued"
     tx.flush()

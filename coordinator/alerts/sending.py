@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import select, update
@@ -28,7 +29,7 @@ from coordinator.partners.queries import OutEndpoint, out_endpoint
 from coordinator.partners.service import disable_endpoint
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.rules import Result
-from coordinator.sharing.service import TextChanged, redecide, settle_release
+from coordinator.sharing.service import TextChanged, holds, redecide, settle_release
 from coordinator.sharing.wording import explain
 from coordinator.store import store_of
 from coordinator.tasks.service import open_task
@@ -42,7 +43,8 @@ ASK_AGAIN = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an attempt. `result`: delivered, handed-over, retry, refused (this way is no use) or gone (410).
+    """What came of an attempt. `result`: delivered, handed-over, retry, refused (this way is no use), gone (410), or
+    stopped (the last look before the bytes said no: nothing was sent).
 
     `detail` is a short phrase for people without content; `retry_after` in seconds, as the receiver asked; `unknown`:
     the mail server refuses this address for good.
@@ -56,11 +58,15 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """Everything one attempt needs, so that sending touches no row. `message_id` is the same on every attempt."""
+    """Everything one attempt needs, so that sending touches no row. `message_id` is the same on every attempt.
+
+    `unsure`: another worker had it in hand and never said what came of it.
+    """
 
     delivery_id: int
     fence: int
     message_id: str
+    unsure: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +107,7 @@ def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime 
     decision = _decide_again(tx, alert, delivery, now=now)
     if decision is None:
         return None
+    unsure = delivery.lease_until is not None
     delivery.decision_id, delivery.fence = decision.id, delivery.fence + 1
     delivery.lease_until = now + LEASE
     tx.flush()
@@ -108,7 +115,20 @@ def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime 
         calls.open_call(tx, alert, delivery)
         _write(tx, alert, delivery, Outcome("handed-over", "a task for a call was opened"), now=now, jitter=0.0)
         return None
-    return _pack(tx, alert, delivery)
+    return _pack(tx, alert, delivery, unsure=unsure)
+
+
+def may_go(tx: Session, parcel: Parcel, *, now: datetime) -> bool:
+    """The last look, right before the bytes go: whether this delivery is still this worker's to send, and everything
+    it was taken in hand on stands as it did. Nothing is written; what is refused is put off by `settle` and decided
+    on record by the next `claim`."""
+    delivery = tx.get(Delivery, parcel.delivery_id)
+    if delivery is None or (delivery.fence, delivery.state) != (parcel.fence, "queued"):
+        return False
+    alert = tx.get_one(Alert, delivery.alert_id)
+    if sending_hold.stops(tx, own=delivery.user_id is not None) or standstill.stands(tx, alert):
+        return False
+    return _way_is_open(tx, alert, delivery) and holds(tx, delivery.decision_id, now=now)
 
 
 def recheck(tx: Session, delivery_id: int, *, now: datetime) -> None:
@@ -135,6 +155,9 @@ def settle(tx: Session, parcel: Parcel, outcome: Outcome, *, now: datetime, jitt
     delivery, alert = _held(tx, parcel.delivery_id)
     if delivery.fence != parcel.fence:
         return False
+    if outcome.result == "stopped":
+        _put_off(tx, delivery, unsure=parcel.unsure, now=now)
+        return True
     if isinstance(parcel, WebhookParcel) and outcome.result == "delivered":
         tx.execute(update(Endpoint).where(Endpoint.id == parcel.endpoint.id).values(last_ok_at=now))
     if isinstance(parcel, WebhookParcel) and outcome.result == "gone":
@@ -243,8 +266,16 @@ def _why(code: str) -> str:
     return _HELD_BACK.get(code) or explain(code)
 
 
-def _pack(tx: Session, alert: Alert, delivery: Delivery) -> Parcel:
-    same = {"delivery_id": delivery.id, "fence": delivery.fence}
+def _put_off(tx: Session, delivery: Delivery, *, unsure: bool, now: datetime) -> None:
+    """Nothing was sent, so there is no attempt: whoever takes it next asks the rules, on record."""
+    delivery.lease_until = now if unsure else None
+    tx.flush()
+    if delivery.state == "queued":
+        timeline.pending(tx, "delivery.due", delivery.id, exercise=delivery.exercise)
+
+
+def _pack(tx: Session, alert: Alert, delivery: Delivery, *, unsure: bool) -> Parcel:
+    same: dict[str, Any] = {"delivery_id": delivery.id, "fence": delivery.fence, "unsure": unsure}
     if delivery.kind == "webhook":
         return WebhookParcel(
             **same, message_id=delivery.webhook_id, endpoint=_endpoint(tx, alert, delivery),

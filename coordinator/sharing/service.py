@@ -216,6 +216,21 @@ def redecide(
     return _record(tx, release, addressee, inputs, now=now, previous=decision)
 
 
+def holds(tx: Session, decision_id: int, *, now: datetime) -> bool:
+    """Whether this very decision is a permit in force, and everything it was made on is unchanged. Asks no rule, and
+    writes nothing down."""
+    decision = tx.get(ShareDecision, decision_id)
+    if decision is None or decision.result != Result.PERMIT or now >= decision.valid_until:
+        return False
+    release = tx.get_one(Release, decision.release_id)
+    try:
+        check_text(tx, release, decision)
+        inputs = gather(tx, release, addressee_of(tx, decision), now=now)
+    except (TextChanged, NotFound, Erased):
+        return False
+    return decision.inputs_digest == inputs.digest()
+
+
 def permits_now(tx: Session, decision_id: int, *, now: datetime) -> bool:
     """Whether the rules permit this text to this recipient now, asked without writing anything down."""
     said = says_now(tx, decision_id, now=now)

@@ -228,6 +228,11 @@ def _known(tx: Session, alert_ids: Iterable[int]) -> dict[int, tuple[datetime, s
     for row in tx.execute(sent):
         sure = SURENESS.index(_ARRIVED.get(row.outcome, "perhaps"))
         facts.setdefault(row.alert_id, []).append((sure, row.at, row.kind))
+    in_hand = select(Delivery.alert_id, Delivery.kind, Delivery.lease_until).where(
+        Delivery.alert_id.in_(ids), Delivery.lease_until.is_not(None)
+    )
+    for alert_id, kind, at in tx.execute(in_hand):
+        facts.setdefault(alert_id, []).append((SURENESS.index("perhaps"), at, kind))
     answered = (
         select(Acknowledgement.alert_id, Delivery.kind, func.min(Acknowledgement.at).label("at"))
         .outerjoin(Delivery, Delivery.id == Acknowledgement.delivery_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import smtplib
 import ssl
+from collections.abc import Callable
 from dataclasses import replace
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -25,8 +26,9 @@ from coordinator.partners.openpgp import BadKey
 SECONDS = 30.0
 
 
-def send(settings: Settings, parcel: MailParcel) -> Outcome:
-    """One attempt. A temporary refusal (4xx) is to be repeated, a permanent one (5xx) closes this way."""
+def send(settings: Settings, parcel: MailParcel, *, last_look: Callable[[], None] = lambda: None) -> Outcome:
+    """One attempt. A temporary refusal (4xx) is to be repeated, a permanent one (5xx) closes this way. `last_look` is
+    called when the server has let us in, and raises what ends the attempt before anything of the letter went."""
     if not settings.smtp_url:
         return Outcome("retry", "no mail server is set")
     try:
@@ -35,6 +37,7 @@ def send(settings: Settings, parcel: MailParcel) -> Outcome:
         return Outcome("refused", f"the OpenPGP key of this address cannot be used: {fault.detail}")
     try:
         with _connect(urlsplit(settings.smtp_url), settings.outbound_ca_file) as server:
+            last_look()
             _hand_over(server, message)
     except smtplib.SMTPRecipientsRefused as fault:
         codes = [code for code, _ in fault.recipients.values()]

@@ -12,7 +12,7 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -46,8 +46,9 @@ def body_of(parcel: WebhookParcel) -> bytes:
     return write(envelope(event.type, event.source, id=event.id, time=event.time, data=event.data))
 
 
-def send(settings: Settings, parcel: WebhookParcel) -> Outcome:
-    """One attempt. 2xx is delivered, 410 is gone, anything else is to be repeated; a refused address is no use."""
+def send(settings: Settings, parcel: WebhookParcel, *, last_look: Callable[[], None] = lambda: None) -> Outcome:
+    """One attempt. 2xx is delivered, 410 is gone, anything else is to be repeated; a refused address is no use.
+    `last_look` is called right before the call, and raises what ends the attempt."""
     endpoint = parcel.endpoint
     if not endpoint.secrets:
         return Outcome("refused", "the endpoint has no secret to sign with")
@@ -57,6 +58,7 @@ def send(settings: Settings, parcel: WebhookParcel) -> Outcome:
     allowed = ranges(endpoint.allow_private, settings)
     try:
         check_written_address(endpoint.url, allowed)
+        last_look()
         with Deadline(WHOLE_SECONDS) as deadline, guarded_session(settings, allowed) as session, session.post(
             endpoint.url, data=body, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)
         ) as answer:
