@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, union
 from sqlalchemy.orm import Session
 
+from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.agreements.models import Agreement
 from coordinator.alerts.left import has_left, keep_until, recalled
@@ -231,8 +232,8 @@ def _known(tx: Session, alert_ids: Iterable[int]) -> dict[int, tuple[datetime, s
     in_hand = select(Delivery.alert_id, Delivery.kind, Delivery.lease_until).where(
         Delivery.alert_id.in_(ids), Delivery.lease_until.is_not(None)
     )
-    for alert_id, kind, at in tx.execute(in_hand):
-        facts.setdefault(alert_id, []).append((SURENESS.index("perhaps"), at, kind))
+    for alert_id, kind, until in tx.execute(in_hand):
+        facts.setdefault(alert_id, []).append((SURENESS.index("perhaps"), until or clock.now(), kind))
     answered = (
         select(Acknowledgement.alert_id, Delivery.kind, func.min(Acknowledgement.at).label("at"))
         .outerjoin(Delivery, Delivery.id == Acknowledgement.delivery_id)
