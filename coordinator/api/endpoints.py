@@ -22,8 +22,8 @@ from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Flag, Text, Whole
 from coordinator.partners import exercises as register
 from coordinator.partners import queries, service
-from coordinator.partners.models import Endpoint, EndpointKey
-from coordinator.partners.schema import ExerciseSchema
+from coordinator.partners.models import Endpoint, EndpointKey, Organisation
+from coordinator.partners.schema import ExerciseSchema, StixAsksSchema
 from coordinator.partners.signing import generate_secret
 
 routes = Blueprint("endpoints", __name__)
@@ -42,6 +42,7 @@ class EndpointShownSchema(Schema):
     organisation = shapes.text()
     direction = shapes.text()
     state = shapes.text()
+    stix_asks = fields.List(fields.String(), required=True)
     keys = fields.List(fields.Nested(EndpointKeySchema), required=True)
 
 
@@ -110,6 +111,7 @@ class ExerciseBodySchema(ExerciseSchema):
         exclude = ("code",)
 
 
+_ASKS = StixAsksSchema()
 _ROTATION, _REVOCATION, _DOUBT, _EXERCISE = RotationSchema(), KeyRevocationSchema(), DoubtSchema(), ExerciseSchema()
 
 
@@ -137,6 +139,18 @@ def rotate(endpoint: str) -> Response:
         asked = changes.ask(tx, Kind.KEY, key, actor=principal().actor, reason=wanted.get("reason", ""))
         waits = asked.change.id if asked.change is not None else None
         return answer({"endpoint": endpoint, "secret": secret, "overlap_days": days, "change": waits}, status=201)
+
+
+@routes.put("/endpoints/<endpoint>/stix")
+@needs(Right.MANAGE_ENDPOINTS)
+@describes(body=StixAsksSchema, answer=EndpointShownSchema)
+def hold_to_stix(endpoint: str) -> Response:
+    """Hold a system to what STIX recommends, or no longer."""
+    asks = load(_ASKS, json_body())["asks"]
+    with store().unit_of_work() as tx:
+        row = queries.endpoint_by_slug(tx, endpoint)
+        service.hold_to_stix(tx, row, asks, actor=principal().actor)
+        return answer(_described(tx, row, tx.get_one(Organisation, row.organisation_id).code))
 
 
 @routes.post("/keys/<int:number>/revoke")
@@ -219,6 +233,7 @@ def _described(tx: Session, row: Endpoint, code: str) -> dict[str, Any]:
     return {
         "id": row.slug, "organisation": code, "direction": row.direction, "url": row.url or None, "state": row.state,
         "exercise": row.exercise, "restricted": row.restricted, "last_ok_at": row.last_ok_at,
+        "stix_asks": row.stix_asks.split(),
         "keys": [_key(key) for key in queries.keys_of(tx, row.id)],
     }  # fmt: skip
 

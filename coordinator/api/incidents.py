@@ -71,6 +71,7 @@ class ReportSchema(Schema):
     received_at = shapes.at()
     via = shapes.text()
     disposition = shapes.text()
+    remarks = fields.Nested(shapes.RemarksSchema, required=True)
 
 
 ReportListSchema = shapes.many(ReportSchema)

@@ -28,6 +28,7 @@ class AcceptedSchema(Schema):
     disposition = fields.String(required=True, metadata={"enum": ["accepted", "update", "duplicate", "quarantined"]})
     incident = shapes.text(none=True)
     status_url = shapes.text(format="uri")
+    remarks = shapes.number()
 
 
 class FileSchema(Schema):
@@ -39,6 +40,7 @@ class FileSchema(Schema):
 class ReportStatusSchema(Schema):
     report = shapes.text()
     disposition = shapes.text()
+    remarks = fields.Nested(shapes.RemarksSchema, required=True)
 
 
 _A_REPORT = describes(body=ReportSchema, answer=AcceptedSchema, status=202, foreign=tuple(READERS)[1:])
@@ -82,7 +84,7 @@ def file_report() -> Response:
 
 
 @routes.get("/report-status/<token>")
-@open_to("the unguessable token was given to the sender; only the disposition is shown")
+@open_to("the unguessable token was given to the sender; shown are the disposition and where STIX is remarked on")
 @describes(answer=ReportStatusSchema)
 def report_status(token: str) -> Response:
     with store().read() as tx:
@@ -94,12 +96,13 @@ def answered(*, raw: bytes, media_type: str, **how: Any) -> Response:
     together: Together = current_app.extensions["coordinator.together"]
     vault = store().vault
     arrival = intake.Arrival(raw=raw, media_type=media_type, **how)
+    asks = arrival.endpoint.stix_asks if arrival.endpoint else ""
 
     def read(kept: intake.Kept) -> Work[intake.Answer]:
         answer = kept.answer
         if answer is not None:
             return Work(lambda tx: answer)
-        parsed = intake.parse(raw, media_type)
+        parsed = intake.parse(raw, media_type, asks)
         return Work(
             lambda tx: intake.read_report(tx, kept.report_id, parsed, inbound=kept.inbound),
             bursts.read_all, bursts.unread(vault, kept.inbound, parsed),
@@ -111,7 +114,7 @@ def answered(*, raw: bytes, media_type: str, **how: Any) -> Response:
     status_url = f"{store().settings.base_url}/api/v1/report-status/{answer.status_token}"
     said: dict[str, Any] = {
         "report": answer.report, "disposition": answer.disposition, "incident": answer.incident,
-        "status_url": status_url,
+        "status_url": status_url, "remarks": answer.remarks,
     }  # fmt: skip
     response = jsonify(said)
     response.status_code = 202

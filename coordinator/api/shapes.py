@@ -33,6 +33,18 @@ class FaultSchema(Schema):
     detail = text()
 
 
+class RemarkSchema(FaultSchema):
+    check = text(description="The number that the validator of the standard's committee gives it.")
+    object = text(description="The id of the object, or empty.")
+
+
+class RemarksSchema(Schema):
+    """Recommendations of its format that a report does not follow; it is taken all the same."""
+
+    count = number()
+    first = fields.List(fields.Nested(RemarkSchema), required=True)
+
+
 class BlockerSchema(Schema):
     kind = text()
     id = text()

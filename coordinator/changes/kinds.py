@@ -66,7 +66,7 @@ def _endpoint_now(tx: Session, wanted: Data) -> Data | None:
     return {
         "organisation": tx.get_one(Organisation, row.organisation_id).code, "direction": row.direction, "url": row.url,
         "allow_private": list(row.allow_private), "restricted": row.restricted, "tlp_max": row.tlp_max,
-        "exercise": row.exercise, "secret": _key_of(tx, row),
+        "exercise": row.exercise, "secret": _key_of(tx, row), "stix_asks": row.stix_asks.split(),
     }  # fmt: skip
 
 
@@ -76,6 +76,7 @@ def _endpoint_wanted(_tx: Session, wanted: Data) -> Data:
         "allow_private": list(wanted.get("allow_private") or ()), "restricted": bool(wanted.get("restricted")),
         "tlp_max": wanted.get("tlp_max") or "", "exercise": wanted.get("exercise") or "",
         "secret": f"key {partners.fingerprint_of(wanted['secret'])[:12]}",
+        "stix_asks": list(wanted.get("stix_asks") or ()),
     }  # fmt: skip
 
 

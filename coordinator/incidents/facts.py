@@ -28,6 +28,7 @@ class Inbound:
     endpoint_id: int | None
     endpoint: str | None
     restricted: bool
+    stix_asks: str | None
     source: str | None
     user_id: int | None
     raw_digest: str

@@ -23,6 +23,7 @@ from coordinator.incidents.models import Incident, Report
 from coordinator.incidents.opening import Opened, Opening, add_members, announce, follow_up, open_one
 from coordinator.incidents.receipts import note_receipt
 from coordinator.incidents.references import partner_reference, reference_of
+from coordinator.incidents.remarks import kept
 from coordinator.markings import Marking, combine, parse_tlp
 from coordinator.partners.exercises import is_running, takes_part
 from coordinator.partners.models import Endpoint, Organisation
@@ -43,6 +44,7 @@ class Filed:
     tlp: str | None = None
     external_id: str | None = None
     flags: list[str] = field(default_factory=list)
+    remarks: dict[str, Any] | None = None
 
 
 def file_report(
@@ -87,7 +89,7 @@ def _said(received: Received) -> dict[str, Any]:
     told = received.report
     return {
         "format": received.format, "tlp": told.get("tlp"), "flags": told.get("flags", []),
-        "external_id": told.get("external_id"),
+        "external_id": told.get("external_id"), "remarks": kept(received.remarks),
     }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from coordinator.incidents.envelope import Received, read_body
 from coordinator.incidents.facts import Inbound
 from coordinator.incidents.models import Incident, PartnerReference, Report, ReportBody
 from coordinator.incidents.references import new_public_id, numbered
+from coordinator.incidents.remarks import shown
 from coordinator.partners.queries import IntakeEndpoint, own_organisation, still_the_same
 from coordinator.prepared import Touched, at_once, reserved
 from coordinator.store import store_of
@@ -57,13 +58,15 @@ _REASONS: dict[str, type[CoordinatorError]] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What the sender is told. `incident` is the reference that sender may know; `refusal` is raised by the door."""
+    """What the sender is told. `incident` is the reference that sender may know; `refusal` is raised by the door;
+    `remarks`: how many there are to read at the status link."""
 
     report: str
     disposition: str
     incident: str | None
     status_token: str
     refusal: CoordinatorError | None = None
+    remarks: int = 0
 
 
 @dataclass(frozen=True)
@@ -173,10 +176,13 @@ def _row(tx: Session, arrival: Arrival, report_id: int, key: int, now: datetime)
     }  # fmt: skip
 
 
-def parse(raw: bytes, media_type: str) -> Received | CoordinatorError:
-    """What kept bytes say, or what is wrong with them. Outside any transaction, so that nobody waits for it."""
+def parse(raw: bytes, media_type: str, asks: str = "") -> Received | CoordinatorError:
+    """What kept bytes say, or what is wrong with them. Outside any transaction, so that nobody waits for it.
+
+    `asks`: what the endpoint they came by holds its sender to.
+    """
     try:
-        return read_body(raw, media_type, now=clock.now())
+        return read_body(raw, media_type, now=clock.now(), asks=asks)
     except (Invalid, NotParseable, TooLarge, UnsupportedType) as error:
         return error
 
@@ -199,7 +205,7 @@ def read_report(
         return _answer(tx, inbound.id)
     if parsed is None:
         raw = unseal(tx, inbound.data_key_id, inbound.sealed, about=f"report/{inbound.public_id}")
-        parsed = parse(raw, inbound.media_type)
+        parsed = parse(raw, inbound.media_type, inbound.stix_asks or "")
     if isinstance(parsed, Received):
         filed = [(inbound, filing.file_report(tx, inbound, parsed))]
         return answer_all(tx, filed, settle_all(tx, filed))[0]
@@ -237,12 +243,13 @@ def leave_word_of_unread(tx: Session) -> int:
 
 
 def report_by_status_token(tx: Session, token: str) -> dict[str, Any]:
-    """What the holder of a status link may see: the disposition and nothing else. Raises NotFound."""
-    query = select(Report.public_id, Report.disposition).where(Report.status_hash == token_hash(token))
+    """What the holder of a status link may see: the disposition, and what was remarked on their own report (never a
+    word of it). Raises NotFound."""
+    query = select(Report.public_id, Report.disposition, Report.remarks).where(Report.status_hash == token_hash(token))
     found = tx.execute(query).one_or_none()
     if found is None:
         raise NotFound()
-    return {"report": found.public_id, "disposition": found.disposition}
+    return {"report": found.public_id, "disposition": found.disposition, "remarks": shown(found.remarks)}
 
 
 def status_token(tx: Session, public_id: str) -> str:
@@ -259,8 +266,8 @@ def _at_hand(tx: Session, arrival: Arrival, row: dict[str, Any], *, sealed: byte
     return Kept(row["id"], inbound=Inbound(
         organisation_id=endpoint.organisation_id, organisation=endpoint.organisation_code,
         active=endpoint.organisation_active, endpoint_id=endpoint.id, endpoint=endpoint.slug,
-        restricted=endpoint.restricted, user_id=None, is_own=endpoint.organisation_is_own, source=None,
-        disposition="received", sealed=sealed,
+        restricted=endpoint.restricted, stix_asks=endpoint.stix_asks, user_id=None,
+        is_own=endpoint.organisation_is_own, source=None, disposition="received", sealed=sealed,
         wrapped=tx.info["data_keys"][row["data_key_id"]], **{name: row[name] for name in same},
     ))  # fmt: skip
 
@@ -308,7 +315,7 @@ def settle_all(tx: Session, filed: Sequence[tuple[Inbound, filing.Filed]]) -> To
     return statements.SETTLE_REPORTS.each(tx, [
         {"report_id": inbound.id, "new_disposition": one.disposition, "new_reason": one.reason,
          "new_format": one.format, "new_tlp": one.tlp, "new_external_id": one.external_id,
-         "new_flags": one.flags or None, "new_incident_id": one.incident_id}
+         "new_flags": one.flags or None, "new_remarks": one.remarks, "new_incident_id": one.incident_id}
         for inbound, one in filed
     ])  # fmt: skip
 
@@ -319,9 +326,10 @@ def answer_all(tx: Session, filed: Sequence[tuple[Inbound, filing.Filed]], settl
     if settled.rowcount != len(filed):
         raise Stale()
     return [
-        Answer(inbound.public_id, one.disposition, one.reference, status_token(tx, inbound.public_id))
+        Answer(inbound.public_id, one.disposition, one.reference, status_token(tx, inbound.public_id),
+               remarks=(one.remarks or {}).get("count", 0))
         for inbound, one in filed
-    ]
+    ]  # fmt: skip
 
 
 def _refuse(tx: Session, inbound: Inbound, error: SecrecyMarkingFound) -> None:
@@ -365,6 +373,7 @@ def _answer(tx: Session, report_id: int) -> Answer:
     return Answer(
         report.public_id, report.disposition, ours if report.endpoint_id is None else theirs,
         status_token(tx, report.public_id), _refusal_of(report),
+        (report.remarks or {}).get("count", 0),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ class Report(Exercised, Base):
 
     `disposition`: received (raw bytes are safe, not read yet) accepted update duplicate quarantined invalid refused;
     rejected (by a person) and refiled (as a real one) follow quarantined. `doubted_at`: somebody of ours doubts that
-    its sender wrote it.
+    its sender wrote it. `remarks`: as `incidents.remarks` keeps them.
     """
 
     __tablename__ = "reports"
@@ -54,6 +54,7 @@ class Report(Exercised, Base):
     reason: Mapped[Code] = mapped_column(default="")
     faults: Mapped[list[Any] | None] = mapped_column(Json)
     flags: Mapped[list[Any] | None] = mapped_column(Json)
+    remarks: Mapped[dict[str, Any] | None] = mapped_column(Json)
     incident_id: Mapped[int | None]
     doubted_at: Mapped[datetime | None]
     doubted_by: Mapped[Code] = mapped_column(default="", server_default="")

@@ -280,7 +280,7 @@ def _kept_again(tx: Session, report: Report, inbound: Inbound, principal: Princi
 def _settle(tx: Session, report: Report, filed: Filed) -> None:
     report.disposition, report.reason, report.incident_id = filed.disposition, filed.reason, filed.incident_id
     report.format, report.tlp, report.external_id = filed.format, filed.tlp, filed.external_id
-    report.flags = filed.flags or None
+    report.flags, report.remarks = filed.flags or None, filed.remarks
 
 
 def _decide(tx: Session, case: _Case, state: str, principal: Principal) -> None:

@@ -63,8 +63,8 @@ LOAD_REPORT = (
         _reports.c.id, _reports.c.public_id, _reports.c.received_at, _reports.c.via, _reports.c.organisation_id,
         _reports.c.endpoint_id, _reports.c.user_id, _reports.c.raw_digest, _reports.c.media_type,
         _reports.c.data_key_id, _reports.c.exercise, _reports.c.disposition, _bodies.c.sealed, _keys.c.wrapped,
-        _endpoints.c.slug.label("endpoint"), _endpoints.c.restricted, _endpoints.c.source, _organisations.c.active,
-        _organisations.c.is_own, _organisations.c.code.label("organisation"),
+        _endpoints.c.slug.label("endpoint"), _endpoints.c.restricted, _endpoints.c.source, _endpoints.c.stix_asks,
+        _organisations.c.active, _organisations.c.is_own, _organisations.c.code.label("organisation"),
     )
     .select_from(
         _reports.outerjoin(_bodies, _bodies.c.report_id == _reports.c.id)
@@ -124,7 +124,7 @@ KNOWN_NAMES = Prepared(lambda dialect: union_all(
 #: The disposition, with the report's row locked. Takes `report_id`.
 LOCK_REPORT = select(_reports.c.disposition).where(_reports.c.id == bindparam("report_id")).with_for_update()
 
-_SETTLED = ("disposition", "reason", "format", "tlp", "external_id", "flags", "incident_id")
+_SETTLED = ("disposition", "reason", "format", "tlp", "external_id", "flags", "remarks", "incident_id")
 
 
 def _settling() -> tuple[Update, Update]:

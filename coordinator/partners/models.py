@@ -64,6 +64,7 @@ class Endpoint(Exercised, Base):
     """Where a partner system posts to us (`in`), or where we post to it (`out`). `slug` is the last part of the URL.
 
     `source` is the CloudEvents source its envelopes bear: the first one seen is kept, another one is quarantined.
+    `stix_asks`: words of `vocabulary.stix_checks`, what STIX from there is held to beside what is demanded.
     """
 
     __tablename__ = "endpoints"
@@ -77,6 +78,7 @@ class Endpoint(Exercised, Base):
     restricted: Mapped[bool] = mapped_column(Boolean, default=False)
     tlp_max: Mapped[str] = mapped_column(String(12), default="")
     source: Mapped[str] = mapped_column(Text, default="")
+    stix_asks: Mapped[str] = mapped_column(Text, default="", server_default="")
     last_ok_at: Mapped[datetime | None]
     __table_args__ = (whole(),)
 

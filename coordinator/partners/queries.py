@@ -30,6 +30,7 @@ class IntakeEndpoint:
     organisation_is_own: bool
     exercise: str
     restricted: bool
+    stix_asks: str
     state: str
     keys: tuple[tuple[int, str], ...] = field(repr=False)
 
@@ -55,8 +56,8 @@ _key: Any = EndpointKey.__table__
 _wrap: Any = DataKey.__table__
 # Asked for each report that comes in: built once, and plain columns.
 _SEEN = (
-    _in.c.id, _in.c.slug, _in.c.organisation_id, _in.c.exercise, _in.c.restricted, _in.c.state, _of.c.code,
-    _of.c.active, _of.c.is_own, _key.c.id.label("key_id"),
+    _in.c.id, _in.c.slug, _in.c.organisation_id, _in.c.exercise, _in.c.restricted, _in.c.stix_asks, _in.c.state,
+    _of.c.code, _of.c.active, _of.c.is_own, _key.c.id.label("key_id"),
 )  # fmt: skip
 #: Takes `keys`, ids, and `now`; those that prove nothing any more (`usable`) are absent.
 _STILL = Prepared(
@@ -139,7 +140,7 @@ def _endpoint(row: Any, keys: tuple[tuple[int, str], ...]) -> IntakeEndpoint:
     return IntakeEndpoint(
         id=row.id, slug=row.slug, organisation_id=row.organisation_id, organisation_code=row.code,
         organisation_active=row.active, organisation_is_own=row.is_own, exercise=row.exercise,
-        restricted=row.restricted, state=row.state, keys=keys,
+        restricted=row.restricted, stix_asks=row.stix_asks, state=row.state, keys=keys,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from coordinator.outside.faults import Shape
 from coordinator.outside.fields import Choice, Flag, Instant, Lean, Listed, Part, Text, Token, Whole
 from coordinator.partners import openpgp
 from coordinator.partners.signing import SECRET_PREFIX, BadSecret, check_secret
+from coordinator.vocabulary import stix_checks
 
 HOURS = ("24x7", "office")
 PRIVATE_RANGES = ("10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
@@ -167,6 +168,12 @@ class ContactSchema(Shape):
     channels = Listed(Part(ChannelSchema), most=20)
 
 
+def stix_asks(**more: Any) -> Listed:
+    """What STIX of a sender is held to beside what the standard demands."""
+    sentence = f"Name what is asked: {', '.join(stix_checks.ASKS)}, without-302, only-302."
+    return Listed(Token(stix_checks.ASK, sentence, longest=20), most=len(stix_checks.NUMBERS), **more)
+
+
 class EndpointSchema(Shape):
     """Where a partner system posts to us (in) or we to it (out). `id` is the last part of the intake URL."""
 
@@ -179,6 +186,7 @@ class EndpointSchema(Shape):
     allow_private = Ranges()
     restricted = Flag()
     tlp_max = terms.tlp()
+    stix_asks = stix_asks()
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _url_goes_with_out(self, data: Any, original: Any, **_: Any) -> None:
@@ -187,6 +195,12 @@ class EndpointSchema(Shape):
             raise ValidationError({"url": ["An endpoint we post to needs its URL."]})
         if direction == "in" and "url" in data:
             raise ValidationError({"url": ["A partner posts to our intake: an endpoint of direction in has no URL."]})
+
+
+class StixAsksSchema(Shape):
+    """`PUT /endpoints/{endpoint}/stix`: what STIX from there is held to beside what the standard demands."""
+
+    asks = stix_asks(required=True)
 
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,12 +50,14 @@ def put_organisation(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
 
 
 def put_endpoint(tx: Session, fields: dict[str, Any], *, actor: str) -> str:
-    """`fields` as in a world file: id organisation direction url? secret exercise? allow_private? restricted?"""
+    """`fields` as in a world file: id organisation direction url? secret exercise? allow_private? restricted? tlp_max?
+    stix_asks?"""
     organisation = _organisation(tx, fields["organisation"])
     wanted = {
         "organisation_id": organisation.id, "direction": fields["direction"], "url": fields.get("url") or "",
         "allow_private": list(fields.get("allow_private") or ()), "exercise": fields.get("exercise") or "",
         "restricted": bool(fields.get("restricted")), "tlp_max": fields.get("tlp_max") or "",
+        "stix_asks": " ".join(fields.get("stix_asks") or ()),
     }  # fmt: skip
     line = _put(tx, Endpoint, {"slug": fields["id"]}, wanted, noun="endpoint", actor=actor)
     endpoint = tx.execute(select(Endpoint).where(Endpoint.slug == fields["id"])).scalar_one()
@@ -127,6 +130,19 @@ def disable_endpoint(tx: Session, endpoint_id: int, *, actor: str, reason: str) 
         row.state = "disabled"
         timeline.append(tx, "endpoint.disabled", "An endpoint was disabled.", actor=actor, values={"reason": reason},
                         about=("endpoint", endpoint_id))  # fmt: skip
+
+
+def hold_to_stix(tx: Session, endpoint: Endpoint, words: Sequence[str], *, actor: str) -> None:
+    """What STIX from this system is held to beside what the standard demands. One person does it: it lets nothing in
+    and nothing out, and may be taken back. Raises Refused for an endpoint that nobody sends to."""
+    if endpoint.direction != "in":
+        raise Refused("Nobody sends to us through this endpoint.")
+    asks = " ".join(words)
+    if asks != endpoint.stix_asks:
+        values = {"old": {"stix_asks": endpoint.stix_asks}, "new": {"stix_asks": asks}}
+        endpoint.stix_asks = asks
+        timeline.append(tx, "endpoint.changed", f"The endpoint {endpoint.slug} was changed.", actor=actor,
+                        about=("endpoint", endpoint.id), values=values)  # fmt: skip
 
 
 def mark_suspect(tx: Session, contact_id: int, *, actor: str, reason: str) -> None:

@@ -27,6 +27,7 @@ from coordinator.incidents.models import (
     Report,
 )
 from coordinator.incidents.references import reference_of
+from coordinator.incidents.remarks import shown
 from coordinator.markings import Marking
 from coordinator.obligations import queries as duties
 from coordinator.partners.models import Endpoint, Organisation
@@ -174,7 +175,7 @@ def reports(tx: Session, incident_id: int, *, limit: int = MOST) -> list[dict[st
     return [
         {"id": row.public_id, "received_at": row.received_at, "via": row.via, "from": code, "endpoint": slug,
          "disposition": row.disposition, "external_id": row.external_id, "tlp": row.tlp, "digest": row.raw_digest,
-         "flags": row.flags or [], "key": row.endpoint_key_id,
+         "flags": row.flags or [], "remarks": shown(row.remarks), "key": row.endpoint_key_id,
          "in_doubt": row.doubted_at is not None}
         for row, code, slug in tx.execute(query)
     ]  # fmt: skip

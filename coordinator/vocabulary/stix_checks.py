@@ -5,8 +5,6 @@ The numbers are those of the validator of its own committee, so that a sender fi
 
 from __future__ import annotations
 
-import re
-
 _NAMED = "Put it into an extension that has an extension definition."
 _LISTED = "Use a value of the open vocabulary that STIX 2.1 gives for this."
 #: Number -> (the property it is about, "" for the object; what to do).
@@ -65,17 +63,12 @@ CHECKS: dict[str, tuple[str, str]] = {
     "references": ("", "Send both ends of a relationship in the same bundle."),
     "interoperability": ("created_by_ref", "Name who made each object, and send that identity along."),
 }
-#: The words of what a receiver asks, in the order in which they are shown; beside them `without-302` and `only-302`.
+#: The words of what a receiver asks, in the order in which they are shown.
 ASKS = ("recommended", "types", "properties", "references", "interoperability")
 #: Whole groups of checks have numbers too.
-_NUMBERS = {number for number in CHECKS if number.isdigit()} | {"1", "2", "210", "270"}
-_EXCEPTION = re.compile(r"(?:without|only)-([0-9]{1,3})")
-
-
-def is_ask(word: str) -> bool:
-    """Whether this is a word of what may be asked of a sender of STIX."""
-    found = _EXCEPTION.fullmatch(word)
-    return word in ASKS or bool(found and found[1] in _NUMBERS)
+NUMBERS = tuple(sorted({number for number in CHECKS if number.isdigit()} | {"1", "2", "210", "270"}))
+#: One word of what is asked: beside those above `without-302`, all but this, and `only-302`, no other.
+ASK = rf"{'|'.join(ASKS)}|(?:without|only)-(?:{'|'.join(NUMBERS)})"
 
 
 def says(check: str) -> str:

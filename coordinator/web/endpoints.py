@@ -16,7 +16,7 @@ from coordinator.markings import Tlp
 from coordinator.outside.faults import load
 from coordinator.partners import queries, service
 from coordinator.partners.models import Endpoint, Organisation
-from coordinator.partners.schema import EndpointSchema
+from coordinator.partners.schema import EndpointSchema, StixAsksSchema
 from coordinator.partners.signing import generate_secret
 from coordinator.web import access
 from coordinator.web import pages as page
@@ -24,7 +24,7 @@ from coordinator.web.access import needs
 
 pages = Blueprint("endpoints", __name__)
 
-_ENDPOINT = EndpointSchema()
+_ENDPOINT, _STIX = EndpointSchema(), StixAsksSchema()
 #: Days for which a replaced secret still works beside the new one.
 OVERLAPS = ("1", "7", "30")
 
@@ -39,9 +39,11 @@ def new(code: str) -> Response:
 @needs(Right.MANAGE_ENDPOINTS, fresh=True)
 def make(code: str) -> Any:
     """The secret is shown in this one answer: there is nothing to redirect to."""
-    given = {name: request.form.get(name, "").strip() for name in ("id", "direction", "url", "tlp_max")}
+    said = {name: request.form.get(name, "").strip() for name in ("id", "direction", "url", "tlp_max")}
+    given = said | {"stix_asks": request.form.getlist("stix_asks"), "stix_without": request.form.get("stix_without")}
     secret = generate_secret()
-    data = given | {"organisation": code, "secret": secret, "restricted": bool(request.form.get("restricted"))}
+    data = said | {"organisation": code, "secret": secret, "restricted": bool(request.form.get("restricted"))}
+    data |= {"stix_asks": _asks()} if said["direction"] == "in" else {}
     try:
         wanted = load(_ENDPOINT, data)
         with access.store().unit_of_work() as tx:
@@ -70,6 +72,17 @@ def rotate(endpoint_id: int) -> Any:
     return _secret_page(code, slug, secret, rotated=True, waits=waits, days=days)
 
 
+@pages.post("/endpoints/<int:endpoint_id>/stix")
+@needs(Right.MANAGE_ENDPOINTS, fresh=True)
+def hold_to_stix(endpoint_id: int) -> Any:
+    asks = load(_STIX, {"asks": _asks()})["asks"]
+    with access.store().unit_of_work() as tx:
+        row = _endpoint(tx, endpoint_id)
+        service.hold_to_stix(tx, row, asks, actor=access.required().actor)
+        code = tx.get_one(Organisation, row.organisation_id).code
+    return page.after("partners.one", _("Reports from there are held to this from now on."), code=code)
+
+
 @pages.post("/endpoints/<int:endpoint_id>/disable")
 @needs(Right.MANAGE_ENDPOINTS, fresh=True)
 def disable(endpoint_id: int) -> Any:
@@ -85,6 +98,22 @@ def _secret_page(code: str, slug: str, secret: str, *, rotated: bool, waits: boo
         "partners/secret.html", here="partners", org_code=code, slug=slug, secret=secret, rotated=rotated,
         waits=waits, days=days,
     )  # fmt: skip
+
+
+def _asks() -> list[str]:
+    """The ticked words, and the numbers of checks that are left out, however they are parted."""
+    without = request.form.get("stix_without", "").replace(",", " ").split()
+    return [*request.form.getlist("stix_asks"), *(f"without-{number}" for number in without)]
+
+
+def asks_in_words() -> list[tuple[str, str]]:
+    """What a system may be held to beside what STIX demands, in words."""
+    return [
+        ("recommended", _("What STIX recommends")), ("types", _("Only types of objects that STIX defines")),
+        ("properties", _("Only properties that STIX defines")),
+        ("references", _("Both ends of a relationship in the same bundle")),
+        ("interoperability", _("The interoperability profile")),
+    ]
 
 
 def _reason() -> str:
@@ -109,5 +138,5 @@ def _form(code: str, values: dict[str, Any], errors: dict[str, str], *, status: 
             raise NotFound()
     return page.show(
         "partners/endpoint.html", here="partners", org=row, values=values, errors=errors, code=status,
-        labels_tlp=[label.value for label in Tlp],
+        labels_tlp=[label.value for label in Tlp], asks=asks_in_words(),
     )  # fmt: skip

@@ -23,6 +23,7 @@ from coordinator.sharing.addressees import is_fresh
 from coordinator.web import access, pgp_keys
 from coordinator.web import pages as page
 from coordinator.web.access import needs
+from coordinator.web.endpoints import asks_in_words
 
 pages = Blueprint("partners", __name__, url_prefix="/partners")
 
@@ -61,7 +62,7 @@ def one(code: str) -> Response:
     return page.show(
         "partners/one.html", here="partners", org=row, contacts=contacts, endpoints=endpoints.values(), keys=keys,
         agreements=bound, usable=queries.usable, values={}, errors={},
-        key_of=pgp_keys.shown,
+        key_of=pgp_keys.shown, asks=asks_in_words(),
     )  # fmt: skip
 
 

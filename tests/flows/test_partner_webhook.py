@@ -45,9 +45,9 @@ def test_the_raw_bytes_are_kept_to_the_byte_and_sealed(store, partner):
         assert unseal(tx, report.data_key_id, sealed, about=f"report/{report.public_id}") == body
 
 
-def test_the_status_link_shows_the_disposition_only(client, partner):
+def test_the_status_link_shows_the_disposition_and_remarks_only(client, partner):
     url = partner.post(native()).get_json()["status_url"]
     answer = client.get(url.removeprefix("http://127.0.0.1:8080"))
-    assert answer.get_json().keys() == {"report", "disposition"}
+    assert answer.get_json().keys() == {"report", "disposition", "remarks"}
     assert answer.headers["Cache-Control"] == "no-store"
     assert client.get("/api/v1/report-status/unknown").status_code == 404

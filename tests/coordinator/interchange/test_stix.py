@@ -208,4 +208,4 @@ def test_a_bundle_through_the_signed_door_opens_an_incident_and_a_newer_version_
     assert (first.status_code, first.get_json()["disposition"]) == (202, "accepted")
     again = post(modified="2026-11-22T01:00:00.000Z", description="It spreads.")
     assert again.get_json() | {"report": 0, "status_url": 0} == {
-        "disposition": "update", "incident": first.get_json()["incident"], "report": 0, "status_url": 0}  # fmt: skip
+        "disposition": "update", "incident": first.get_json()["incident"], "report": 0, "status_url": 0, "remarks": 1}

@@ -15,8 +15,10 @@ from coordinator.tasks.models import Task
 from coordinator.timeline import queries as record
 from coordinator.timeline.verify import checkpoint
 from tests.alerting import settings_of
+from tests.coordinator.interchange.test_stix import an_id, incident
 from tests.coordinator.web.conftest import Desk, visible_text
 from tests.coordinator.web.test_incident_page import task_on
+from tests.factories import PartnerSystem
 
 FORM = {
     "__down__": {"label": "What is down?", "type": "text", "required": True},
@@ -144,6 +146,26 @@ def test_a_secret_is_shown_once_and_rotated_with_overlap(desk: Desk) -> None:
     rotated = administrator.post(f"/endpoints/{number}/rotate")
     assert "7 more days" in visible_text(rotated.text) and "whsec_" in rotated.text
     assert desk.sit("coordinator").get(path).status_code == 403
+
+
+def test_a_system_is_held_to_more_of_stix_and_what_was_remarked_on_is_folded_on_the_page_of_the_case(
+    desk: Desk,
+) -> None:
+    administrator = desk.sit("administrator")
+    partner = PartnerSystem(desk.app.test_client(), desk.world)
+    sent = {"type": "bundle", "id": an_id("bundle"), "objects": [incident(rank=3)]}
+    assert partner.post(sent, content_type="application/stix+json").status_code == 202
+    coordinator = desk.sit("coordinator")
+    reference = re.search(r"INC-\d{4}-\d{6}", coordinator.text("/board"))
+    assert reference is not None
+    page = coordinator.text(f"/incidents/{reference[0]}")
+    assert "STIX has 1 remark" in page and "401 Put it into an extension" in page
+    [path] = re.findall(r'action="(/endpoints/\d+/stix)"', administrator.get("/partners/FI-CSIRT").text)
+    assert administrator.post(path, {"stix_asks": "recommended", "stix_without": "302, 103"}).status_code == 303
+    assert "held to: recommended without-302 without-103" in administrator.text("/partners/FI-CSIRT")
+    assert partner.post(sent, content_type="application/stix+json").status_code == 422
+    assert administrator.post(path, {"stix_without": "everything"}).status_code == 422
+    assert coordinator.post(path, {}).status_code == 403
 
 
 def test_the_administrator_invites_and_suspends(desk: Desk) -> None:
