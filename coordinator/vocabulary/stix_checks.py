@@ -5,7 +5,7 @@ The numbers are those of the validator of its own committee, so that a sender fi
 
 from __future__ import annotations
 
-_NAMED = "Put it into an extension that has an extension definition."
+_NAMED = "Put custom content into an extension that has an extension definition."
 _LISTED = "Use a value of the open vocabulary that STIX 2.1 gives for this."
 #: Number -> (the property it is about, "" for the object; what to do).
 CHECKS: dict[str, tuple[str, str]] = {

@@ -159,7 +159,7 @@ def test_a_system_is_held_to_more_of_stix_and_what_was_remarked_on_is_folded_on_
     reference = re.search(r"INC-\d{4}-\d{6}", coordinator.text("/board"))
     assert reference is not None
     page = coordinator.text(f"/incidents/{reference[0]}")
-    assert "STIX has 1 remark" in page and "401 Put it into an extension" in page
+    assert "STIX has 1 remark" in page and "401 Put custom content into" in page
     [path] = re.findall(r'action="(/endpoints/\d+/stix)"', administrator.get("/partners/FI-CSIRT").text)
     assert administrator.post(path, {"stix_asks": "recommended", "stix_without": "302, 103"}).status_code == 303
     assert "held to: recommended without-302 without-103" in administrator.text("/partners/FI-CSIRT")
