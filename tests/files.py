@@ -13,6 +13,7 @@ from PIL import Image, PngImagePlugin
 
 _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 _R = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+_A = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
 _RELS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 _MAIN = "application/vnd.openxmlformats-officedocument.{}.main+xml"
@@ -74,13 +75,13 @@ def docx(secret: str = "Jane Doe", *, body: str = "", relations: str = "", parts
         f'{secret}</w:delText></w:r></w:del><w:commentRangeStart w:id="0"/><w:r><w:commentReference w:id="0"/></w:r>'
         "</w:p>"
     )
-    picture = '<w:p><w:r><w:drawing><a:blip xmlns:a="urn:a" r:embed="rId2"/></w:drawing></w:r></w:p>'
+    picture = f'<w:p><w:r><w:drawing><a:blip {_A} r:embed="rId2"/></w:drawing></w:r></w:p>'
     files = {
-        "_rels/.rels": _relations(
+        "_rels/.rels": related(
             ("rId1", "officeDocument", "word/document.xml"), ("rId2", "extended-properties", "docProps/app.xml"),
             ("rId3", "metadata/core-properties", "docProps/core.xml")),
         "word/document.xml": f"<w:document {_W} {_R}><w:body>{changed}{picture}{body}</w:body></w:document>".encode(),
-        "word/_rels/document.xml.rels": _relations(
+        "word/_rels/document.xml.rels": related(
             ("rId1", "comments", "comments.xml"), ("rId2", "image", "media/photo.jpg"), more=relations),
         "word/comments.xml": f"<w:comments {_W}><w:p><w:r><w:t>{secret}</w:t></w:r></w:p></w:comments>".encode(),
         "word/media/photo.jpg": jpeg(secret),
@@ -96,11 +97,11 @@ def xlsx(*, state: str = "", author: str = "Jane Doe") -> bytes:
     """A workbook of one sheet with one cell."""
     space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     files = {
-        "_rels/.rels": _relations(("rId1", "officeDocument", "xl/workbook.xml")),
+        "_rels/.rels": related(("rId1", "officeDocument", "xl/workbook.xml")),
         "xl/workbook.xml": (
             f'<workbook {space} {_R}><fileSharing userName="{author}"/><sheets><sheet name="One" sheetId="1" {state} '
             'r:id="rId1"/></sheets></workbook>').encode(),
-        "xl/_rels/workbook.xml.rels": _relations(("rId1", "worksheet", "worksheets/sheet1.xml")),
+        "xl/_rels/workbook.xml.rels": related(("rId1", "worksheet", "worksheets/sheet1.xml")),
         "xl/worksheets/sheet1.xml": (
             f'<worksheet {space}><sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>What we saw</t></is></c></row>'
             "</sheetData></worksheet>").encode(),
@@ -141,7 +142,7 @@ def _stream(each: Any) -> bytes:
     return bytes(each.read_raw_bytes()) + (b"" if each.get("/Filter") == "/DCTDecode" else bytes(each.read_bytes()))
 
 
-def _relations(*several: tuple[str, str, str], more: str = "") -> bytes:
+def related(*several: tuple[str, str, str], more: str = "") -> bytes:
     said = "".join(inside(*each) for each in several)
     return f'<Relationships xmlns="{_PACKAGE}">{said}{more}</Relationships>'.encode()
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
-from coordinator.cleaning import markup, pictures
+from coordinator.cleaning import hidden, markup, nameless, pictures
 from coordinator.cleaning.packages import Package, Relation, packed, parsed, read, relations_of, written
+from coordinator.cleaning.reached import empty_strings, layouts_shown, part_name, relation_id, strings_used
 from coordinator.cleaning.results import OFFICE, Cleaned, Uncleanable, in_order
 
 _FORMATS = "application/vnd.openxmlformats-officedocument."
@@ -23,11 +25,10 @@ _DOCUMENTS = {
 }
 #: Kinds of relations whose parts are needed to show a document.
 _NEEDED = {
-    "officeDocument", "styles", "settings", "webSettings", "fontTable", "numbering", "footnotes", "endnotes",
+    "officeDocument", "styles", "settings", "fontTable", "numbering", "footnotes", "endnotes",
     "header", "footer", "theme", "themeOverride", "chart", "chartStyle", "chartColorStyle", "chartUserShapes",
     "diagramData", "diagramLayout", "diagramQuickStyle", "diagramColors", "diagramDrawing", "worksheet", "chartsheet",
-    "sharedStrings", "drawing", "table", "sheetMetadata", "slide", "slideLayout", "slideMaster", "presProps",
-    "viewProps", "tableStyles",
+    "sharedStrings", "drawing", "table", "sheetMetadata", "slide", "slideLayout", "slideMaster", "tableStyles",
 }  # fmt: skip
 _REFUSED = {
     "vbaProject": "macros", "wordVbaData": "macros", "xlMacrosheet": "macros", "oleObject": "embedded-object",
@@ -44,19 +45,26 @@ _LEFT = {
     "commentAuthors": "author", "authors": "author", "vmlDrawing": "comments", "notesSlide": "notes",
     "notesMaster": "notes", "customXml": "custom-data", "attachedTemplate": "template",
     "printerSettings": "printer", "tags": "custom-data", "revisionHeaders": "tracked-changes",
-    "usernames": "author", "hyperlink": "links", "calcChain": "",
+    "usernames": "author", "hyperlink": "links", "calcChain": "", "webSettings": "", "presProps": "", "viewProps": "",
 }  # fmt: skip
 
 
 @dataclass
 class _Copy:
-    """What is taken over from `old`; `pictures`: the part of the old picture -> that of the new one."""
+    """What is taken over from `old`; `pictures`: the part of the old picture -> that of the new one. `styles`: names
+    given to styles -> ours; `hiding`: styles that hide. `shown`: layouts and masters that a slide is made by, None for
+    all. `used`: shared strings that a cell shows."""
 
     old: Package
     new: Package
     removed: set[str] = field(default_factory=set)
     pictures: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    styles: dict[str, str] = field(default_factory=dict)
+    hiding: set[str] = field(default_factory=set)
+    shown: set[str] | None = None
+    used: set[int] = field(default_factory=set)
 
 
 def clean(body: bytes) -> Cleaned:
@@ -67,7 +75,11 @@ def clean(body: bytes) -> Cleaned:
     roots = relations_of(old, "")
     main = next((each.target for each in roots if each.kind == "officeDocument"), "")
     ending, media_type = _document(old.types.get(main, ""))
-    copy = _Copy(old, Package({}, {}))
+    copy = _Copy(old, Package({}, {}), shown=layouts_shown(old, main), used=strings_used(old))
+    for part, kind in old.types.items():
+        if kind.endswith("wordprocessingml.styles+xml"):
+            root = parsed(old.parts[part])
+            copy.styles, copy.hiding = nameless.custom_styles(root), hidden.hiding_styles(root)
     _properties(old, roots, copy.removed)
     waiting, seen = [""], {""}
     while waiting:
@@ -97,28 +109,52 @@ def _properties(old: Package, roots: list[Relation], removed: set[str]) -> None:
 
 def _take(copy: _Copy, part: str, relations: list[Relation]) -> Iterator[str]:
     """Take over one part with what it points to; the names of the parts that are to follow."""
-    kept, dropped = list[Relation](), set[str]()
+    root = parsed(copy.old.parts[part]) if part else None
+    if root is not None:
+        markup.without_extensions(root)
+    needed = markup.pointers(root) if root is not None else set()
+    kept, dropped, renamed = list[Relation](), set[str](), dict[str, str]()
     for each in relations:
-        new = _judged(copy, each)
+        if each.kind == "image" and each.id not in needed:
+            continue
+        new = _judged(copy, part, each)
         if new is None:
             dropped.add(each.id)
-        else:
-            kept.append(new)
-    copy.new.relations[part] = kept
-    if part:
-        root = parsed(copy.old.parts[part])
-        copy.removed |= markup.strip(root, dropped)
-        copy.said += markup.texts(root)
-        copy.new.parts[part], copy.new.types[part] = written(root), copy.old.types[part]
-    copy.said += [each.target for each in kept if each.outside]
-    for each in kept:
-        if not each.outside and each.target not in copy.new.parts:
+            continue
+        renamed[each.id] = relation_id(each.id, len(kept))
+        kept.append(new)
+        if not each.outside and each.kind != "image":
             yield each.target
+    new_part = _name(copy, part)
+    copy.new.relations[new_part] = [Relation(renamed[each.id], each.type, each.target, each.outside) for each in kept]
+    copy.said += [each.target for each in kept if each.outside]
+    if root is None:
+        return
+    _clean_part(copy, part, root, dropped)
+    markup.renumber(root, renamed)
+    copy.new.parts[new_part], copy.new.types[new_part] = written(root), copy.old.types[part]
 
 
-def _judged(copy: _Copy, relation: Relation) -> Relation | None:
+def _clean_part(copy: _Copy, part: str, root: Any, dropped: set[str]) -> None:
+    hidden.refuse_styled(root, copy.hiding)
+    copy.removed |= markup.strip(root, dropped)
+    if nameless.rename(root, copy.styles):
+        copy.removed.add("names")
+    if copy.old.types[part].endswith("sharedStrings+xml") and empty_strings(root, copy.used):
+        copy.removed.add("other-parts")
+    copy.said += markup.texts(root)
+
+
+def _name(copy: _Copy, part: str) -> str:
+    return copy.names.setdefault(part, part_name(part, len(copy.names)))
+
+
+def _judged(copy: _Copy, part: str, relation: Relation) -> Relation | None:
     """The relation as it is taken over; None where it stays behind. Raises Uncleanable."""
     kind = relation.kind
+    if copy.old.types.get(part, "").endswith("chart+xml") and kind in ("package", "oleObject", "externalLink"):
+        copy.removed.add("embedded-files")  # the numbers it was drawn from; those that are drawn are in the chart
+        return None
     if relation.outside:
         if kind == "hyperlink" and urlsplit(relation.target).scheme in ("http", "https", "mailto"):
             return relation
@@ -132,10 +168,13 @@ def _judged(copy: _Copy, relation: Relation) -> Relation | None:
         return None
     if kind == "image":
         return Relation(relation.id, relation.type, _picture(copy, relation.target))
+    if kind in ("slideLayout", "slideMaster") and copy.shown is not None and relation.target not in copy.shown:
+        copy.removed.add("other-parts")
+        return None
     if kind in _NEEDED or kind == "hyperlink":
         if not copy.old.types.get(relation.target, "").endswith(("+xml", "/xml")):
             raise Uncleanable("damaged")
-        return relation
+        return Relation(relation.id, relation.type, _name(copy, relation.target))
     copy.removed.add(_LEFT.get(kind, "other-parts"))
     return None
 
@@ -148,7 +187,8 @@ def _picture(copy: _Copy, part: str) -> str:
     if raw[:4] in (b"\x01\0\0\0", b"\xd7\xcd\xc6\x9a") or raw[:4] == b"\x01\0\x09\0" or raw.lstrip()[:1] == b"<":
         raise Uncleanable("drawing")
     made = pictures.clean(raw)
-    name = f"{part.partition('/')[0]}/media/image{len(copy.pictures) + 1}.{made.ending}"
+    top = part.partition("/")[0]
+    name = f"{top if top in ('word', 'xl', 'ppt') else 'parts'}/media/image{len(copy.pictures) + 1}.{made.ending}"
     copy.new.parts[name], copy.new.types[name] = made.body, made.media_type
     copy.new.relations[name], copy.pictures[part] = [], name
     copy.removed |= set(made.removed)

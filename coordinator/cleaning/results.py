@@ -27,6 +27,8 @@ REMOVED = {
     "comments": "Comments",
     "tracked-changes": "Tracked changes: deleted text is gone, inserted text stays",
     "editing-marks": "Marks of editing sessions and document ids",
+    "names": "Names given to objects, styles, layouts and bookmarks",
+    "fields": "Fields that ask for properties, paths or dates: what they showed stays as text",
     "notes": "Speaker notes",
     "custom-data": "Data of other programs",
     "template": "Path of the template",
