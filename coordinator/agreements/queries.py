@@ -53,6 +53,15 @@ def decision_agreements_of(
     return found
 
 
+def guarded(tx: Session, *, own: str, now: datetime) -> frozenset[str]:
+    """Codes of those of whose information an agreement with us lets nothing go further without their consent."""
+    terms = list(tx.execute(select(Agreement.terms).where(Agreement.current)).scalars())
+    superseded = rules.supersessions(terms, now)
+    return frozenset().union(*(
+        rules.guarded(each, now, own=own, superseded_at=superseded.get(each["agreement_id"])) for each in terms
+    ))  # fmt: skip
+
+
 def consents(tx: Session, *, originator_id: int, items: Collection[str] | None = None) -> list[dict[str, Any]]:
     """An originator's consents that were not withdrawn: {to, purpose, valid_until, id}. `items`: for any of these keys
     of items or references of incidents, or for everything; None: all there are.

@@ -29,6 +29,7 @@ class AgreementStatus(StrEnum):
 
 
 LIVE = frozenset({AgreementStatus.IN_FORCE, AgreementStatus.PROVISIONAL})
+OVER = frozenset({AgreementStatus.EXPIRED, AgreementStatus.TERMINATED, AgreementStatus.SUPERSEDED})
 
 
 def status(register: Register, now: datetime, *, superseded_at: datetime | None = None) -> AgreementStatus:
@@ -139,6 +140,7 @@ def to_decision_input(
         "personal_data": register.get("personal_data") or "none",
         "onward": register.get("onward_sharing") or "none",
         "retention_max": register.get("retention_max"),
+        "encryption": register.get("encryption_in_transit"),
     }
 
 
@@ -153,6 +155,20 @@ def recipients_of(register: Register, own: str) -> set[str]:
     if own not in _in_role(parties, "provider"):
         return set()
     return {"OWN" if code == own else code for code in _in_role(parties, "recipient")}
+
+
+def guarded(register: Register, now: datetime, *, own: str, superseded_at: datetime | None = None) -> set[str]:
+    """The parties of whose information we pass nothing on without their prior written consent, whatever its label: the
+    third-party rule. It holds while a suspension lasts, and after the end where it is said to survive it."""
+    parties = register.get("parties", ())
+    if not register.get("third_party_rule") or own not in _in_role(parties, "recipient"):
+        return set()
+    found = status(register, now, superseded_at=superseded_at)
+    start = _instant(register.get("effective_from"))
+    begun = start is not None and start <= now and (is_signed(register, now) or bool(register.get("provisional")))
+    survives = "third-party-rule" in (register.get("survives_termination") or ())
+    holds = found in LIVE or found is AgreementStatus.SUSPENDED or (begun and found in OVER and survives)
+    return _in_role(parties, "provider") - {own} if holds else set()
 
 
 def _in_role(parties: Iterable[Register], role: str) -> set[str]:

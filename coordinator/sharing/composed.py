@@ -80,17 +80,32 @@ def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decisio
         for item in dict.fromkeys(inputs.items)
     ]
     first = answers[0]
-    reasons = {reason for answer in answers for reason in answer.reasons} | set(_of_the_whole(inputs))
+    clear_text = _in_clear_text(inputs, answers)
+    reasons = {reason for answer in answers for reason in answer.reasons} | set(_of_the_whole(inputs)) | clear_text
     reasons -= {"R-LEGAL"} if inputs.legal_word else set()
+    owed = {each for answer in answers for each in answer.obligations}
+    if _encrypting(inputs, answers):
+        owed.add("O-ENCRYPT")
     problems = {key: answer.agreement_problems[key] for answer in answers for key in answer.agreement_problems}
     return Decision(
         result=result_of(reasons),
         reasons=tuple(sorted(reasons)),
-        obligations=tuple(sorted({owed for answer in answers for owed in answer.obligations})),
+        obligations=tuple(sorted(owed)),
         effective_tlp=first.effective_tlp,
         agreement=first.agreement,
         agreement_problems=problems,
     )
+
+
+def _encrypting(inputs: Inputs, answers: Iterable[Decision]) -> bool:
+    """Whether an agreement it goes under demands encryption on its way (encryption_in_transit). What anyone may have
+    needs no agreement, and is not bound by one."""
+    under = {answer.agreement for answer in answers if answer.effective_tlp != "CLEAR"}
+    return any(each.encryption == "must" for each in inputs.agreements if each.id in under)
+
+
+def _in_clear_text(inputs: Inputs, answers: Iterable[Decision]) -> set[str]:
+    return {"D-ENCRYPT"} if _encrypting(inputs, answers) and not inputs.recipient.channel.encrypted else set()
 
 
 #: Reasons that no single part gives.

@@ -233,6 +233,7 @@ class Agreement(Shape):
     personal_data: str = "none"
     onward: str = "none"
     retention_max: str | None = None
+    encryption: str | None = None  # must: asked of the whole (composed.judge), as a policy statement would
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "id": text(required=True),
@@ -251,6 +252,7 @@ class Agreement(Shape):
         "personal_data": choice(PERSONAL_DATA, default="none"),
         "onward": choice(ONWARD_SHARING, default="none"),
         "retention_max": duration(),
+        "encryption": choice(("must", "may")),
     }
     ALIASES: ClassVar[Mapping[str, str]] = {
         "agreement_id": "id",
@@ -259,12 +261,13 @@ class Agreement(Shape):
         "permitted_purposes": "purposes",
         "prohibited_uses": "purposes_prohibited",
         "onward_sharing": "onward",
+        "encryption_in_transit": "encryption",
     }
     # The rest of the register: nothing a decision turns on.
     IGNORED: ClassVar[frozenset[str]] = frozenset({
         "reference", "title", "kind", "legal_status", "parties", "depositary_or_holder", "instrument_text_ref",
         "clause_refs", "scope_description", "classification_ceiling", "third_party_rule", "attribution_rule",
-        "encryption_in_transit", "notification_duties", "request_answer_due", "destruction_on", "breach_report_due",
+        "notification_duties", "request_answer_due", "destruction_on", "breach_report_due",
         "signed_on", "renewal", "termination_notice", "survives_termination", "points_of_contact", "channels",
         "languages", "review_due", "last_reviewed", "dispute_settlement", "supersedes", "status",
     })  # fmt: skip

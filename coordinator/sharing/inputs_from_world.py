@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.accounts.models import User
 from coordinator.accounts.rules import Role
-from coordinator.agreements.queries import consents, decision_agreements_of
+from coordinator.agreements.queries import consents, decision_agreements_of, guarded
 from coordinator.errors import NotFound
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import Incident, ItemVersion
@@ -66,15 +66,19 @@ class Basis:
     label_raised: bool
     recalled: frozenset[str] = frozenset()  # the recipients who were asked to delete it
     files: frozenset[str] = frozenset()  # as in Inputs
+    guarded: frozenset[str] = frozenset()  # originators with whom an agreement has the third-party rule
 
 
 def basis_of(tx: Session, release: Release, parties: Iterable[str], *, now: datetime) -> Basis:
     """`parties`: recipients as in `Addressee.recipient`, those that will be asked about."""
-    own, marking = own_organisation(tx), Marking.from_json(release.marking)
+    own, marking, parts = own_organisation(tx), Marking.from_json(release.marking), _parts(tx, release)
+    others = any(each.originator_id not in (None, own.id) for each in parts)
+    kept = guarded(tx, own=own.code, now=now) if others else frozenset()
     return Basis(
         release=release,
         marking=marking,
-        items=tuple(_item(tx, whose, marking, release.exercise, own=own) for whose in _parts(tx, release)),
+        items=tuple(_item(tx, whose, marking, release.exercise, own=own, kept=kept) for whose in parts),
+        guarded=kept,
         agreements=_agreements(tx, parties, own=own.code, now=now),
         approvals=_approvals(tx, release, now=now),
         cleared=_cleared_beforehand(tx, release, now=now),
@@ -119,7 +123,7 @@ def basis_of_parts(basis: Basis, tx: Session, parts: Sequence[ItemVersion]) -> B
     whose = [each for part in parts for each in _whose(tx, part)]
     return replace(
         basis, marking=marking, label_raised=False,
-        items=tuple(_item(tx, each, marking, basis.release.exercise, own=own) for each in whose),
+        items=tuple(_item(tx, each, marking, basis.release.exercise, own=own, kept=basis.guarded) for each in whose),
     )  # fmt: skip
 
 
@@ -295,7 +299,9 @@ def _claim(whose: Whose, source_id: int | None) -> list[Whose]:
     return [replace(whose, claimed=True), replace(whose, originator_id=source_id)]
 
 
-def _item(tx: Session, whose: Whose, marking: Marking, exercise: str, *, own: Organisation) -> Item:
+def _item(
+    tx: Session, whose: Whose, marking: Marking, exercise: str, *, own: Organisation, kept: frozenset[str]
+) -> Item:
     originator, given = OWN, list[Consent]()
     if whose.originator_id not in (None, own.id):
         originator = tx.get_one(Organisation, whose.originator_id).code
@@ -303,6 +309,8 @@ def _item(tx: Session, whose: Whose, marking: Marking, exercise: str, *, own: Or
             Consent(to=each["to"], purpose=each["purpose"], valid_until=each["valid_until"] or _NO_END)
             for each in consents(tx, originator_id=whose.originator_id, items=whose.items)
         ]
+        if originator in kept:  # the third-party rule of an agreement is originator control of what they tell us
+            marking = replace(marking, orcon=True)
         if whose.claimed:  # sending it to whom it is said to come from is no way back until that is confirmed
             originator = f"claimed:{originator}"
     return Item.from_marking(

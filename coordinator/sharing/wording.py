@@ -32,7 +32,8 @@ REASONS = {
         "TLP:RED does not go through webhooks or mailing lists. Choose a channel that reaches the person."
     ),
     "D-ORCON": (
-        "The originator keeps control of every onward step, whatever the label. Ask for consent, and record it."
+        "The originator keeps control of every onward step, whatever the label, by a caveat or by an agreement with us."
+        " Ask for consent, and record it."
     ),
     "D-GREEN-COMMUNITY": (
         "It was received as TLP:GREEN and the recipient is not known to belong to the community it was given to."
@@ -66,7 +67,10 @@ REASONS = {
         "No agreement in force covers this party, category, label and purpose together. See what is missing in"
         " each agreement; a consent of the originator does not replace one."
     ),
-    "D-ENCRYPT": "Its exchange policy demands encryption in transit. Choose an encrypted channel.",
+    "D-ENCRYPT": (
+        "Its exchange policy, or the agreement it goes under, demands encryption in transit. Choose an encrypted"
+        " channel."
+    ),
     "D-LABEL-RAISED": (
         "The label or a caveat of what the text was made from was raised after it was written. Write it anew: it is"
         " bound by the new label then."

@@ -13,6 +13,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _
 
 from coordinator import vocabulary
+from coordinator.agreements.wording import in_words
 from coordinator.markings import Tlp
 
 
@@ -208,6 +209,8 @@ def _in_words(field: Field, value: Any) -> str:
     if field.shape in ("one", "many"):
         named = {code: str(label) for code, label in field.choices}
         return ", ".join(named.get(each, each) for each in ([value] if field.shape == "one" else value))
+    if field.hint is _DURATION:
+        return in_words(value)
     if field.shape == "document":
         return " ".join(filter(None, (value["document"], value.get("sha256") and f"SHA-256 {value['sha256']}")))
     if field.shape == "pauses":

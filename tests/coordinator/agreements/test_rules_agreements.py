@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.agreements.calendar import turns
-from coordinator.agreements.rules import is_live, status, supersessions, to_decision_input
+from coordinator.agreements.rules import guarded, is_live, status, supersessions, to_decision_input
 from coordinator.sharing.inputs import Agreement
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -118,7 +118,7 @@ def test_the_terms_are_given_in_the_words_of_the_decision():
         "recipients": ["FI-CSIRT", "OWN"], "categories": ["incident-notification"],
         "categories_excluded": ["victim-identity"], "tlp_ceiling": "AMBER", "purposes": ["incident-response"],
         "purposes_prohibited": ["commercial"], "personal_data": "minimised", "onward": "clients",
-        "retention_max": "P1Y",
+        "retention_max": "P1Y", "encryption": None,
     }  # fmt: skip
     assert Agreement.from_json(given_terms).id == "MOU-1"
 
@@ -161,3 +161,24 @@ def test_signature_suspension_and_succession_are_those_of_the_instant():
     ending = TERMS | {"terminated_on": "2026-12-01T00:00:00Z"}
     ended = to_decision_input(ending, now=NOW, own="EE-MFA", superseded_at=NOW)
     assert ended["terminated_on"] == "2026-11-22T12:00:00Z"
+
+
+ENDED = {"terminated_on": "2026-11-22T12:00:00Z"}
+SURVIVES = {"survives_termination": ["retention", "third-party-rule"]}
+
+
+@pytest.mark.parametrize(
+    "change, holds",
+    [
+        ({}, True), ({"third_party_rule": False}, False), ({"suspended": [pause("2026-11-01T00:00:00Z")]}, True),
+        ({"effective_from": "2026-11-22T12:00:01Z"}, False), ({"effective_from": None} | ENDED | SURVIVES, False),
+        ({"parties": UNSIGNED}, False), ({"parties": UNSIGNED, "provisional": True}, True), (ENDED, False),
+        (ENDED | SURVIVES, True), (ENDED | SURVIVES | {"parties": UNSIGNED}, False),
+        ({"survives_termination": ["retention"]} | ENDED, False),
+        ({"parties": [PARTIES[0] | {"role": "provider"}, PARTIES[1]]}, False),
+        ({"parties": [PARTIES[0], PARTIES[1] | {"role": "recipient"}]}, False),
+    ],
+)  # fmt: skip
+def test_the_third_party_rule_guards_what_they_tell_us_and_may_survive_the_end(change, holds):
+    found = guarded(TERMS | {"third_party_rule": True} | change, NOW, own="EE-MFA")
+    assert found == ({"FI-CSIRT"} if holds else set())

@@ -1,19 +1,31 @@
-"""What an agreement is said to have been used for, and what none covers: as it is decided."""
+"""What agreements do beside letting something flow: what they demand, what they were used for, what none covers."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.agreements.queries import uncovered
+from coordinator.agreements.service import record_consent
+from coordinator.partners.models import Contact
 from coordinator.sharing.approvals import approve
-from coordinator.sharing.service import decide_share, redecide
+from coordinator.sharing.service import decide_share, forecast, redecide
 from coordinator.status.agreement_page import used
-from tests.alerting import addressee, agreement, put_contact, put_incident, put_system, webhook
-from tests.factories import PARTNER, World
+from tests.alerting import (
+    addressee,
+    agreement,
+    mailbox,
+    put_contact,
+    put_incident,
+    put_organisation,
+    put_system,
+    webhook,
+)
+from tests.factories import OTHER, PARTNER, World
 from tests.releasing import clearing, release
 
 
@@ -47,3 +59,46 @@ def test_what_one_agreement_excludes_no_other_covers(tx: Session, world: World) 
     assert "technical-indicators" in gap() and "incident-notification" not in gap()
     agreement(tx, agreement_id="NDA", info_categories_excluded=["technical-indicators"], expires_on=clock.now())
     assert "technical-indicators" not in gap(), "it binds only while it is in force"
+
+
+@pytest.mark.parametrize(("tlp", "way", "reasons"), [
+    ("CLEAR", mailbox(), ()), ("GREEN", mailbox(), ("D-ENCRYPT",)), ("GREEN", webhook(), ()), ("AMBER", webhook(), ()),
+])  # fmt: skip
+def test_where_an_agreement_demands_encryption_nothing_goes_under_it_in_clear_text(
+    tx: Session, world: World, tlp: str, way: dict[str, Any], reasons: tuple[str, ...]
+) -> None:
+    put_system(tx, "https://csirt.fi.example/hook")
+    contact = put_contact(tx, way)
+    agreement(tx)
+    prepared = release(tx, put_incident(tx, tlp=tlp))
+    assert forecast(tx, prepared, addressee(tx, contact)).reasons == ()
+    agreement(tx, encryption_in_transit="must")
+    said = forecast(tx, prepared, addressee(tx, contact))
+    assert said.reasons == reasons
+    assert ("O-ENCRYPT" in said.obligations) == (tlp != "CLEAR")
+
+
+def test_the_third_party_rule_of_an_agreement_keeps_what_they_told_us_here(tx: Session, world: World) -> None:
+    put_organisation(tx, OTHER)
+    put_system(tx, "https://mfa.lv.example/hook", code=OTHER, slug="lv-out")
+    put_system(tx, "https://csirt.fi.example/hook")
+    back, onward = put_contact(tx, webhook()), put_contact(tx, webhook("lv-out"), code="lv", organisation=OTHER)
+    prepared = release(tx, put_incident(tx, originator_id=world.partner_id, source_id=world.partner_id))
+
+    def reasons(contact: Contact) -> tuple[str, ...]:
+        return forecast(tx, prepared, addressee(tx, contact)).reasons
+
+    agreement(tx)
+    assert reasons(onward) == ("R-TWO-PERSON",), "GREEN, within the community"
+    agreement(tx, third_party_rule=True)
+    assert (reasons(onward), reasons(back)) == (("D-ORCON", "R-TWO-PERSON"), ())
+    ended: dict[str, Any] = {"third_party_rule": True, "terminated_on": clock.rfc3339(clock.now())}
+    agreement(tx, **ended, survives_termination=["third-party-rule"])
+    assert reasons(onward) == ("D-ORCON", "R-TWO-PERSON")
+    record_consent(tx, {
+        "from": PARTNER, "to": OTHER, "purpose": "*", "item": "*", "evidence": "Note 7/2026",
+        "valid_until": clock.now() + timedelta(days=9),
+    }, actor="user:1")  # fmt: skip
+    assert reasons(onward) == ("R-TWO-PERSON",)
+    agreement(tx, **ended)
+    assert reasons(onward) == ("R-TWO-PERSON",)
