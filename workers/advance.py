@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.principal import SYSTEM
+from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.models import Acknowledgement, Alert
 from coordinator.alerts.versions import drafts_of
 from coordinator.assessments import service as assessments
@@ -176,7 +177,7 @@ def alert_answered(tx: Session, alert_id: int) -> None:
     alert = tx.get_one(Alert, alert_id)
     query = select(Acknowledgement).where(Acknowledgement.alert_id == alert_id).order_by(Acknowledgement.id)
     answers = list(tx.execute(query).scalars())
-    attempt = _attempt_of(tx, alert.release_id)
+    attempt = _attempt_of(tx, alert.release_id) if alert.kind != AUTOMATIC else None  # none waits for it
     if attempt is not None:
         events = [Answered(attempt.key, alert.recipient, each.answer, each.kind) for each in answers]
         runs.advance(tx, attempt.run_id, events, arms=ARMS)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.alerts import consents, recalls, rungs
-from coordinator.alerts.answers import EVERY, GONE, SAID, SENTENCES, ends_it, faults_of
+from coordinator.alerts.answers import COULD_NOT, EVERY, GONE, SAID, SENTENCES, ends_it, faults_of
 from coordinator.alerts.bounces import doubt_contact
 from coordinator.alerts.ladder import answers_it
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery
@@ -145,7 +145,7 @@ def note_answer(
         return _result(alert, row, repeated=False)
     if alert.kind == "request":
         consents.take_answer(tx, alert, row, actor=actor)
-    if alert.kind == "recall":
+    if answer in GONE or answer == COULD_NOT:
         recalls.take_answer(tx, alert, answer)
     if answer == "question":
         _ask_somebody(tx, alert)
@@ -165,7 +165,7 @@ def _before(
         Acknowledgement.assurance == assurance,
     )  # fmt: skip
     last = select(func.max(Acknowledgement.id)).where(Acknowledgement.alert_id == alert.id)
-    if answer in (*GONE, *SAID):
+    if answer in (*GONE, COULD_NOT, *SAID):
         query = query.where(Acknowledgement.id == last.scalar_subquery())
     here = delivery.contact_id if delivery is not None else None
     return [

@@ -10,15 +10,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
+from coordinator.accounts.models import User
 from coordinator.alerts import rungs
 from coordinator.alerts.acknowledge import note_answer
-from coordinator.alerts.answers import offered
+from coordinator.alerts.answers import COULD_NOT, offered
+from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.letters import said_in, script_for
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.markings import Tlp
 from coordinator.partners.models import Channel, Contact
 from coordinator.tasks.contents import values_of
 from coordinator.tasks.models import Task
+from coordinator.tasks.rules import NOTE
 from coordinator.tasks.service import open_task
 
 
@@ -61,11 +64,16 @@ def open_call(tx: Session, alert: Alert, delivery: Delivery) -> Task:
 
 def finish_call(tx: Session, task_id: int) -> None:
     """What follows when the task of a call is over: the answer is noted, or the ladder goes on. Else nothing."""
-    query = select(Delivery).where(Delivery.task_id == task_id)
-    delivery = tx.execute(query).scalar_one_or_none()
-    if delivery is None:
+    deliveries = tx.execute(select(Delivery).where(Delivery.task_id == task_id).order_by(Delivery.id)).scalars().all()
+    for delivery in deliveries:
+        _finish(tx, delivery, tx.get_one(Task, task_id))
+
+
+def _finish(tx: Session, delivery: Delivery, task: Task) -> None:
+    alert = rungs.locked(tx, delivery.alert_id)
+    if task.state == "done" and alert.kind == AUTOMATIC:
+        _note_what_became(tx, alert, delivery, task)
         return
-    task, alert = tx.get_one(Task, task_id), rungs.locked(tx, delivery.alert_id)
     if alert.state in rungs.SETTLED or task.state == "open":
         return
     if task.outcome != "successful":
@@ -79,6 +87,23 @@ def finish_call(tx: Session, task_id: int) -> None:
         by=str(values.get("spoke_with") or ""), assurance="noted-by-officer", actor=task.done_by or "system",
         note=_note_of(values),
     )  # fmt: skip
+
+
+def _note_what_became(tx: Session, alert: Alert, delivery: Delivery, task: Task) -> None:
+    """What somebody there said became of what their system was given; or that nobody could say."""
+    values, done = values_of(tx, task), task.outcome == "successful"
+    note_answer(
+        tx, alert, delivery, kind="person", answer=values["answer"] if done else COULD_NOT,
+        by=str(values.get("spoke_with") or "") if done else _name_of(tx, task),
+        assurance="noted-by-officer", actor=task.done_by or "system",
+        note=str(values.get("said" if done else NOTE) or ""),
+    )  # fmt: skip
+
+
+def _name_of(tx: Session, task: Task) -> str:
+    actor = task.done_by or ""
+    user = tx.get(User, int(actor.removeprefix("user:"))) if actor.startswith("user:") else None
+    return user.name if user is not None else ""
 
 
 def _note_of(values: dict[str, Any]) -> str | None:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from coordinator.alerts.answers import GONE
+from coordinator.alerts.answers import COULD_NOT, GONE
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import ItemVersion
@@ -55,13 +55,16 @@ def keep_until(since: datetime, obligations: Collection[str]) -> datetime | None
 def recalled(tx: Session, release_ids: Collection[int]) -> dict[tuple[int, str], dict[str, Any]]:
     """What was asked back of these releases, by (release, recipient): {recall, cause, reason, asked_by, at, state,
     answered_at, by, note, alert}. `state`: open, deleted, cannot-delete, not-received; not-sent (the message that asks
-    is not on its way, or a system got it and a person has to ask), withdrawn (it had not left yet). `alert`: the id of
-    the message that asks."""
+    is not on its way, or a system got it and a person has yet to ask), could-not (who was to ask there could not say),
+    withdrawn (it had not left yet). `alert`: the id of the message that asks."""
     had = aliased(Alert)
-    by_request = exists().where(
-        had.release_id == Recalled.release_id, had.recipient == Recalled.recipient, had.kind == "automatic",
-        had.state != "withdrawn",
-    ).label("by_request")  # fmt: skip
+    by_request = (
+        select(func.max(had.id))
+        .where(had.release_id == Recalled.release_id, had.recipient == Recalled.recipient, had.kind == "automatic",
+               had.state != "withdrawn")
+        .scalar_subquery()
+        .label("by_request")
+    )  # fmt: skip
     query = (
         select(Recalled, Recall, Alert, by_request)
         .join(Recall, Recall.id == Recalled.recall_id)
@@ -69,7 +72,7 @@ def recalled(tx: Session, release_ids: Collection[int]) -> dict[tuple[int, str],
         .where(Recalled.release_id.in_(list(release_ids)))
     )
     rows = list(tx.execute(query))
-    answers = _answers(tx, [row.Alert.id for row in rows if row.Alert is not None])
+    answers = _answers(tx, [each for row in rows if (each := _asked_by(row)) is not None])
     return {
         (row.Recalled.release_id, row.Recalled.recipient): {
             "recall": row.Recall.id, "cause": row.Recall.cause, "reason": row.Recall.reason, "at": row.Recalled.at,
@@ -80,8 +83,13 @@ def recalled(tx: Session, release_ids: Collection[int]) -> dict[tuple[int, str],
     }  # fmt: skip
 
 
+def _asked_by(row: Any) -> int | None:
+    """The alert whose answers say what became of it: the message that asks, or the request that gave it."""
+    return row.Alert.id if row.Alert is not None else row.by_request
+
+
 def _state(tx: Session, row: Any, answers: dict[int, Acknowledgement]) -> dict[str, Any]:
-    answer = answers.get(row.Alert.id) if row.Alert is not None else None
+    answer = answers.get(_asked_by(row) or 0)
     if answer is not None:
         return {"state": answer.answer, "answered_at": answer.at, "by": answer.by, "note": _note(tx, answer)}
     nothing: dict[str, datetime | str | None] = {"answered_at": None, "by": "", "note": ""}
@@ -94,7 +102,7 @@ def _state(tx: Session, row: Any, answers: dict[int, Acknowledgement]) -> dict[s
 def _answers(tx: Session, alert_ids: list[int]) -> dict[int, Acknowledgement]:
     """The newest answer of each that says what became of it."""
     query = select(Acknowledgement).where(
-        Acknowledgement.alert_id.in_(alert_ids), Acknowledgement.answer.in_(GONE)
+        Acknowledgement.alert_id.in_(alert_ids), Acknowledgement.answer.in_((*GONE, COULD_NOT))
     )
     return {row.alert_id: row for row in tx.execute(query.order_by(Acknowledgement.id)).scalars()}
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.alerts import published, rungs, service_calls, telling, versions
+from coordinator.alerts.answers import COULD_NOT
 from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.changes import take_back
 from coordinator.alerts.left import has_left, releases_of_items
@@ -102,13 +103,20 @@ def alerts_of_items(items: Iterable[str]) -> Any:
     return select(Alert.id).where(Alert.release_id.in_(releases_of_items(items)), Alert.kind.in_(KINDS))
 
 
+#: What a person has to look at when it is the answer.
+LOOK = {
+    "cannot-delete": "{code} cannot delete what was recalled: look at the reason",
+    COULD_NOT: "Nobody can say whether {code} deleted what was recalled: decide what follows",
+}
+
+
 def take_answer(tx: Session, alert: Alert, answer: str) -> None:
-    """What follows from an answer to a recall: where it cannot be deleted, a person looks at the reason."""
-    if answer != "cannot-delete":
+    """What follows from an answer to a recall: where it was not deleted for sure, a person looks at the reason."""
+    if answer not in LOOK:
         return
     incident = rungs.incident_of(tx, alert)
     open_task(
-        tx, title=f"{alert.recipient} cannot delete what was recalled: look at the reason", role="coordinator",
+        tx, title=LOOK[answer].format(code=alert.recipient), role="coordinator",
         assignee_id=incident.owner_id if incident is not None else None, fallback_role="duty-officer",
         incident=incident, created_by="system", priority=70, exercise=alert.exercise,
     )  # fmt: skip
@@ -129,11 +137,7 @@ def _of_release(
 ) -> None:
     """One text: withdrawn where it is still on its way, asked back where it left; from a service by a person."""
     now, had = clock.now(), [each for each in alerts if each.id in left and each.kind != AUTOMATIC]
-    service_calls.ask_a_person(
-        tx, incident, sorted({each.recipient for each in alerts if each.kind == AUTOMATIC and each.id in left}),
-        title="Have {code} delete what its system was given by a request",
-        why=f"It is asked back. Reason of the recall: {row.reason}",
-    )
+    held = [each for each in alerts if each.id in left and each.kind == AUTOMATIC]
     asks = _ask(tx, row, incident, had) if had else None
     tx.add_all(
         Recalled(recall_id=row.id, release_id=each.release_id, recipient=each.recipient, at=now,
@@ -146,6 +150,10 @@ def _of_release(
             rungs.stop(tx, each, now=now)
         else:
             take_back(tx, each, actor=actor, reason=row.reason, now=now)
+    service_calls.ask_what_became(
+        tx, incident, held, title="Have {code} delete what its system was given by a request",
+        why=f"It is asked back. Reason of the recall: {row.reason}",
+    )  # fmt: skip
 
 
 def _ask(tx: Session, row: Recall, incident: Incident, had: list[Alert]) -> Release:

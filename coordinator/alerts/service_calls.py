@@ -7,12 +7,14 @@ follows later (an update, a correction, a recall) is never sent to a system by i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
+from coordinator.alerts.answers import GONE
 from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
 from coordinator.incidents.models import Incident
@@ -23,6 +25,12 @@ from coordinator.tasks.models import Task
 from coordinator.tasks.service import open_task
 from coordinator.vault import token_hash
 
+#: What whoever asks about a recall fills in.
+BECAME = {
+    "spoke_with": {"label": "Whom did you speak with there?", "type": "text", "required": True},
+    "answer": {"label": "What became of it?", "type": "choice", "required": True, "options": list(GONE)},
+    "said": {"label": "What did they say? Where it stays there: why?", "type": "text", "required": True},
+}
 #: `outcome` of an attempt (DeliveryAttempt) → how its delivery and its alert stand.
 _STANDS = {"delivered": "delivered", "retry": "handed-over", "refused": "failed"}
 
@@ -56,20 +64,34 @@ def holders(tx: Session, incident_id: int) -> list[str]:
     return sorted(set(tx.execute(query).scalars()))
 
 
-def ask_a_person(tx: Session, incident: Incident, codes: Iterable[str], *, title: str, why: str) -> None:
+def ask_a_person(
+    tx: Session, incident: Incident, codes: Iterable[str], *, title: str, why: str,
+    fields: Mapping[str, Any] | None = None,
+) -> dict[str, int]:  # fmt: skip
     """A task for each of these organisations, whose services hold something of the incident; one that is open already
-    is enough. `title`: what is to be done, with {code}."""
+    is enough. `title`: what is to be done, with {code}; `fields`: what is asked. Returns the tasks' ids by code."""
+    found = {}
     for code in codes:
         wanted = title.format(code=code)
         known = select(Task.id).where(Task.incident_id == incident.id, Task.title == wanted, Task.state == "open")
-        if tx.execute(known.limit(1)).first() is not None:
-            continue
-        open_task(
+        found[code] = tx.execute(known.limit(1)).scalar_one_or_none() or open_task(
             tx, title=wanted, role="coordinator", fallback_role="duty-officer", incident=incident, priority=70,
-            assignee_id=incident.owner_id, created_by="system", blocks="close",
+            assignee_id=incident.owner_id, created_by="system", blocks="close", fields=fields,
             instructions=f"{reference_of(incident)}: a system of {code} was given something of this incident by a "
                          f"request of a playbook. Nothing goes to a system by itself: speak to somebody there. {why}",
-        )  # fmt: skip
+        ).id  # fmt: skip
+    return found
+
+
+def ask_what_became(tx: Session, incident: Incident, alerts: Sequence[Alert], *, title: str, why: str) -> None:
+    """A person asks what became of what these requests gave; what they were told is the answer to the recall."""
+    tasks = ask_a_person(
+        tx, incident, sorted({each.recipient for each in alerts}), title=title, why=why, fields=BECAME
+    )
+    for each in alerts:
+        for delivery in tx.execute(select(Delivery).where(Delivery.alert_id == each.id)).scalars():
+            delivery.task_id = tasks[each.recipient]
+    tx.flush()
 
 
 def _delivery(tx: Session, decision: ShareDecision) -> Delivery:

@@ -22,7 +22,7 @@ COLUMNS = (
     "since", "sure", "recipient", "incident", "kind", "title", "tlp", "purpose", "info_category", "originator",
     "agreement", "agreement_version", "clauses", "obligations", "keep_until", "channel", "taken_as", "acknowledged_at",
     "withdrawn_at", "recalled_at", "recall_state", "recall_answered_at", "recall_note", "public_id", "reference",
-    "exercise", "files", "files_sha256", "files_taken_at",
+    "exercise", "files", "files_sha256", "files_taken_at", "recall_answered_by",
 )  # fmt: skip
 NOT_TAKEN = "not-taken"
 
@@ -64,7 +64,8 @@ def as_row(line: dict[str, Any]) -> list[Any]:
     back, files = line["recall"] or {}, line["files"]
     flat = line | {
         "recalled_at": back.get("at"), "recall_state": back.get("state"), "recall_note": back.get("note"),
-        "recall_answered_at": back.get("answered_at"), "files": [each["name"] for each in files],
+        "recall_answered_at": back.get("answered_at"), "recall_answered_by": back.get("by"),
+        "files": [each["name"] for each in files],
         "files_sha256": [each["sha256"] for each in files],
         "files_taken_at": [clock.rfc3339(each["taken_at"]) if each["taken_at"] else NOT_TAKEN for each in files],
     }  # fmt: skip

@@ -11,6 +11,7 @@ ANSWER = {
     "deleted": (_("Deleted there"), "good"),
     "cannot-delete": (_("Cannot be deleted there"), "warn"),
     "not-received": (_("Was not received there"), "plain"),
+    "could-not": (_("Nobody could say"), "warn"),
     "granted": (_("Granted"), "good"),
     "refused": (_("Refused"), "bad"),
     "withdrawn": (_("Withdrawn"), "bad"),
@@ -23,6 +24,7 @@ ANSWER_BUTTON = {
     "deleted": _("We have deleted it"),
     "cannot-delete": _("We cannot delete it"),
     "not-received": _("We never received it"),
+    "could-not": _("Nobody could say"),
     "granted": _("We consent"),
     "refused": _("We do not consent"),
     "withdrawn": _("We withdraw our consent"),
@@ -34,6 +36,7 @@ THANKS = {
     "deleted": _("Thank you. It is recorded that you deleted it."),
     "cannot-delete": _("Thank you. Your reason is with our duty desk."),
     "not-received": _("Thank you. It is recorded that you never received it."),
+    "could-not": _("Thank you. It is recorded."),
     "granted": _("Thank you. Your consent is recorded; it holds once one of us has confirmed it."),
     "refused": _("Thank you. Your refusal is recorded: it stays with us."),
     "withdrawn": _("Your withdrawal is recorded. Nothing further goes out under this consent."),
@@ -63,6 +66,7 @@ RECALL = {
     "deleted": (_("Recalled: deleted there"), "good"),
     "cannot-delete": (_("Recalled: cannot be deleted there"), "bad"),
     "not-received": (_("Recalled: was not received there"), "plain"),
+    "could-not": (_("Recalled: nobody there could say what became of it"), "bad"),
     "withdrawn": (_("Withdrawn before it left"), "plain"),
 }
 CAUSE = {

@@ -19,11 +19,16 @@ from coordinator.accounts.principal import Principal
 from coordinator.alerts import corrections, recalls, released, reviews
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert
+from coordinator.alerts.recalls import LOOK
+from coordinator.errors import Invalid
 from coordinator.incidents.models import Incident
 from coordinator.partners.queries import organisation_by_code
 from coordinator.runs.models import HttpAttempt, HttpCall
+from coordinator.status import ledger, ledger_file
 from coordinator.store import Store
 from coordinator.tasks.models import Task
+from coordinator.tasks.service import complete_task
+from coordinator.timeline.queries import entries
 from coordinator.timeline.verify import verify
 from tests.asked import asked
 from tests.factories import PARTNER, person
@@ -96,6 +101,54 @@ def test_a_recall_names_the_service_as_a_holder_and_a_person_asks_for_it(
     [(title, said)] = to_do(desk)
     assert "delete what its system was given by a request" in title
     assert "Nothing goes to a system by itself" in said and "It was not ours to tell." in said
+
+
+@pytest.mark.parametrize(("outcome", "result", "state", "by", "note"), [
+    ("successful", {"answer": "deleted", "said": "The ticket is gone."}, "deleted", "Aino", "The ticket is gone."),
+    ("successful", {"answer": "cannot-delete", "said": "Their law keeps it a year."}, "cannot-delete", "Aino",
+     "Their law keeps it a year."),
+    ("failed", {"note": "Nobody answers there."}, "could-not", "Coordinator", "Nobody answers there."),
+])  # fmt: skip
+def test_what_somebody_there_said_became_of_it_is_the_answer_to_the_recall(
+    desk: Store, officer: Principal, asking: Running, outcome: str, result: dict[str, str], state: str, by: str,
+    note: str,
+) -> None:  # fmt: skip
+    with desk.unit_of_work() as tx:
+        recalls.recall_alert(tx, held(desk).id, principal=officer, reason="It was not ours to tell.")
+        task = tx.execute(select(Task).where(Task.title.contains("by a request"), Task.state == "open")).scalar_one()
+        if outcome == "successful":
+            with pytest.raises(Invalid):  # kept or not: somebody there said it, and something
+                complete_task(tx, task.id, principal=officer, outcome=outcome, result=result)
+            result = result | {"spoke_with": "Aino"}
+        complete_task(tx, task.id, principal=officer, outcome=outcome, result=result)
+    drain(desk)
+    recall = ledger_of(desk, officer)[0]["recall"]
+    assert (recall["state"], recall["by"], recall["note"]) == (state, by, note) and recall["answered_at"] is not None
+    with desk.read() as tx:
+        said = [entry["values"] for entry in entries(tx, incident_id=asking.incident_id, limit=1000)
+                if entry["kind"] == "alert.acknowledged"]  # fmt: skip
+        asked_for = ledger.Asked()
+        [row] = next(iter(ledger_file.batches(desk, principal=officer, asked=asked_for)))
+    assert [(each["answer"], each["assurance"]) for each in said] == [(state, "noted-by-officer")]
+    cells = dict(zip(ledger_file.COLUMNS, row, strict=True))
+    assert (cells["recall_state"], cells["recall_answered_by"], cells["recall_note"]) == (state, by, note)
+    assert [title for title, _ in to_do(desk)] == ([] if state == "deleted" else [LOOK[state].format(code=PARTNER)])
+
+
+def test_a_later_answer_takes_the_place_of_that_nobody_could_say(
+    desk: Store, officer: Principal, asking: Running
+) -> None:
+    with desk.unit_of_work() as tx:
+        recalls.recall_alert(tx, held(desk).id, principal=officer, reason="It was not ours to tell.")
+        task = tx.execute(select(Task).where(Task.title.contains("by a request"), Task.state == "open")).scalar_one()
+        complete_task(tx, task.id, principal=officer, outcome="failed", result={"note": "Nobody answers there."})
+    drain(desk)
+    for _again in range(2):
+        with desk.unit_of_work() as tx:
+            alerts.acknowledge_for(tx, held(desk).id, by="Aino", answer="deleted", principal=officer)
+    drain(desk)
+    recall = ledger_of(desk, officer)[0]["recall"]
+    assert (recall["state"], recall["by"]) == ("deleted", "Aino")
 
 
 def test_an_update_and_a_correction_go_to_no_system_and_a_person_has_to_say_it_once(
