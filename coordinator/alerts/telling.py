@@ -215,7 +215,8 @@ def raise_alert(
 
 def raise_approved(tx: Session, decision_id: int) -> Alert | None:
     """What follows when a person's approval made a permit: the waiting alert is raised, or the one that was withheld is
-    on its way again. None where the alert was answered or withdrawn meanwhile, or the permit holds no more."""
+    on its way again. None where the alert was answered or withdrawn meanwhile, or the release before there was one, or
+    the permit holds no more."""
     decision = _as_it_holds(tx, decision_id)
     if decision.result != Result.PERMIT:
         settle_release(tx, tx.get_one(Release, decision.release_id))
@@ -226,6 +227,8 @@ def raise_approved(tx: Session, decision_id: int) -> Alert | None:
     query = select(Alert).where(Alert.release_id == release.id, Alert.recipient == decision.recipient)
     alert = tx.execute(query).scalar_one_or_none()
     if alert is None:
+        if release.state == "withdrawn":
+            return None
         return raise_alert(tx, decision, release=release, addressee=addressee_of(tx, decision))
     waiting = select(Delivery).where(Delivery.alert_id == alert.id, Delivery.state == "withheld")
     delivery = tx.execute(waiting.order_by(Delivery.rung.desc())).scalars().first()

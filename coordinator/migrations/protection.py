@@ -50,6 +50,12 @@ LATER_FIXED_COLUMNS = {
                       "size", "drawn", "reason", "exercise"),
     "file_handouts": ("handout_id", "release_file_id", "sha256", "exercise"),
     "http_attempts": ("call_id", "number", "at", "outcome", "status", "exercise"),
+    "releases": ("incident_id", "kind", "purpose", "info_category", "title_version_id", "body_version_id", "marking",
+                 "originator_id", "content_digest", "language", "reply_by", "facts", "ack", "requested_by",
+                 "created_at", "exercise"),
+    "release_items": ("release_id", "item_version_id", "enclosed", "field", "exercise"),
+    "consents": ("from_id", "to_id", "purpose", "item", "valid_until", "evidence", "granted_at", "recorded_by",
+                 "answer"),
     "obligation_rules": ("rule", "version", "digest", "terms", "recorded_at", "recorded_by"),
 }  # fmt: skip
 
@@ -82,6 +88,47 @@ REFUSED_FILES = (
      " AND d.valid_until > h.at)",
      "no file leaves without a permit for that release and recipient, nor with other bytes"),
 )  # fmt: skip
+
+
+#: What is over is not begun again, and what somebody gave is not made longer: (trigger, table, columns, when, said).
+REFUSED_CHANGES = (
+    ("approvals_end_stays", "approvals", ("until", "voided_at"),
+     "NEW.until <> OLD.until OR (OLD.voided_at IS NOT NULL AND (NEW.voided_at IS NULL OR NEW.voided_at <>"
+     " OLD.voided_at))",
+     "an approval lasts as its giver said, and one that was taken back stays so"),
+    ("consents_stay_withdrawn", "consents", ("withdrawn_at",),
+     "OLD.withdrawn_at IS NOT NULL AND (NEW.withdrawn_at IS NULL OR NEW.withdrawn_at <> OLD.withdrawn_at)",
+     "a consent that was withdrawn stays so"),
+    ("agreements_amended_stay", "agreements", ("current",), "NEW.current AND NOT OLD.current",
+     "a version of an agreement that was amended is not in force again"),
+    ("releases_stay_withdrawn", "releases", ("state",), "OLD.state = 'withdrawn' AND NEW.state <> 'withdrawn'",
+     "a release that was withdrawn stays so"),
+)  # fmt: skip
+
+
+def refuse_changes(connection: Connection) -> None:
+    """Refuse changes that would make what is over hold again."""
+    for name, table, columns, when, said in REFUSED_CHANGES:
+        of = ", ".join(f'"{column}"' for column in columns)
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(
+                f"CREATE FUNCTION coordinator_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                f"IF {when} THEN RAISE EXCEPTION 'refused: {said}'; END IF; RETURN NEW; END $$"
+            ))  # fmt: skip
+            connection.execute(text(
+                f"CREATE TRIGGER {name} BEFORE UPDATE OF {of} ON {table} FOR EACH ROW "
+                f"EXECUTE FUNCTION coordinator_{name}()"
+            ))  # fmt: skip
+        else:
+            connection.execute(text(
+                f"CREATE TRIGGER {name} BEFORE UPDATE OF {of} ON {table} WHEN {when} "
+                f"BEGIN SELECT RAISE(ABORT, 'refused: {said}'); END"
+            ))  # fmt: skip
+
+
+def allow_changes(connection: Connection) -> None:
+    """Take these away again."""
+    unprotect_permits(connection, [(name, table, "", "") for name, table, *_rest in REFUSED_CHANGES])
 
 
 def protect_permits(connection: Connection, rows: Sequence[tuple[str, str, str, str]] = REFUSED_ROWS) -> None:

@@ -190,7 +190,8 @@ def standing_approvals(
     tx: Session, release: Release, recipient: str, *, person: str = "", now: datetime
 ) -> list[Approval]:
     """Approvals that hold now: of this very text, for this recipient (and this person, where it is one), not voided,
-    not run out. One given for another release or another recipient counts for nothing here."""
+    not run out. One given for another release or another recipient counts for nothing here, nor one whose giver's
+    account is suspended: nobody knows who gave it."""
     return _for_person(_approvals(tx, release, now=now).get(recipient, ()), person)
 
 
@@ -198,8 +199,10 @@ def _approvals(tx: Session, release: Release, *, now: datetime) -> dict[str, lis
     query = (
         select(Approval, ShareDecision.recipient, ShareDecision.inputs)
         .join(ShareDecision, ShareDecision.id == Approval.decision_id)
+        .join(User, User.id == Approval.user_id)
         .where(
             ShareDecision.release_id == release.id,
+            User.state != "suspended",
             Approval.content_digest == release.content_digest,
             Approval.answer == "approve",
             Approval.voided_at.is_(None),

@@ -259,7 +259,10 @@ def check_text(tx: Session, release: Release, decision: ShareDecision) -> None:
 
 
 def settle_release(tx: Session, release: Release) -> None:
-    """Work out the state of a release from the newest decision for each recipient and what people answered."""
+    """Work out the state of a release from the newest decision for each recipient and what people answered. One that
+    was withdrawn stays so: what waited for a clearance is not answered any more, whatever becomes of the rest."""
+    if release.state == "withdrawn":
+        return
     refused = select(Approval.id).where(Approval.decision_id == ShareDecision.id, Approval.answer == "refuse").exists()
     query = select(ShareDecision.recipient, ShareDecision.result, refused.label("refused"))
     rows = tx.execute(query.where(ShareDecision.release_id == release.id).order_by(ShareDecision.id))

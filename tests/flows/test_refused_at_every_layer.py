@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
@@ -28,13 +28,15 @@ from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.markings import Marking
 from coordinator.sharing import approvals
-from coordinator.sharing.models import Release, ShareDecision
+from coordinator.sharing.addressees import Addressee
+from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.sharing.service import TextChanged, decide_share, redecide, settle_release
 from coordinator.store import Store
 from coordinator.timeline.models import Entry
-from tests.alerting import addressee, put_contact, put_incident, put_organisation, put_system, settings_of, webhook
+from tests.alerting import addressee, due, put_contact, put_incident, put_organisation, put_system, settings_of, webhook
 from tests.coordinator.web.conftest import Browser, Desk
 from tests.factories import OTHER, OWN, PARTNER, small_world
+from tests.owner import past_protection
 from tests.receiving import Receiver, run_due
 from tests.releasing import clearing, release
 
@@ -52,6 +54,23 @@ class Case:
     browser: Browser
     token: str
     waiting: dict[str, int] = field(default_factory=dict)
+    incident: int = 0
+    to: Addressee | None = None
+
+    def ask(self, tx: Session, who: Principal) -> None:
+        """For each layer a release of its own, asked for by this person, that waits for a second one."""
+        incident = tx.get_one(Incident, self.incident)
+        assert self.to is not None
+        for layer in LAYERS:
+            part = write_item(
+                tx, kind="note", content=f"Told by FI, {layer}.", marking=Marking(tlp="GREEN"), author="system",
+                info_category="incident-notification", incident=incident, originator_id=self.desk.world.partner_id,
+            )  # fmt: skip
+            row = release(tx, incident, items=[part], requested_by=who.actor)
+            decision = decide_share(tx, row, self.to)
+            settle_release(tx, row)
+            assert (decision.result, decision.reasons) == ("refer", ["R-TWO-PERSON"])
+            self.waiting[layer] = decision.id
 
     @property
     def store(self) -> Store:
@@ -62,16 +81,16 @@ class Case:
 
 
 @pytest.fixture
-def case(sqlite_store: Store, httpserver: HTTPServer) -> Iterator[Case]:
+def case(store: Store, httpserver: HTTPServer) -> Iterator[Case]:
     receiver = Receiver(httpserver.url_for("/hook"))
     httpserver.expect_request("/hook").respond_with_handler(receiver.take)
-    world = small_world(sqlite_store)
-    with settings_of(sqlite_store, outbound_allow_private=True):
-        desk = Desk(sqlite_store, world)
+    world = small_world(store)
+    with settings_of(store, outbound_allow_private=True):
+        desk = Desk(store, world)
         made = Case(
             desk, receiver, desk.who("coordinator"), desk.who("release-authority"), desk.sit("release-authority"), ""
         )
-        with sqlite_store.unit_of_work() as tx:
+        with store.unit_of_work() as tx:
             put_organisation(tx, PARTNER)
             put_organisation(tx, OTHER, kind="ministry", communities=["health"])
             put_system(tx, receiver.url, code=OTHER, slug="lv-out")
@@ -80,16 +99,8 @@ def case(sqlite_store: Store, httpserver: HTTPServer) -> Iterator[Case]:
                                 "valid_until": clock.now() + timedelta(days=9)}, actor="cli:test")  # fmt: skip
             to = addressee(tx, put_contact(tx, webhook("lv-out"), code="lv-cyber", organisation=OTHER, tlp_max="RED"))
             incident = put_incident(tx)
-            for layer in LAYERS:
-                part = write_item(
-                    tx, kind="note", content=f"Told by FI, {layer}.", marking=Marking(tlp="GREEN"), author="system",
-                    info_category="incident-notification", incident=incident, originator_id=world.partner_id,
-                )  # fmt: skip
-                row = release(tx, incident, items=[part], requested_by=made.officer.actor)
-                decision = decide_share(tx, row, to)
-                settle_release(tx, row)
-                assert (decision.result, decision.reasons) == ("refer", ["R-TWO-PERSON"])
-                made.waiting[layer] = decision.id
+            made.incident, made.to = incident.id, to
+            made.ask(tx, made.officer)
             made.token = create_token(tx, made.second.user_id, name="tool", scopes=["decide"], actor="cli:test")
         yield made
 
@@ -107,70 +118,105 @@ def arrangement(tx: Session, **more: Any) -> None:
 # ---------------------------------------------------------------- what goes wrong
 
 
-def self_approval(case: Case, tx: Session) -> None:
-    """Whoever asked is the one who answers. A decision is never changed: those not answered yet are made anew."""
-    tx.execute(update(Release).values(requested_by=case.second.actor))
-    for layer in ("page", "api"):
-        case.waiting[layer] = redecide(tx, case.waiting[layer], now=clock.now()).id
+def self_approval(case: Case) -> None:
+    """Whoever asked is the one who answers."""
+    with case.store.unit_of_work() as tx:
+        case.ask(tx, case.second)
 
 
-def expired_agreement(case: Case, tx: Session) -> None:
-    arrangement(tx, expires_on="2026-01-01T00:00:00Z")
+def expired_agreement(case: Case) -> None:
+    with case.store.unit_of_work() as tx:
+        arrangement(tx, expires_on="2026-01-01T00:00:00Z")
 
 
-def withdrawn_consent(case: Case, tx: Session) -> None:
-    withdraw_consent(tx, tx.execute(select(Consent.id)).scalar_one(), actor="cli:test", reason="They asked us to.")
+def withdrawn_consent(case: Case) -> None:
+    with case.store.unit_of_work() as tx:
+        consent = tx.execute(select(Consent.id)).scalar_one()
+        withdraw_consent(tx, consent, actor="cli:test", reason="They asked us to.")
 
 
-def raised_label(case: Case, tx: Session) -> None:
-    for part in tx.execute(select(ItemVersion).where(ItemVersion.kind == "note")).scalars().all():
-        write_item(
-            tx, kind="note", content="The same.", marking=Marking(tlp="AMBER"), item=part.item, author="system",
-            info_category="incident-notification", incident=tx.get_one(Incident, part.incident_id),
-        )  # fmt: skip
+def raised_label(case: Case) -> None:
+    with case.store.unit_of_work() as tx:
+        for part in tx.execute(select(ItemVersion).where(ItemVersion.kind == "note")).scalars().all():
+            write_item(
+                tx, kind="note", content="The same.", marking=Marking(tlp="AMBER"), item=part.item, author="system",
+                info_category="incident-notification", incident=tx.get_one(Incident, part.incident_id),
+            )  # fmt: skip
 
 
-def changed_bytes(case: Case, tx: Session) -> None:
-    other = release(tx, tx.get_one(Incident, 1), body="Another text.")
-    tx.execute(update(Release).where(Release.id != other.id).values(body_version_id=other.body_version_id))
+def changed_bytes(case: Case) -> None:
+    """By the owner of the database: the application's own role is refused, see `in_the_database`."""
+    with case.store.unit_of_work() as tx:
+        other = release(tx, tx.get_one(Incident, case.incident), body="Another text.").body_version_id
+    past_protection(case.store, "releases", "UPDATE releases SET body_version_id = :other", other=other)
 
 
-def replayed_approval(case: Case, tx: Session) -> None:
+def replayed_approval(case: Case) -> None:
     """Somebody else approved it already. (The same person saying the same again is answered as before.)"""
-    for layer in ("page", "api"):
-        assert approvals.approve(tx, case.waiting[layer], principal=clearing(tx)).result == "permit"
+    with case.store.unit_of_work() as tx:
+        for layer in ("page", "api"):
+            assert approvals.approve(tx, case.waiting[layer], principal=clearing(tx)).result == "permit"
 
 
-CAUSES: dict[str, Callable[[Case, Session], None]] = {
+CAUSES: dict[str, Callable[[Case], None]] = {
     each.__name__: each
     for each in (self_approval, expired_agreement, withdrawn_consent, raised_label, changed_bytes, replayed_approval)
 }
 #: Answering is refused at once, with 409; of the others the answer is taken, and the rules refuse all the same.
 AT_ONCE = ("self_approval", "changed_bytes", "replayed_approval")
+#: One of each way in which a database refuses: a row, a change, what the rules answered anew.
+ON_BOTH = ("self_approval", "changed_bytes", "withdrawn_consent")
+#: What the database alone cannot know: the rules, asked again, refuse, and their answer is what it holds by.
+BY_THE_RULES = ("expired_agreement", "withdrawn_consent", "raised_label")
 
 
-@pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.parametrize(
+    ("store", "cause"),
+    [*(("sqlite", cause) for cause in CAUSES),
+     *(pytest.param("postgresql", cause, marks=pytest.mark.postgresql) for cause in ON_BOTH)],
+    indirect=["store"],
+)  # fmt: skip
 def test_each_layer_refuses_and_it_is_on_record(case: Case, cause: str) -> None:
     prepare(case, cause)
-    with case.store.unit_of_work() as tx:
-        CAUSES[cause](case, tx)
-    alerts = count(case, Alert)
+    CAUSES[cause](case)
+    alerts, answers = count(case, Alert), count(case, Approval)
     for layer, tried in (("page", on_the_page), ("api", through_the_api), ("database", in_the_database),
                          ("worker", by_the_worker)):  # fmt: skip
         before = entries(case)
         tried(case, cause)
         assert count(case, Alert) == alerts, f"{layer}: an alert was raised"
-        if layer != "database":  # who writes past the use cases leaves no entry, and no row
+        if layer == "database":  # who writes past the use cases leaves no entry, and no row
+            assert entries(case) == before or cause in BY_THE_RULES
+            assert count(case, Approval) == answers
+        else:
             assert on_record(case, layer, cause, after=before), f"{layer}: nothing on record"
+        answers = count(case, Approval)
+    assert what_leaves_in_the_end(case) == (3 if cause == "replayed_approval" else 0)
+
+
+def what_leaves_in_the_end(case: Case) -> int:
+    """Everything that was left to follow is done, twice: how often something reached the partner, ever."""
+    for _ in range(2):
+        for decision_id in due(case.store, "decision.approved"):
+            with case.store.unit_of_work() as tx:
+                raise_approved(tx, decision_id)
+        run_due(case.store)
+    with case.store.read() as tx:
+        told = list(tx.execute(select(Alert.release_id)).scalars())
+    assert len(told) == len(set(told)), "one release was sent twice"
+    return len(case.receiver.seen)
 
 
 def prepare(case: Case, cause: str) -> None:
-    """What the worker and the database are asked about was cleared while all was well."""
+    """What the worker and the database are asked about was cleared while all was well; nobody clears their own."""
+    if cause == "self_approval":
+        return
     with case.store.unit_of_work() as tx:
         for layer in ("worker", "database"):
             answer = approvals.approve(tx, case.waiting[layer], principal=case.second)
             assert answer.result == "permit"
             case.waiting[layer] = answer.id
+    due(case.store, "decision.approved")  # this one is raised by hand
     if cause == "replayed_approval":
         return
     with case.store.unit_of_work() as tx:
@@ -211,25 +257,28 @@ def newest_refuses(case: Case, layer: str, cause: str) -> None:
 def in_the_database(case: Case, cause: str) -> None:
     """Written past the use cases, as somebody would who has the database password of the application."""
     with case.store.unit_of_work() as tx:
-        permit = tx.get_one(ShareDecision, case.waiting["database"])
-        row = {"release": permit.release_id, "recipient": OTHER, "decision": permit.id, "digest": permit.content_digest,
-               "at": f"{clock.now():%Y-%m-%d %H:%M:%S.%f}", "user": case.second.user_id}  # fmt: skip
-        if cause in ("expired_agreement", "withdrawn_consent", "raised_label"):
-            assert redecide(tx, permit.id, now=clock.now()).result == "deny"
+        held = tx.get_one(ShareDecision, case.waiting["database"])
+        row = {"release": held.release_id, "recipient": OTHER, "decision": held.id, "digest": held.content_digest,
+               "at": clock.now().isoformat(sep=" "), "user": case.second.user_id}  # fmt: skip
+        if cause in BY_THE_RULES:
+            assert redecide(tx, held.id, now=clock.now()).result == "deny"
         if cause == "changed_bytes":
             row["digest"] = "0" * 64
             with pytest.raises(TextChanged):
-                redecide(tx, permit.id, now=clock.now())
-        if cause == "self_approval":
-            own = tx.get_one(ShareDecision, case.waiting["page"])
-            row |= {"decision": own.id, "digest": own.content_digest}
-            assert (own.requested_by, own.result) == (case.second.actor, "refer")
-    statement = APPROVAL if cause in ("self_approval", "replayed_approval") else ALERT
-    with pytest.raises(DatabaseError), case.store.unit_of_work() as tx:
-        tx.execute(statement, row)
+                redecide(tx, held.id, now=clock.now())
+    tried = [APPROVAL if cause in ("self_approval", "replayed_approval") else ALERT]
     if cause == "changed_bytes":
+        tried += [text("UPDATE item_versions SET digest = 'x'"), text("UPDATE releases SET body_version_id = 1")]
+    if cause == "self_approval":
+        tried += [text("UPDATE releases SET requested_by = 'user:0'"),
+                  text("UPDATE share_decisions SET requested_by = 'user:0'")]  # fmt: skip
+    if cause == "withdrawn_consent":
+        tried += [text("UPDATE consents SET withdrawn_at = NULL"), text("UPDATE consents SET purpose = '*'")]
+    if cause == "expired_agreement":
+        tried += [text("UPDATE agreements SET current = (version = 1)")]
+    for statement in tried:
         with pytest.raises(DatabaseError), case.store.unit_of_work() as tx:
-            tx.execute(text("UPDATE item_versions SET digest = 'x'"))
+            tx.execute(statement, row if statement in (ALERT, APPROVAL) else {})
 
 
 ALERT = text(
@@ -237,10 +286,12 @@ ALERT = text(
     " partner_reference, state, ack, rung, ladder_step, created_at, exercise) VALUES (:release, 'initial', :recipient,"
     " :decision, 'permit', :digest, 'alr-x', '', 'queued', '', 0, 0, :at, '')"
 )
-APPROVAL = text(
+APPROVED = (
     "INSERT INTO approvals (decision_id, user_id, role, answer, reason, at, until, content_digest, exercise)"
-    " VALUES (:decision, :user, 'release-authority', 'approve', '', :at, '2999-01-01 00:00:00', :digest, '')"
+    " VALUES (:decision, :user, 'release-authority', 'approve', '', '2026-01-01 00:00:00', '2999-01-01 00:00:00',"
+    " :digest, '')"
 )
+APPROVAL = text(APPROVED)
 
 
 def by_the_worker(case: Case, cause: str) -> None:
@@ -251,9 +302,9 @@ def by_the_worker(case: Case, cause: str) -> None:
         run_due(case.store)
         run_due(case.store)
         assert len(case.receiver.seen) == 1
-        with case.store.unit_of_work() as tx:  # the one alert that it was given for
-            assert tx.execute(select(Alert.decision_id)).scalars().all() == [case.waiting["worker"]]
-            tx.execute(text("DELETE FROM pending"))
+        return
+    if cause == "self_approval":
+        by_the_worker_on_a_forged_answer(case)
         return
     run_due(case.store)
     assert case.receiver.seen == []
@@ -261,15 +312,28 @@ def by_the_worker(case: Case, cause: str) -> None:
         assert tx.execute(select(Delivery.state)).scalars().all() == ["withheld"]
 
 
+def by_the_worker_on_a_forged_answer(case: Case) -> None:
+    """The owner of the database wrote the requester's own approval in: it counts for nothing."""
+    with case.store.read() as tx:
+        asked = tx.get_one(ShareDecision, case.waiting["worker"])
+        values = {"decision": asked.id, "user": case.second.user_id, "digest": asked.content_digest}
+        assert asked.requested_by == case.second.actor
+    past_protection(case.store, "approvals", APPROVED, **values)
+    with case.store.unit_of_work() as tx:
+        made = redecide(tx, case.waiting["worker"], now=clock.now(), anew=True)
+        assert (made.result, made.reasons) == ("refer", ["R-TWO-PERSON"])
+        assert raise_approved(tx, made.id) is None
+
+
 # ---------------------------------------------------------------- what is there afterwards
 
 
 def count(case: Case, table: Any) -> int:
     with case.store.read() as tx:
-        return len([row for row in tx.execute(select(table)).scalars() if not _replayed(case, row)])
+        return len([row for row in tx.execute(select(table)).scalars() if not _lawful(case, row)])
 
 
-def _replayed(case: Case, row: Any) -> bool:
+def _lawful(case: Case, row: Any) -> bool:
     """The one alert that the approval was given for is no second one."""
     return bool(row.decision_id == case.waiting["worker"])
 
@@ -280,8 +344,16 @@ def entries(case: Case) -> int:
 
 
 def on_record(case: Case, layer: str, cause: str, *, after: int) -> bool:
+    """An entry that says so, of this very decision or alert, in the name of whoever tried."""
     with case.store.read() as tx:
-        kinds = list(tx.execute(select(Entry.kind).where(Entry.id > after)).scalars())
-    if layer == "worker":
-        return ("alert.raised" if cause == "replayed_approval" else "alert.withheld") in kinds
-    return ("decision.answer-refused" if cause in AT_ONCE else "decision.made") in kinds
+        found = list(tx.execute(select(Entry).where(Entry.id > after)).scalars())
+        by = {entry.kind: entry for entry in found}
+        if layer == "worker":
+            kind = {"replayed_approval": "alert.raised", "self_approval": "decision.made"}.get(cause, "alert.withheld")
+            return kind in by
+        if cause in AT_ONCE:
+            entry = by.get("decision.answer-refused")
+            tried = entry is not None and (entry.actor, entry.object_id) == (case.second.actor, case.waiting[layer])
+            return tried and by.keys() <= {"decision.answer-refused", "incident.opened", "incident.read"}
+        made = tx.get_one(ShareDecision, by["decision.made"].object_id)
+        return (made.result, made.previous_id) == ("deny", case.waiting[layer])

@@ -22,12 +22,13 @@ from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.markings import Marking
 from coordinator.partners.models import Contact, Endpoint
-from coordinator.sharing.models import Release, ShareDecision
+from coordinator.sharing.models import ShareDecision
 from coordinator.store import Store
 from coordinator.tasks.contents import contents_of
 from coordinator.tasks.models import Task
 from tests.alerting import alert_of, deliveries, due, put_contact, put_incident, webhook
 from tests.factories import PARTNER, person
+from tests.owner import past_protection
 from tests.receiving import Receiver, attempts, officer, run_due, tasks, told
 from workers import deliver as worker
 from workers.jobs import Later
@@ -209,8 +210,7 @@ def test_an_alert_keeps_its_decision_and_each_attempt_names_its_own(desk: Store,
 
 def test_a_text_that_was_altered_is_withheld(desk: Store, receiver: Receiver) -> None:
     alert = told(desk)
-    with desk.unit_of_work() as tx:
-        tx.execute(update(Release).values(purpose="commercial"))
+    past_protection(desk, "releases", "UPDATE releases SET purpose = 'commercial'")
     run_due(desk)
     assert receiver.seen == []
     assert alert_of(desk, alert).state == "withheld"

@@ -28,6 +28,7 @@ from coordinator.store import Store
 from coordinator.tasks.models import Task
 from tests.alerting import put_incident
 from tests.factories import World
+from tests.owner import put_a_part_in
 from tests.releasing import clearing
 from workers import due
 
@@ -134,9 +135,7 @@ def test_a_withdrawn_notice_stays_without_its_text_and_a_correction_is_seen_from
 def test_a_text_that_is_not_the_one_that_was_cleared_is_not_shown(tx: Session) -> None:
     officer, incident = clearing(tx, "coordinator"), put_incident(tx)
     notice = published(tx, incident, officer)
-    other = drafted(tx, incident, officer, body="Something else.")
-    tx.get_one(Release, notice.release_id).body_version_id = other.body_version_id
-    tx.flush()
+    put_a_part_in(tx, notice.release_id)
     assert public_page.one(tx, notice.public_id)["body"] is None
 
 

@@ -27,6 +27,7 @@ from coordinator.status import release_desk
 from coordinator.store import Store
 from tests.alerting import put_contact, put_incident, put_organisation, put_system, webhook
 from tests.factories import OTHER, OWN, PARTNER, World
+from tests.owner import put_a_part_in
 from tests.releasing import clearing
 
 LATER = "DE-BSI"
@@ -172,8 +173,7 @@ def test_a_draft_goes_only_to_partners_that_can_be_reached(tx: Session, codes: l
 def test_a_draft_whose_bytes_were_changed_is_not_submitted(tx: Session) -> None:
     officer, incident = clearing(tx, "coordinator"), put_incident(tx)
     row = drafted(tx, incident, officer, note(tx, incident))
-    row.body_version_id = drafted(tx, incident, officer, note(tx, incident, "Another text.")).body_version_id
-    tx.flush()
+    put_a_part_in(tx, row.id)
     with pytest.raises(TextChanged):
         drafts.submit(tx, row.id, codes=[PARTNER], principal=officer)
 

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.principal import Principal
+from coordinator.accounts.service import restore_user, suspend_user
+from coordinator.alerts.service import raise_approved
 from coordinator.errors import Invalid, NoRight, NotFound, Refused
 from coordinator.incidents.holds import open_holds
 from coordinator.incidents.models import Incident
@@ -19,7 +21,7 @@ from coordinator.markings import Marking, Tlp
 from coordinator.sharing.addressees import PUBLIC, Addressee
 from coordinator.sharing.approvals import approve, refuse, void, withdraw_release
 from coordinator.sharing.models import Approval, Release
-from coordinator.sharing.service import TextChanged, decide_share, redecide
+from coordinator.sharing.service import TextChanged, decide_share, redecide, settle_release
 from coordinator.timeline import queries as timeline
 from coordinator.timeline.models import Pending
 from tests.alerting import (
@@ -32,6 +34,7 @@ from tests.alerting import (
     webhook,
 )
 from tests.factories import OTHER, World
+from tests.owner import put_a_part_in
 from tests.releasing import clearing, partner, referred, release
 
 
@@ -83,9 +86,7 @@ def test_anything_else_after_an_approval_is_refused(tx: Session, world: World, w
 def test_a_text_that_was_changed_is_not_approved_again(tx: Session, world: World) -> None:
     decision, second = referred(tx, world), clearing(tx)
     approve(tx, decision.id, principal=second)
-    other = release(tx, body="Another text.")
-    tx.get_one(Release, decision.release_id).body_version_id = other.body_version_id
-    tx.flush()
+    put_a_part_in(tx, decision.release_id)
     with pytest.raises(TextChanged):
         approve(tx, decision.id, principal=second)
 
@@ -229,7 +230,7 @@ def test_an_approval_does_not_carry_over_to_another_recipient(tx: Session, world
 
 def test_a_text_altered_after_it_was_referred_cannot_be_approved(tx: Session, world: World) -> None:
     decision = referred(tx, world)
-    tx.get_one(Release, decision.release_id).language = "fr"
+    put_a_part_in(tx, decision.release_id)
     tx.flush()
     with pytest.raises(TextChanged):
         approve(tx, decision.id, principal=clearing(tx))
@@ -284,6 +285,31 @@ def test_a_release_that_was_withdrawn_cannot_be_approved_any_more(tx: Session, w
     assert open_holds(tx, decision.incident_id) == []
     with pytest.raises(Refused):
         approve(tx, decision.id, principal=clearing(tx))
+
+
+def test_a_release_that_was_withdrawn_stays_so_whatever_becomes_of_what_was_cleared_of_it(
+    tx: Session, world: World
+) -> None:
+    """One of its recipients was cleared, and the worker comes late: neither goes out, and nothing waits anew."""
+    decision = referred(tx, world)
+    row = tx.get_one(Release, decision.release_id)
+    permit = approve(tx, decision.id, principal=clearing(tx))
+    row.state = "awaiting-approval"  # for another recipient
+    withdraw_release(tx, row.id, principal=clearing(tx, "coordinator"), reason="Asked by mistake.")
+    assert raise_approved(tx, permit.id) is None
+    settle_release(tx, row)
+    assert row.state == "withdrawn"
+
+
+def test_the_approval_of_a_suspended_account_counts_for_nothing_until_it_is_restored(tx: Session, world: World) -> None:
+    """A laptop is stolen: what was cleared in that person's name does not go out."""
+    decision, thief = referred(tx, world), clearing(tx)
+    permit = approve(tx, decision.id, principal=thief)
+    suspend_user(tx, thief.user_id, actor="user:1", reason="The laptop was stolen.")
+    again = redecide(tx, permit.id, now=clock.now())
+    assert (again.result, again.reasons) == ("refer", ["R-TWO-PERSON"])
+    restore_user(tx, thief.user_id, actor="user:1", reason="It was found.")
+    assert redecide(tx, again.id, now=clock.now()).result == "permit"
 
 
 def test_who_waits_for_a_withdrawn_release_is_told_that_there_is_no_answer(tx: Session, world: World) -> None:

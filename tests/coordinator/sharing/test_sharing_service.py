@@ -17,7 +17,7 @@ from coordinator.errors import Invalid, NotFound, SecrecyMarkingFound
 from coordinator.incidents.items import write_item
 from coordinator.markings import Marking
 from coordinator.sharing.addressees import to_user
-from coordinator.sharing.models import Release, ReleaseItem
+from coordinator.sharing.models import ReleaseItem
 from coordinator.sharing.service import TextChanged, decide_share, redecide
 from coordinator.timeline import queries as timeline
 from tests.alerting import (
@@ -28,6 +28,7 @@ from tests.alerting import (
     webhook,
 )
 from tests.factories import OTHER, PARTNER, World
+from tests.owner import put_a_part_in
 from tests.releasing import partner, release
 
 # ---------------------------------------------------------------- the release
@@ -224,7 +225,7 @@ def test_a_changed_agreement_changes_the_answer_within_the_hour(tx: Session) -> 
 
 def test_a_text_that_was_altered_is_not_sent(tx: Session) -> None:
     decision = decide_share(tx, release(tx, marking=Marking(tlp="GREEN")), partner(tx))
-    tx.get_one(Release, decision.release_id).purpose = "commercial"
+    put_a_part_in(tx, decision.release_id)
     tx.flush()
     with pytest.raises(TextChanged):
         redecide(tx, decision.id, now=clock.now())
