@@ -8,8 +8,8 @@ from alembic import op
 
 from coordinator.migrations.protection import allow_changes, protect_later, refuse_changes, unprotect_later
 
-revision = "0033"
-down_revision = "0032"
+revision = "0034"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 
