@@ -154,3 +154,28 @@ def outside(key: str, kind: str, target: str) -> str:
 
 def inside(key: str, kind: str, target: str) -> str:
     return f'<Relationship Id="{key}" Type="{_RELS}/{kind}" Target="{target}"/>'
+
+
+_ODF = "urn:oasis:names:tc:opendocument:xmlns:"
+_SPACES = " ".join(
+    [f'xmlns:{prefix}="{_ODF}{name}:1.0"' for prefix, name in (
+        ("office", "office"), ("text", "text"), ("draw", "drawing"), ("style", "style"), ("table", "table"),
+        ("form", "form"), ("presentation", "presentation"), ("chart", "chart"))]
+    + ['xmlns:xlink="http://www.w3.org/1999/xlink"', 'xmlns:dc="http://purl.org/dc/elements/1.1/"']
+)  # fmt: skip
+
+
+def opendocument(body: str, *, styles: str = "", parts: Mapping[str, bytes] = {}) -> bytes:
+    """An OpenDocument text with this in it."""
+    made = BytesIO()
+    files = {"content.xml": open_content(f"<office:text>{body}</office:text>", styles), **parts}
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("mimetype"), "application/vnd.oasis.opendocument.text")
+        for name, raw in files.items():
+            archive.writestr(name, raw)
+    return made.getvalue()
+
+
+def open_content(body: str, styles: str = "") -> bytes:
+    return (f"<office:document-content {_SPACES}><office:automatic-styles>{styles}</office:automatic-styles>"
+            f"<office:body>{body}</office:body></office:document-content>").encode()  # fmt: skip

@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 
 from coordinator.cleaning import kinds
-from coordinator.cleaning.results import LARGEST, LARGEST_MADE, OFFICE, PDF, PICTURE, Cleaned, Uncleanable
+from coordinator.cleaning.results import LARGEST, LARGEST_MADE, OFFICE, OPENDOCUMENT, PDF, PICTURE, Cleaned, Uncleanable
 
 #: Imported at need: each stands on a library of its own.
 _CLEANERS = {kind: f"coordinator.cleaning.{name}" for kind, name in
-             ((PICTURE, "pictures"), (PDF, "pdf"), (OFFICE, "office"))}  # fmt: skip
+             ((PICTURE, "pictures"), (PDF, "pdf"), (OFFICE, "office"), (OPENDOCUMENT, "opendocument"))}  # fmt: skip
 
 
 def clean(body: bytes, name: str) -> Cleaned:

@@ -63,13 +63,18 @@ def written(root: Any) -> bytes:
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", standalone=True)
 
 
-def read(body: bytes) -> Package:
-    """Raises Uncleanable."""
+def unpacked(body: bytes) -> dict[str, bytes]:
+    """The files in an archive by name. Raises Uncleanable."""
     try:
         with zipfile.ZipFile(BytesIO(body)) as archive:
-            parts = _unpacked(archive)
+            return _unpacked(archive)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError) as error:
         raise Uncleanable("damaged") from error
+
+
+def read(body: bytes) -> Package:
+    """Raises Uncleanable."""
+    parts = unpacked(body)
     types = parts.pop("[Content_Types].xml", None)
     if types is None:
         raise Uncleanable("archive")
@@ -127,15 +132,23 @@ def packed(package: Package) -> bytes:
     etree.SubElement(types, f"{TYPES}Default", Extension="xml", ContentType="application/xml")
     for name in sorted(package.parts):
         etree.SubElement(types, f"{TYPES}Override", PartName=f"/{name}", ContentType=package.types[name])
+    parts = {"[Content_Types].xml": written(types)}
+    for part in sorted(package.relations):
+        if package.relations[part]:
+            folder, name = posixpath.split(part)
+            parts[posixpath.join(folder, "_rels", f"{name}.rels")] = _relations(package.relations[part])
+    return zipped(parts | {name: package.parts[name] for name in sorted(package.parts)})
+
+
+def zipped(parts: dict[str, bytes], *, unpacked_first: str = "") -> bytes:
+    """An archive of these files in this order, but for the one that comes first and is not packed."""
     made = BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        _put(archive, "[Content_Types].xml", written(types))
-        for part in sorted(package.relations):
-            if package.relations[part]:
-                folder, name = posixpath.split(part)
-                _put(archive, posixpath.join(folder, "_rels", f"{name}.rels"), _relations(package.relations[part]))
-        for name in sorted(package.parts):
-            _put(archive, name, package.parts[name])
+        for name in sorted(parts, key=lambda each: each != unpacked_first):
+            info = zipfile.ZipInfo(name, date_time=_EPOCH)
+            info.external_attr = info.create_system = 0
+            info.compress_type = zipfile.ZIP_STORED if name == unpacked_first else zipfile.ZIP_DEFLATED
+            archive.writestr(info, parts[name])
     return made.getvalue()
 
 
@@ -145,9 +158,3 @@ def _relations(several: list[Relation]) -> bytes:
         said = {"Id": each.id, "Type": each.type, "Target": each.target if each.outside else f"/{each.target}"}
         etree.SubElement(root, f"{RELS}Relationship", said | ({"TargetMode": "External"} if each.outside else {}))
     return written(root)
-
-
-def _put(archive: zipfile.ZipFile, name: str, raw: bytes) -> None:
-    info = zipfile.ZipInfo(name, date_time=_EPOCH)
-    info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, 0, 0
-    archive.writestr(info, raw)

@@ -9,6 +9,8 @@ LARGEST = 25 * 1024 * 1024
 LARGEST_MADE = 2 * LARGEST
 
 TEXT, PICTURE, PDF, OFFICE = "text", "picture", "pdf", "office"
+#: How it is cleaned; what comes of it is an Office document like others.
+OPENDOCUMENT = "opendocument"
 #: What is in these is drawn: no machine can say whether a name is to be read in it.
 DRAWN = (PICTURE, PDF)
 
@@ -46,12 +48,12 @@ REMOVED = {
 }
 
 REFUSED = {
-    "unknown-type": "We do not know this type of file, so we cannot clean it.",
+    "unknown-type": "We do not know this type of file, so we cannot clean it: save it as PDF, JPEG, PNG or plain text.",
     "archive": "An archive: unpack it, and add the files one by one.",
     "program": "A program or script.",
     "mail": "A stored mail: its headers name people and systems. Save what is to be shared as text or PDF.",
-    "page": "A web page, XML or rich text: save it as PDF or plain text.",
-    "old-office": "An old Office file, or one under a password: save it as .docx, .xlsx or .pptx without one.",
+    "page": "A web page, drawing (SVG), XML or rich text: save it as PDF or plain text.",
+    "old-office": "An old Office file, or one under a password: save it as .docx, .xlsx, .pptx or PDF without one.",
     "protected": "It is under a password: save it without one.",
     "signed": "It is signed: cleaning would break the signature. Print it to a new PDF.",
     "macros": "It holds macros: save it as a document without macros.",
@@ -62,7 +64,7 @@ REFUSED = {
     "hidden-content": "It has hidden text, rows, sheets or slides: show or delete them first.",
     "pivot-data": "It keeps data behind pivot tables: replace them by their values.",
     "several-pictures": "Several pictures in one file: save each by itself.",
-    "drawing": "It holds a drawing (EMF, WMF) that cannot be cleaned: replace it by a picture.",
+    "drawing": "It holds a drawing (EMF, WMF, SVG) that cannot be cleaned: replace it by a picture.",
     "media": "It holds sound or video.",
     "too-large": "It is too large to be cleaned.",
     "too-complex": "It unpacks to more than is safe to open.",

@@ -40,6 +40,17 @@ def unwrap(each: Any) -> None:
     parent.remove(each)
 
 
+def as_text(each: Any) -> None:
+    """Unwrap it with the text that stands right in it."""
+    text, each.text = each.text, None
+    parent, before = each.getparent(), each.getprevious()
+    if text and before is not None:
+        before.tail = (before.tail or "") + text
+    elif text:
+        parent.text = (parent.text or "") + text
+    unwrap(each)
+
+
 def without_foreign(root: Any, known: Callable[[str], bool]) -> bool:
     """Take out elements, attributes and declarations of namespaces that are not `known`; whether there were any."""
     found = False
