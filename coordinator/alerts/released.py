@@ -19,7 +19,7 @@ from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.alerts import handing_out
 from coordinator.alerts.acknowledge import AckResult, by_token, check_answer, note_answer
-from coordinator.alerts.answers import offered
+from coordinator.alerts.answers import SAID, offered
 from coordinator.alerts.left import has_left, keep_until
 from coordinator.alerts.letters import said_in
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery
@@ -49,11 +49,11 @@ def answer_page(tx: Session, token: str, *, reader: Principal | None = None) -> 
     """What the page behind a link shows; `title` and `body` are None where this reader may not see them here.
 
     label, tlp, colour, pap, kind, kind_name, recipient, public_id, reference, sender, exercise, language, sent_at,
-    reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}], files
-    [{number, name, media_type, size, sha256}] (none where the text is not shown; taken by who signs in), offered
-    (the answers to choose from now), recalled_at, about ({public_id, sent_at} of what a recall or correction follows),
-    keep_until (None: no time was agreed), why: "" where the text is shown, else WITHDRAWN, RECALLED, SIGN_IN, NOT_NOW,
-    answers_as (the name of one who signed in and need not say it, or "").
+    reply_by, asks_answer, handling, obligations, purpose, state, title, body, answers [{answer, kind, by, at}],
+    answered_at (of the answer asked for), files [{number, name, media_type, size, sha256}] (none where the text is not
+    shown; taken by who signs in), offered (the answers to choose from now), recalled_at, about ({public_id, sent_at}
+    of what a recall or correction follows), keep_until (None: no time was agreed), why: "" where the text is shown,
+    else WITHDRAWN, RECALLED, SIGN_IN, NOT_NOW, answers_as (the name of one who signed in and need not say it, or "").
     Raises NotFound (no such link) and Gone (withdrawn or expired).
     """
     delivery, alert = by_token(tx, token, hold=False)
@@ -176,7 +176,18 @@ def _for(reader: Principal) -> ColumnElement[bool]:
 def _waits() -> ColumnElement[bool]:
     """What asks for an answer, has none that ends the asking, and was not taken or asked back."""
     back = select(Recalled.id).where(Recalled.release_id == Alert.release_id, Recalled.recipient == Alert.recipient)
-    return and_(Alert.ack != "", Alert.acknowledged_at.is_(None), Alert.state != "withdrawn", ~exists(back))
+    said = select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id, Acknowledgement.answer.in_(SAID))
+    # That a question was received is no answer to it, though nobody is reminded of it any more.
+    open_ = or_(Alert.acknowledged_at.is_(None), and_(Alert.kind == "request", ~exists(said)))
+    return and_(Alert.ack != "", open_, Alert.state != "withdrawn", ~exists(back))
+
+
+def _answered_at(tx: Session, alert: Alert) -> datetime | None:
+    """Since when there is the answer that was asked for."""
+    if alert.kind != "request" or alert.acknowledged_at is None:
+        return alert.acknowledged_at
+    query = select(func.min(Acknowledgement.at)).where(Acknowledgement.alert_id == alert.id)
+    return tx.execute(query.where(Acknowledgement.answer.in_(SAID))).scalar_one()
 
 
 def _one(tx: Session, public_id: str, reader: Principal) -> Alert:
@@ -210,7 +221,8 @@ def _page(tx: Session, alert: Alert, delivery: Delivery | None, said: Said, *, s
         "reply_by": alert.reply_by, "asks_answer": said.asks_answer, "handling": list(said.handling),
         "obligations": decided.obligations, "purpose": said.purpose, "state": _state(alert),
         "title": said.title if shown else None, "body": said.body if shown else None,
-        "answers": _answers(tx, alert, delivery), "offered": list(offered(alert.kind, _given(tx, alert))),
+        "answers": _answers(tx, alert, delivery), "answered_at": _answered_at(tx, alert),
+        "offered": list(offered(alert.kind, _given(tx, alert))),
         "recalled_at": recalled_at(tx, alert), "about": _followed(tx, alert),
         "files": _files(tx, alert) if shown else [],
         "why": "" if shown else _why(tx, alert),
@@ -279,7 +291,7 @@ def _line(tx: Session, alert: Alert, email: str) -> dict[str, Any]:
         "public_id": alert.public_id, "kind": alert.kind, "kind_name": KINDS[alert.kind], "label": label.label,
         "tlp": label.value, "reference": alert.partner_reference or None, "sent_at": alert.created_at,
         "reply_by": alert.reply_by, "title": said.title if said and shown else None, "asks_answer": bool(alert.ack),
-        "answered_at": alert.acknowledged_at, "withdrawn_at": alert.withdrawn_at,
+        "answered_at": _answered_at(tx, alert), "withdrawn_at": alert.withdrawn_at,
         "recalled_at": recalled_at(tx, alert), "exercise": alert.exercise or None,
         "keep_until": keep_until(handing_out.left_at(tx, alert) or alert.created_at, decided.obligations),
     }  # fmt: skip

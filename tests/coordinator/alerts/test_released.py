@@ -57,10 +57,13 @@ def liga(desk: Store, world: World) -> Principal:
     return person(desk, "partner-user", "Liga", organisation_id=world.other_id)
 
 
-def told(store: Store, *codes: str, canary: str = "canary", tlp: str = "AMBER", send: bool = True, **more: Any) -> int:
+def told(
+    store: Store, *codes: str, canary: str = "canary", tlp: str = "AMBER", send: bool = True, kind: str = "initial",
+    **more: Any,
+) -> int:
     with store.unit_of_work() as tx:
         found = alerts.tell(
-            tx, incident=put_incident(tx, tlp=tlp), kind="initial", title=f"{canary} title", body=f"{canary} body",
+            tx, incident=put_incident(tx, tlp=tlp), kind=kind, title=f"{canary} title", body=f"{canary} body",
             purpose="network-defence", info_category="incident-notification", requested_by="user:99", ack="person",
             audience={"organisations": list(codes)}, **more,
         )  # fmt: skip
@@ -129,6 +132,17 @@ def test_an_answer_is_that_of_a_person_who_is_known(desk: Store, aino: Principal
         row = tx.execute(select(Acknowledgement)).scalar_one()
         assert (row.kind, row.assurance, row.by) == ("person", "session", aino.name)
         assert tx.get_one(Alert, alert).state == "acknowledged"
+
+
+def test_a_request_for_a_consent_waits_for_the_answer_and_not_for_its_receipt(desk: Store, aino: Principal) -> None:
+    alert = told(desk, PARTNER, tlp="GREEN", kind="request")
+    for answer, waits in (("acknowledged", True), ("question", True), ("refused", False)):
+        with desk.unit_of_work() as tx:
+            released.answer_released(tx, public_id(desk, alert), reader=aino, answer=answer, note="As agreed.")
+        with desk.read() as tx:
+            assert released.waiting(tx, reader=aino) == waits, answer
+            (line,) = released.released(tx, reader=aino)["items"]
+        assert (line["answered_at"] is None) == waits, answer
 
 
 def test_a_withdrawn_one_says_only_that(desk: Store, aino: Principal) -> None:
