@@ -1,5 +1,5 @@
 """`coordinator …`: every command. Those that start workers register themselves by entry point, so that nothing here
-imports a worker. Exit codes: 0 done, 1 refused or wrong, 2 not understood.
+imports a worker. Exit codes: 0 done, 1 refused or wrong, 2 not understood, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
@@ -8,19 +8,45 @@ import argparse
 import getpass
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TextIO
 
 from coordinator import cli_doors, cli_upkeep, clock, config, migrations
 from coordinator.errors import CoordinatorError, Invalid
 from coordinator.store import Store
 
+#: What a shell gives for a command that its reader left (128 and the number of SIGPIPE).
+READER_LEFT = 141
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command; returns its exit code. It ends quietly where its reader has had enough (`| head`)."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+    except BrokenPipeError:
+        for stream in (sys.stdout, sys.stderr):
+            _forget(stream)
+        return READER_LEFT
+
+
+def _forget(stream: TextIO) -> None:
+    """Let what is still to be written go nowhere, where nobody reads it: nothing complains of it at the end."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0
@@ -32,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{refused.title}. {refused.detail}" if refused.detail != refused.title else refused.title,
               file=sys.stderr)  # fmt: skip
         return 1
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"{error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return 1

@@ -61,6 +61,11 @@ def tell_own(
     ).permitted  # fmt: skip
 
 
+def reaches_duty(tx: Session) -> bool:
+    """Whether a notice to the duty role would go to anybody: there is a mail server, and an account that holds it."""
+    return bool(store_of(tx).settings.smtp_url and users_with_role(tx, duty_role(tx)))
+
+
 def tell_approvers(tx: Session, decision_id: int) -> Sequence[Alert]:
     """Tell those who may answer a referred decision that it waits; never the one who asked for the release.
 

@@ -98,6 +98,19 @@ def duty_role(tx: Session) -> str:
     return setting(tx, "duty_role", "duty-officer")
 
 
+def desk_numbers(tx: Session) -> list[str]:
+    """Telephone numbers of our own points of contact, the first to call first; none where none is known."""
+    query = (
+        select(Channel.number)
+        .join(Contact, Contact.id == Channel.contact_id)
+        .join(Organisation, Organisation.id == Contact.organisation_id)
+        .where(Organisation.is_own, Contact.active, Channel.active, Channel.kind == "voice", Contact.exercise == "",
+               Channel.number.is_not(None), Channel.number != "")
+        .order_by(Contact.position, Contact.id, Channel.position)
+    )  # fmt: skip
+    return list(dict.fromkeys(number for number in tx.execute(query).scalars() if number))
+
+
 def organisation_by_code(tx: Session, code: str) -> Organisation | None:
     return tx.execute(select(Organisation).where(Organisation.code == code)).scalar_one_or_none()
 

@@ -17,12 +17,13 @@ from werkzeug.datastructures import FileStorage, MultiDict
 
 from coordinator import clock, vocabulary
 from coordinator.accounts.rules import Right
+from coordinator.alerts.own import reaches_duty
 from coordinator.errors import Fault, Invalid, KeyReused, NoRoom, NotFound, Refused, SecrecyMarkingFound, TooLarge
 from coordinator.incidents import attachments, drafts, intake
 from coordinator.incidents.form import form_field, from_form, load_form
 from coordinator.incidents.schema import refuse_secrecy
 from coordinator.markings import Tlp
-from coordinator.partners.queries import organisations
+from coordinator.partners.queries import desk_numbers, organisations
 from coordinator.status import incident_page
 from coordinator.web import access
 from coordinator.web import pages as page
@@ -86,7 +87,8 @@ def send() -> Any:
 def sent(report: str) -> Response:
     with access.store().read() as tx:
         receipt = incident_page.receipt(tx, report, user_id=access.required().user_id)
-    return page.show("reports/sent.html", here="report", receipt=receipt)
+        told, numbers = reaches_duty(tx), desk_numbers(tx)
+    return page.show("reports/sent.html", here="report", receipt=receipt, told=told, numbers=numbers)
 
 
 # ---------------------------------------------------------------- drafts

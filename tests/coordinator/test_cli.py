@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -190,3 +193,19 @@ def test_what_was_given_up_is_tried_again_when_somebody_asks(home, tmp_path, cap
         assert [(row.dead, row.attempts) for row in tx.execute(select(Pending)).scalars()] == [(False, 0)]
         assert entries(tx, incident_id=None)[-1]["kind"] == "job.revived"
     store.close()
+
+
+@pytest.mark.parametrize(("given", "both"), [({"facts": {}}, False), ({"facts": {}}, True), ([], True)])
+def test_a_command_whose_reader_has_left_ends_quietly_with_the_code_that_shells_know(
+    tmp_path: Path, given: object, both: bool
+) -> None:
+    path = file(tmp_path, given)
+    reads, writes = os.pipe()
+    os.close(reads)
+    line = f"import sys; from coordinator.cli import main; sys.exit(main(['obligations', 'preview', {path!r}]))"
+    try:
+        done = subprocess.run([sys.executable, "-c", line], stdout=writes,
+                              stderr=writes if both else subprocess.PIPE, check=False)  # fmt: skip
+    finally:
+        os.close(writes)
+    assert (done.returncode, done.stderr or b"") == (141, b"")

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from coordinator import config, migrations
+from coordinator import clock, config, migrations, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.app import create_app
 from coordinator.incidents import changes, finding
 from coordinator.incidents.finding import Wanted, find_incidents, named_incidents
-from coordinator.incidents.models import Incident, PartnerReference
+from coordinator.incidents.models import TO_CLEAR, Incident, IncidentMember, PartnerReference
 from coordinator.incidents.references import reference_of
 from coordinator.store import Store
 from coordinator.vault import open_master_key
+from tests.alerting import put_incident
 from tests.factories import PartnerSystem, World, native, person, small_world
 
 TITLES = {
@@ -162,6 +163,25 @@ def own_store(request: pytest.FixtureRequest, settings: config.Settings) -> Iter
     made = Store(settings, vault=open_master_key(settings.master_key_file, create=True))
     yield made
     made.close()
+
+
+def test_whom_an_earlier_version_let_in_to_clear_something_is_named_by_nobody(own_store: Store) -> None:
+    store = own_store
+    small_world(store)
+    users = [person(store, role).user_id for role in ("release-authority", "legal-adviser", "liaison-officer")]
+    with store.unit_of_work() as tx:
+        incident = put_incident(tx, restricted=True)
+        for user, by, noted in zip(users, ("system", "system", "user:1"), (True, False, True), strict=True):
+            tx.add(IncidentMember(incident_id=incident.id, user_id=user, added_by=by, added_at=clock.now()))
+            if noted:
+                timeline.append(tx, "member.added", "One more person may know of the incident.", actor=by,
+                                incident=incident, values={"user": user}, about=("user", user))  # fmt: skip
+    store.engine.dispose()
+    migrations.downgrade(store.settings, "0034")
+    migrations.upgrade(store.settings)
+    with store.read() as tx:
+        found = dict(tx.execute(select(IncidentMember.user_id, IncidentMember.added_by)).tuples().all())
+    assert [found[user] for user in users] == [TO_CLEAR, "system", "user:1"]
 
 
 def test_what_was_filed_before_the_index_is_found_and_the_way_back_works(

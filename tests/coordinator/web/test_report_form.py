@@ -9,7 +9,9 @@ from collections.abc import Callable
 from sqlalchemy import func, select
 
 from coordinator.incidents.models import Attachment, Draft, Incident, Report, ReportBody
+from tests.alerting import phone, put_contact, settings_of
 from tests.coordinator.web.conftest import REPORT, Desk, visible_text
+from tests.factories import OWN, person
 
 
 def rows(desk: Desk, model: type) -> int:
@@ -25,6 +27,24 @@ def test_a_report_gets_a_receipt_with_its_reference(desk: Desk, file_report: Cal
     page = officer.text(f"/incidents/{reference}")
     assert "Ransomware at two hospitals" in page and "Life at risk" in page and "Finland, Estonia" in page
     assert "22 Nov 2026, 03:10 UTC" in page  # 05:10 in Tallinn
+
+
+def test_the_receipt_says_whether_anybody_was_told_and_whom_to_call_where_nobody_was(
+    desk: Desk, file_report: Callable[..., str]
+) -> None:
+    officer = desk.sit("liaison-officer")
+    file_report(officer)
+    with desk.store.read() as tx:
+        page = f"/report/sent/{tx.execute(select(Report.public_id)).scalar_one()}"
+    assert "Nobody was called or written to" in officer.text(page) and "no number" in officer.text(page)
+    with desk.store.unit_of_work() as tx:
+        put_contact(tx, phone("+372 600 1234"), code="own-desk", organisation=OWN)
+    assert "call the duty desk: +372 600 1234" in officer.text(page)
+    person(desk.store, "duty-officer")
+    assert "Nobody was called" in officer.text(page)
+    with settings_of(desk.store, smtp_url="smtp://127.0.0.1:1"):
+        assert "The duty officer is told now, by mail." in officer.text(page)
+        assert "Nobody was called" not in officer.text(page)
 
 
 def test_an_empty_form_says_everything_that_is_missing_and_leads_to_each_field(desk: Desk) -> None:
