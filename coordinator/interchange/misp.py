@@ -39,9 +39,9 @@ _ANALYSIS = {"0": "initial", "1": "ongoing", "2": "complete"}
 def read(raw: bytes, now: datetime, _asks: str = "") -> Received:
     """The reader that intake uses for this media type.
 
-    Takes `{"Event": {…}}`, an answer of the search with one event, or an event by itself. `external_id` is its uuid,
-    so that the event sent again is an update. Raises NotParseable; Invalid, which repeats nothing that was sent;
-    SecrecyMarkingFound.
+    Takes `{"Event": {…}}`, a list or an answer of the search with one event, or an event by itself. `external_id` is
+    its uuid, so that the event sent again is an update. Raises NotParseable; Invalid, which repeats nothing that was
+    sent; SecrecyMarkingFound.
     """
     event, where = _event(parse_json(raw))
     tags = _tags(event, where)
@@ -56,15 +56,30 @@ def read(raw: bytes, now: datetime, _asks: str = "") -> Received:
 
 def _event(document: Any) -> tuple[Mapping[str, Any], str]:
     where, event = "", document
-    if isinstance(event, Mapping) and isinstance(event.get("response"), list):
-        if len(event["response"]) != 1:
-            raise Invalid([Fault("/response", "Send one event: each event is answered by itself.")])
-        where, event = "/response/0", event["response"][0]
+    if isinstance(event, Mapping) and isinstance(event.get("response"), list | Mapping):
+        where, event = "/response", event["response"]
+    if isinstance(event, list):
+        if len(event) != 1:
+            raise Invalid([Fault(where, "Send one event: each event is answered by itself.")])
+        where, event = f"{where}/0", event[0]
     if isinstance(event, Mapping) and "Event" in event:
         where, event = f"{where}/Event", event["Event"]
     if not isinstance(event, Mapping) or not isinstance(event.get("info"), str):
-        raise Invalid([Fault(f"{where}/info", "Send a MISP event; its info says what happened.")])
+        raise Invalid([Fault(f"{where}/info", _instead(event))])
     return event, where
+
+
+def _instead(found: Any) -> str:
+    """What to send instead of what was sent for an event. Nothing of it is repeated."""
+    if not isinstance(found, Mapping):
+        return "Send a MISP event; its info says what happened."
+    if found.get("type") == "bundle":
+        return "This is STIX: send it as application/stix+json."
+    if found and all(isinstance(one, Mapping) and isinstance(one.get("info"), str) for one in found.values()):
+        return "This lists the events of a feed: send the events themselves, one by one."
+    if "Object" in found or "Attribute" in found or "GalaxyCluster" in found or {"type", "value"} <= set(found):
+        return "Send the event that this is a part of; its info says what happened."
+    return "Send a MISP event; its info says what happened."
 
 
 def _report(event: Mapping[str, Any], tags: list[str], where: str) -> tuple[dict[str, Any], list[str]]:

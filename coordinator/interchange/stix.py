@@ -28,7 +28,7 @@ _MOST_OBJECTS = 1000
 _LONGEST_PATTERN = 5000  # the validator's parser of patterns recurses
 # As the standard writes type names, but matched in one pass: the validator's own expression can take for ever.
 _TYPE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*-?")
-# As the standard writes names of properties (3.1). Its validator's schemas let through what follows a good beginning.
+# As the standard writes names of properties. Its validator's schemas let through what follows a good beginning.
 _NAME = re.compile(r"[a-z][a-z0-9_]{2,249}|id")
 _INCIDENT_CORE = "extension-definition--ef765651-680c-498d-9894-99799f2fa126"
 _ONE_COMPARISON = re.compile(r"\[\s*([a-z0-9-]+:[A-Za-z0-9_.'\-]{1,50})\s*=\s*'((?:[^'\\]|\\.)*)'\s*\]")
@@ -74,7 +74,7 @@ def read_asking(raw: bytes, now: datetime, asked: Asked) -> Received:
 
 def _objects(bundle: Any) -> list[dict[str, Any]]:
     if not isinstance(bundle, Mapping) or bundle.get("type") != "bundle":
-        raise Invalid([Fault("/type", "Send a STIX 2.1 bundle.")])
+        raise Invalid([Fault("/type", "Send a STIX 2.1 bundle: put what you have into its list of objects.")])
     objects = bundle.get("objects")
     if not isinstance(objects, list) or not objects:
         raise Invalid([Fault("/objects", "Send the objects of the bundle as a list.")])

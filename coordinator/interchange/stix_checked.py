@@ -83,7 +83,8 @@ def _faults(parts: list[Part], bundle: Mapping[str, Any], asked: Asked) -> Itera
             yield Fault(where, "Make this simpler: it nests too deeply.")
             continue
         except Exception:  # the validator raises bare errors of many kinds on what it cannot make sense of
-            yield Fault(where, "Send this as STIX 2.1 asks.")
+            yield Fault(where, "This cannot be checked: look for another kind of value than STIX 2.1 has there, and "
+                               "for what is observed and has no id.")
             continue
         for error in errors:
             yield _fault(where, str(error))

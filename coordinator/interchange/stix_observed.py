@@ -1,8 +1,8 @@
 """What can be looked for, as STIX: an observable or an indicator where its type says how, else a line of a note.
 
-An observable bears an id of its own in each alert, not the one its content alone would give (STIX 2.1, 2.9 recommends
+An observable bears an id of its own in each alert, not the one its content alone would give (STIX 2.1 recommends
 that): the same address told twice under two labels would otherwise be one object with one label.
-Sources: STIX 2.1, 6 (cyber-observable objects), 9 (patterns); MISP attribute types.
+Sources: STIX 2.1 (cyber-observable objects, patterns); MISP attribute types.
 """
 
 from __future__ import annotations

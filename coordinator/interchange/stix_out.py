@@ -42,7 +42,7 @@ def write(*several: Contents) -> bytes:
 
 
 def version_of(one: dict[str, Any]) -> str:
-    """What tells two versions of an object apart; "" where it has none (STIX 2.1, 3.2)."""
+    """What tells two versions of an object apart; "" where it has none (STIX 2.1, common properties)."""
     return str(one.get("modified") or one.get("created") or "")
 
 
@@ -139,7 +139,7 @@ def _report(contents: Contents, told: list[dict[str, Any]], frame: dict[str, Any
 
 
 def _file(file: Enclosed) -> dict[str, Any]:
-    """A file that waits where the recipient signs in (STIX 2.1, 2.5: hashes are those of what the URL gives)."""
+    """A file that waits where the recipient signs in (STIX 2.1: hashes are those of what the URL gives)."""
     return {
         "source_name": "file of this release", "external_id": file.name, "hashes": {"SHA-256": file.sha256},
         "description": f"{file.media_type}, {file.size} bytes", **({"url": file.url} if file.url else {}),

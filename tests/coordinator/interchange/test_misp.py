@@ -100,7 +100,7 @@ def test_a_tag_that_is_a_secrecy_marking_is_refused_without_echo(tag):
 @pytest.mark.parametrize(
     ("document", "pointer"),
     [
-        ([], "/info"),
+        ([], ""),
         ({"Event": {"date": "2026-11-21"}}, "/Event/info"),
         ({"Event": event(info=5)}, "/Event/info"),
         ({"Event": event(info="")}, "/Event/info"),
