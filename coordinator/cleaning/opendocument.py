@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coordinator.cleaning import odf_markup, pictures
+from coordinator.cleaning.odf_settings import layout_only
 from coordinator.cleaning.packages import parsed, unpacked, written, zipped
 from coordinator.cleaning.results import OFFICE, Cleaned, Uncleanable, in_order
 from coordinator.cleaning.tree import local_name, take_out
@@ -45,6 +46,8 @@ def clean(body: bytes) -> Cleaned:
     copy.removed |= {code for part, code in _LEFT.items() if part in copy.old}
     copy.removed |= {"thumbnail"} if any(part.startswith("Thumbnails/") for part in copy.old) else set()
     _take(copy, "")
+    if kind == "text" and "settings.xml" in copy.old:
+        copy.new["settings.xml"], copy.types["settings.xml"] = layout_only(copy.old["settings.xml"]), "text/xml"
     parts = {"mimetype": f"{_TYPE}{kind}".encode(), "META-INF/manifest.xml": _manifest(copy, kind), **copy.new}
     made = zipped(parts, unpacked_first="mimetype")
     return Cleaned(OFFICE, made, f"{_TYPE}{kind}", _ENDINGS[kind], in_order(copy.removed), text="\n".join(copy.said))

@@ -72,6 +72,15 @@ def test_what_only_its_editor_sees_is_gone(body: str) -> None:
     assert SECRET.encode() not in left and b"shown" in left
 
 
+def test_of_the_settings_only_those_of_the_layout_stay() -> None:
+    items = "".join(f'<c:config-item c:name="{name}" c:type="boolean">{value}</c:config-item>' for name, value in (
+        ("TabOverMargin", "true"), ("PrinterName", "ZqkWalnut"), ("TableRowKeep", "ZqkWalnut"), ("ZqkWalnut", "true")))
+    said = f'<a xmlns:c="urn:oasis:names:tc:opendocument:xmlns:config:1.0">{items}</a>'
+    left = unpacked(clean(opendocument("", parts={"settings.xml": said.encode()}), "x").body)["settings.xml"]
+    assert b'"TabOverMargin" config:type="boolean">true<' in left and b"TableRowKeep" not in left
+    assert SECRET.encode() not in left
+
+
 def test_fields_become_what_they_showed_and_page_numbers_stay() -> None:
     body = "<text:p><text:title>shown</text:title> <text:page-number>3</text:page-number></text:p>"
     left = inner(clean(opendocument(body), "x").body)
