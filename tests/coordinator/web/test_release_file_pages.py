@@ -10,11 +10,12 @@ from coordinator.alerts.models import FileHandout
 from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident
 from coordinator.markings import Marking
+from coordinator.partners.models import Organisation
 from coordinator.sharing.models import FileCopy, Release, ReleaseItem
 from tests.coordinator.web.conftest import Desk, visible_text
 from tests.coordinator.web.test_release_desk_pages import DRAFT
 from tests.coordinator.web.test_telling import count, told_desk  # noqa: F401  a desk with a partner
-from tests.files import jpeg
+from tests.files import jpeg, pdf
 from tests.leaving import put_file
 from workers.clean import clean_file
 
@@ -28,10 +29,15 @@ def test_a_file_is_chosen_cleaned_and_looked_into_before_it_leaves(
     with told_desk.store.unit_of_work() as tx:
         incident = tx.execute(select(Incident)).scalar_one()
         version = str(put_file(tx, incident, jpeg(SECRET), name="photo.jpg").item_version_id)
+        theirs = tx.execute(select(Organisation).where(Organisation.is_own.is_(False))).scalars().first()
+        assert theirs is not None
+        page = pdf(text=f"Seen by {theirs.code} at night.")
+        named = str(put_file(tx, incident, page, name="page.pdf", originator_id=theirs.id).item_version_id)
+        code = theirs.code
         bad = str(put_file(tx, incident, b"MZ sample", name="sample.exe").item_version_id)
     new = f"/incidents/{reference}/releases/new"
     assert "photo.jpg" in officer.text(new) and "Not cleaned yet" in officer.text(new)
-    waits = officer.post(new, DRAFT | {"files": [version, bad]})
+    waits = officer.post(new, DRAFT | {"files": [version, bad, named]})
     assert waits.status_code == 422 and "A cleaned copy is being made" in waits.text and "Look again" in waits.text
     assert DRAFT["body"] in waits.text and count(told_desk, Release) == 0, "what was written stays"
     with told_desk.store.read() as tx:
@@ -39,6 +45,7 @@ def test_a_file_is_chosen_cleaned_and_looked_into_before_it_leaves(
     for copy_id in several:
         clean_file(told_desk.store, copy_id)
     looked = visible_text(officer.post(new, DRAFT | {"files": [version, bad], "look": "on"}).text)
+    assert f"Names its source {code} on page 1" in looked
     assert "Where it was made (GPS)" in looked and "A program or script." in looked
     refused = officer.post(new, DRAFT | {"files": [version, bad]})
     assert refused.status_code == 422 and "Say why it is to go as it came" in refused.text
