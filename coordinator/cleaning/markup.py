@@ -72,9 +72,10 @@ def strip(root: Any, dropped: set[str]) -> set[str]:
     removed = word_fields.settle(root) if _WORD in root.tag else set[str]()
     if without_foreign(root, _is_known):
         removed.add("custom-data")
+    named = _named(root)
     for each in list(root.iter(etree.Element)):
         if each is not root and not is_gone(each, root):
-            removed |= _strip_element(each, root, dropped)
+            removed |= _strip_element(each, root, dropped, named)
     for each in root.iter(etree.Element):
         removed |= _strip_attributes(each)
     _tidy_spaces(root)
@@ -112,7 +113,7 @@ def renumber(root: Any, ids: dict[str, str]) -> None:
                 each.set(key, ids[value])
 
 
-def _strip_element(each: Any, root: Any, dropped: set[str]) -> set[str]:
+def _strip_element(each: Any, root: Any, dropped: set[str], named: set[str]) -> set[str]:
     local = local_name(each)
     in_word = _WORD in each.tag
     if each.getparent() is root and local_name(root) == "settings" and in_word and local not in _SETTINGS:
@@ -131,7 +132,7 @@ def _strip_element(each: Any, root: Any, dropped: set[str]) -> set[str]:
         take_out(each)
         return {"names"}
     if local in ("bookmarkStart", "bookmarkEnd") and in_word:
-        return _bookmark(each, root)
+        return _bookmark(each, named)
     if dropped & _pointers(each):
         (unwrap if local == "hyperlink" and in_word else take_out)(each)
     elif local == "f" and "/chart" in each.tag and "[" in (each.text or ""):
@@ -139,14 +140,16 @@ def _strip_element(each: Any, root: Any, dropped: set[str]) -> set[str]:
     return set()
 
 
-def _bookmark(each: Any, root: Any) -> set[str]:
-    """Places that the document itself points to stay; ends of others do no harm and say nothing."""
-    name = next((value for key, value in each.attrib.items() if key.endswith("}name")), None)
-    if name is None or name.startswith("_"):
-        return set()
+def _named(root: Any) -> set[str]:
+    """Bookmarks that the part itself points to."""
     named = {value for one in root.iter("{*}hyperlink") for key, value in one.attrib.items() if key.endswith("}anchor")}
-    named |= {word for one in root.iter("{*}instrText") for word in (one.text or "").split()}
-    if name in named:
+    return named | {word for one in root.iter("{*}instrText") for word in (one.text or "").split()}
+
+
+def _bookmark(each: Any, named: set[str]) -> set[str]:
+    """Places that are pointed to stay; ends of others do no harm and say nothing."""
+    name = next((value for key, value in each.attrib.items() if key.endswith("}name")), None)
+    if name is None or name.startswith("_") or name in named:
         return set()
     take_out(each)
     return {"names"}
