@@ -244,11 +244,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from coordinator.timeline.verify import verify
+    from coordinator.upkeep.vouched import prove
 
     against = arguments.against.read_bytes() if arguments.against else None
     with opened(arguments) as store, store.read() as tx:
-        verdict = verify(tx, against=against)
+        verdict = prove(tx, against=against)
     if verdict.broken:
         print(f"broken: {verdict.broken}")
         return 1

@@ -112,7 +112,9 @@ def _go_on(tx: Session, incident: Incident, run_id: int, *, arms: Arms) -> None:
 
 
 def _start_what_never_did(tx: Session, incident: Incident, *, arms: Arms) -> None:
-    """Playbooks that would have started meanwhile. Each starts once, whoever asks for it."""
+    """Playbooks that would have started meanwhile. Each starts once, whoever asks for it. What tells others is
+    asked for by the owner, who accepted triage: whoever clears what it sends is then another person, not the only one.
+    """
     matching.start_matching(tx, incident, internal=True, started_by=SYSTEM, arms=arms)
     external = select(Run.id).join(PlaybookVersion, PlaybookVersion.id == Run.playbook_version_id).where(
         Run.incident_id == incident.id, PlaybookVersion.internal.is_(False)
@@ -120,7 +122,8 @@ def _start_what_never_did(tx: Session, incident: Incident, *, arms: Arms) -> Non
     asked = select(Task.id).where(Task.incident_id == incident.id, Task.created_by == matching.CHOOSER)
     never = not any(tx.execute(query.limit(1)).first() for query in (external, asked))
     if incident.status in (Status.ACTIVE, Status.MONITORING) and never:
-        matching.start_matching(tx, incident, internal=False, started_by=SYSTEM, arms=arms)
+        owner = f"user:{incident.owner_id}" if incident.owner_id is not None else SYSTEM
+        matching.start_matching(tx, incident, internal=False, started_by=owner, arms=arms)
 
 
 def _bound_tasks(tx: Session, incident_id: int) -> set[int]:

@@ -13,7 +13,8 @@ from coordinator.errors import NotFound, NotParseable
 from coordinator.status import people
 from coordinator.timeline import queries
 from coordinator.timeline.models import Checkpoint
-from coordinator.timeline.verify import Verdict, document_of, verify
+from coordinator.timeline.verify import Verdict, document_of
+from coordinator.upkeep import vouched
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
@@ -37,7 +38,7 @@ def prove() -> Response:
     against = file.stream.read(LARGEST_CHECKPOINT) if file and file.filename else None
     with access.store().read() as tx:
         try:
-            verdict = verify(tx, against=against)
+            verdict = vouched.prove(tx, against=against)
         except NotParseable as error:
             return _page(None, errors={"against": error.detail}, code=400)
     return _page(verdict)
