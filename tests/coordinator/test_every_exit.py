@@ -28,7 +28,6 @@ from coordinator.markings import Marking
 from coordinator.partners.models import Contact, Organisation
 from coordinator.partners.queries import organisation_by_code
 from coordinator.sharing.approvals import approve
-from coordinator.sharing.models import Release
 from coordinator.store import Store
 from tests.alerting import (
     MailBox,
@@ -49,6 +48,7 @@ from tests.drawn import whole
 from tests.factories import OTHER, OWN, PARTNER, World, person, small_world, user_row
 from tests.harness.receiver import Receiver
 from tests.leaving import put_cleaned
+from tests.owner import past_protection
 from tests.releasing import clearing
 from workers import deliver as worker
 
@@ -285,7 +285,7 @@ def _consent_withdrawn(scene: Scene) -> None:
 
 def _consent_over(scene: Scene) -> None:
     _received_with_consent(scene)
-    scene.change(Consent, valid_until=clock.now())
+    past_protection(scene.store, "consents", "UPDATE consents SET valid_until = :now", now=clock.now())
 
 
 def _label_raised(scene: Scene) -> None:
@@ -344,9 +344,9 @@ def _account_suspended(scene: Scene) -> None:
 
 
 def _text_altered(scene: Scene) -> None:
-    """By whoever can write to the database."""
+    """By whoever owns the database."""
     _green(scene)
-    scene.change(Release, content_digest="0" * 64)
+    past_protection(scene.store, "releases", "UPDATE releases SET content_digest = :other", other="0" * 64)
 
 
 #: What was done, and by which kinds of exits the text is to be read then: by the partner told by mail, and by the one

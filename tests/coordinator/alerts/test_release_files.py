@@ -142,9 +142,9 @@ def test_where_the_source_is_withheld_a_file_that_names_it_stays(desk: Desk) -> 
 
 
 def test_whoever_decides_is_told_on_which_page_a_file_names_its_source(desk: Desk) -> None:
-    body = pdf(text=f"Seen by {PARTNER} at night.")
+    hidden, body = pdf(text=f"By {PARTNER} at night."), pdf(text=f"Seen by {PARTNER} at night.")
     with pytest.raises(Invalid):
-        desk.draft(desk.file(body, originator_id=desk.world.partner_id, no_attribution=True))
+        desk.draft(desk.file(hidden, originator_id=desk.world.partner_id, no_attribution=True))
     release = desk.draft(desk.file(body, originator_id=desk.world.partner_id))
     [shown] = desk.files(release)
     assert {"name": PARTNER, "page": 1} in shown["named"] and (shown["pages"], shown["searched"]) == (1, 1)

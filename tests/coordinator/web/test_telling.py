@@ -74,7 +74,8 @@ def test_the_rules_are_asked_before_anything_leaves_and_nothing_of_it_stays(
     page = look(told_desk.sit("coordinator"), reference, organisations=["FI-CSIRT", "LV-MFA"])
     text = visible_text(page.text)
     assert "Nothing has left yet" in text
-    assert "FI-CSIRT by Webhook" in text and "Permitted" in text and "MOU-1" in text
+    assert "FI-CSIRT by Webhook" in text and "Permitted" in text
+    assert "Under Arrangement (version 1)" in text
     assert "LV-MFA Cannot be reached" in text
     assert count(told_desk, Release) == count(told_desk, ShareDecision) == 0
 
