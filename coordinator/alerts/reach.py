@@ -1,12 +1,12 @@
 """Who could receive this: a release put to the rules for every partner at once. Nothing is recorded, nobody is asked.
 
 The answer for a partner is what a decision would say of the best way to it now: the first the rules permit, else the
-best there is. Everything is read once for all partners.
+first they refer to a person, else the best there is. Everything is read once for all partners.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from coordinator.sharing.composed import Inputs, judge
 from coordinator.sharing.explaining import Asked
 from coordinator.sharing.inputs_from_world import Basis, basis_of, basis_of_parts, book_for, gather
 from coordinator.sharing.models import Release
-from coordinator.sharing.rules import Decision, Result
+from coordinator.sharing.rules import Decision, Result, preferred
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,14 @@ def of_parts(
 def _of(tx: Session, basis: Basis, partner: Organisation, ways: Sequence[Addressee], now: datetime) -> Reach:
     if not ways:
         return Reach(partner, None, None)
-    said = []
-    for way in ways:
-        said.append(_ask(tx, basis, way, now))
-        if said[-1][1].result is Result.PERMIT:
-            break
-    best = len(said) - 1 if said[-1][1].result is Result.PERMIT else 0
+    said = list[tuple[Inputs, Decision]]()
+
+    def answers() -> Iterator[Result]:
+        for way in ways:
+            said.append(_ask(tx, basis, way, now))
+            yield said[-1][1].result
+
+    best = preferred(answers())
     versions = basis.agreements[partner.code][1]
     inputs, decision = said[best]
     return Reach(partner, ways[best], decision, versions.get(decision.agreement or ""), Asked.of(inputs, now))

@@ -30,7 +30,7 @@ from coordinator.sharing.addressees import PUBLIC, Addressee
 from coordinator.sharing.inputs_from_world import Basis, addressee_of, basis_of
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.parts import ORIGINATOR
-from coordinator.sharing.rules import Result
+from coordinator.sharing.rules import Result, preferred
 from coordinator.sharing.service import (
     TextChanged,
     decide_share,
@@ -153,11 +153,9 @@ def _withheld_before(tx: Session, incident: Incident | None, kind: str) -> bool:
 def first_permitted(
     tx: Session, release: Release, best: Addressee, others: Sequence[Addressee], basis: Basis
 ) -> Addressee:
-    """The best way to a party that the rules let through; where they refuse all, or ask a person, the best there is."""
-    for each in (best, *(other for other in others if other.recipient == best.recipient)):
-        if forecast(tx, release, each, basis=basis).result is Result.PERMIT:
-            return each
-    return best
+    """The best way to a party that the rules let through, else that a person may clear, else the best there is."""
+    ways = [best, *(other for other in others if other.recipient == best.recipient)]
+    return ways[preferred(forecast(tx, release, each, basis=basis).result for each in ways)]
 
 
 def decide_and_raise(

@@ -6,7 +6,7 @@ and a case against every rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -118,6 +118,18 @@ def result_of(reasons: Collection[str]) -> Result:
     if any(code.startswith("D-") for code in reasons):
         return Result.DENY
     return Result.REFER if reasons else Result.PERMIT
+
+
+def preferred(results: Iterable[Result]) -> int:
+    """Which of several answers, one for each way in order, is the one to go by: the first permit, else the first that
+    refers, else the first. Reads no further than a permit. `results` holds one at least."""
+    best = 0, Result.DENY
+    for place, result in enumerate(results):
+        if result is Result.PERMIT:
+            return place
+        if result is Result.REFER and best[1] is Result.DENY:
+            best = place, result
+    return best[0]
 
 
 @dataclass(frozen=True, slots=True)

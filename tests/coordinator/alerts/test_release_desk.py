@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -21,11 +23,12 @@ from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.markings import Marking, Tlp
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.sharing.remedies import CHANGED_BY, RESTS_ON
+from coordinator.sharing.rules import Result, preferred
 from coordinator.sharing.service import TextChanged, decide_share, forecast
 from coordinator.sharing.wording import AGREEMENT_PROBLEMS, REASONS
 from coordinator.status import release_desk
 from coordinator.store import Store
-from tests.alerting import put_contact, put_incident, put_organisation, put_system, webhook
+from tests.alerting import phone, put_contact, put_incident, put_organisation, put_system, webhook
 from tests.factories import OTHER, OWN, PARTNER, World
 from tests.owner import put_a_part_in
 from tests.releasing import clearing
@@ -91,6 +94,27 @@ def test_a_draft_says_what_its_items_say_and_nothing_else_and_asks_nobody(tx: Se
     assert (row.state, shown["body"], shown["tlp"]) == ("draft", "One.\n\nTwo.", "AMBER")
     assert [part["item"] for part in shown["parts"]] == [first.item, second.item]
     assert count(tx, ShareDecision) == count(tx, Alert) == 0
+
+
+def test_where_the_first_way_is_refused_and_another_may_be_cleared_a_person_is_asked_about_that_one(
+    tx: Session,
+) -> None:
+    put_system(tx, "http://de.example/hook", code=LATER, slug="de-out")
+    put_contact(tx, webhook("de-out"), phone(), code="de-cyber", organisation=LATER, tlp_max="RED")
+    terms(tx, "MOU-DE", LATER)
+    officer, incident = clearing(tx, "coordinator"), put_incident(tx)
+    row = drafted(tx, incident, officer, note(tx, incident, tlp="AMBER+STRICT"))
+    groups = release_desk.recipients(tx, row, principal=officer)
+    (found,) = (each for each in groups["refer"] if each["code"] == LATER)
+    assert (found["channel"], [each["code"] for each in found["reasons"]]) == ("voice", ["R-TWO-PERSON"])
+    told = drafts.submit(tx, row.id, codes=[LATER], principal=officer)
+    assert [(each.recipient, each.channel_kind) for each in told.referred] == [(LATER, "voice")]
+
+
+@given(st.lists(st.sampled_from(list(Result)), min_size=1, max_size=6))
+def test_the_way_to_go_by_is_the_first_of_the_best_answers(results: list[Result]) -> None:
+    place, order = preferred(results), [Result.PERMIT, Result.REFER, Result.DENY]
+    assert results[place] == min(results, key=order.index) and results[place] not in results[:place]
 
 
 def test_every_partner_stands_in_one_group_with_reason_agreement_clause_and_who_can_change_it(tx: Session) -> None:
