@@ -1,52 +1,44 @@
-"""The ledger after five years: its pages and files, by partner, incident, item and exercise, with 10,000 and with
-1,000,000 releases, as HTML through the real application with a signed-in coordinator. Processor time of the process
-that answers, so that a busy machine does not count; on PostgreSQL its own time comes on top.
+"""The ledger after five years: its pages and files, by partner, incident, item and exercise, and what the partner that
+holds a tenth of it reads, with 10,000 and with 1,000,000 releases. Through the real application, signed in; processor
+time of the process that answers and of the database server's, so that a busy machine does not count.
 
-`python -m benchmarks.ledger [--short] [--postgresql]`. The floor is the same page with 10,000 releases. Rows are made
-by the database, spread over 200 partners, an incident for a hundred releases, and five years.
+`python -m benchmarks.ledger [--short] [--postgresql] [--size N] [--rounds N]`. The floor is the same page with 10,000
+releases; of the file of everything, reading the same rows and writing them as CSV and no more.
 """
 
 from __future__ import annotations
 
+import csv
 import gc
+import http.client
+import io
 import re
-import resource
-import secrets
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
-from sqlalchemy import ColumnElement, String, case, cast, insert, literal, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
 from benchmarks import load, printed
 from benchmarks.installation import Installation, installation, postgres
+from benchmarks.ledger_world import EXERCISE, HOLDER, World, fill
 from coordinator import clock
 from coordinator.accounts import service as accounts
 from coordinator.accounts import sessions
-from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
+from coordinator.alerts.models import Alert
 from coordinator.app import create_app
-from coordinator.db import Base
-from coordinator.incidents.items import write_item
-from coordinator.incidents.models import Incident, ItemVersion
-from coordinator.incidents.references import reference_of
-from coordinator.markings import Marking, Tlp
-from coordinator.partners.models import Organisation
+from coordinator.incidents.models import Incident
 from coordinator.sharing.models import Release, ShareDecision
 from coordinator.status.paging import to_cursor
-from coordinator.store import Store
-from coordinator.timeline.keys import new_key
 from coordinator.web import access
 
-SIZES, ROUNDS, PARTNERS, EACH_INCIDENT = (10_000, 1_000_000), 10, 200, 100
-YEARS = timedelta(days=5 * 365)
-GREEN = Marking(tlp=Tlp.GREEN)
-#: An exercise of long ago with a few releases.
-EXERCISE, DRILLED = "ex-1", 20
+SIZES, ROUNDS = (10_000, 1_000_000), 40
+TAXII = "/taxii2/released/collections/"
 
 
 def main() -> None:
@@ -55,203 +47,216 @@ def main() -> None:
     printed.heading("ledger", chosen)
     taken: dict[tuple[int, str], list[float]] = {}
     with ExitStack() as stack:
-        worlds = {}
+        readers = {}
         for size in sizes:
             url = stack.enter_context(postgres(chosen.postgresql))
             place = stack.enter_context(installation(database_url=url))
             began, busy = time.perf_counter(), time.process_time()
-            worlds[size] = place, fill(place.store, size)
+            world = fill(place.store, size)
             printed.line(f"{size} releases made in {time.perf_counter() - began:.1f} s, "
                          f"{time.process_time() - busy:.1f} s of processor time here")  # fmt: skip
-        readers = {size: (Reader(place, size), world) for size, (place, world) in worlds.items()}
+            readers[size] = Reader(place, world, size)
         gc.collect()
         gc.freeze()  # as the web server does: what was loaded is not looked through again in the middle of a page
         for number in range(rounds + 1):
-            for size, (reader, world) in readers.items():
-                for kind, ask in asked(reader, world, size).items():
+            for size, reader in readers.items():
+                for kind, ask in reader.asked().items():
                     one = ask()
                     if number:  # the first round warms
                         taken.setdefault((size, kind), []).append(one * 1000)
-        whole = {size: readers[size][0].everything() for size in sizes}
+        _pages(taken, sizes)
+        _everything(readers[sizes[1]], sizes[1])
+
+
+def _pages(taken: dict[tuple[int, str], list[float]], sizes: tuple[int, int]) -> None:
     least, most = sizes
-    ours, floor = (whole[size][0] / size * 1000 for size in (most, least))
-    printed.three(f"ledger, file of everything, a line of {most} (floor: of {least})", ours, floor, "ms", reach="1.5")
-    printed.line(f"{most} lines in {whole[most][0]:.1f} s; the process grew by {whole[most][1]:.0f} MiB meanwhile, by "
-                 f"{whole[least][1]:.0f} with {least}")  # fmt: skip
     for kind in dict.fromkeys(kind for _, kind in taken):
         ours, floor = (load.quantile(sorted(taken[size, kind]), 0.95) for size in (most, least))
         printed.three(f"ledger, {kind}, p95 at {most} (floor: at {least})", ours, floor, "ms", reach="1.5")
-        printed.line(f"median {printed.median(taken[most, kind]):.3g} and {printed.median(taken[least, kind]):.3g} ms")
+        ours, floor = (printed.median(taken[size, kind]) for size in (most, least))
+        printed.line(f"median {ours:.3g} and {floor:.3g} ms, {ours / floor:.2f}")
 
 
-class World(NamedTuple):
-    """What is asked for: an incident in the middle and something said in it."""
-
-    reference: str
-    item: str
-
-
-def asked(reader: Reader, world: World, size: int) -> dict[str, Callable[[], float]]:
-    """What is looked at: pages by each of the ways, and the first lines as a file."""
-    paths = {
-        "newest": "/ledger", "from the middle": f"/ledger?cursor={to_cursor(size // 2 + 1)}",
-        "one partner": "/ledger?partner=P-007", "one incident": f"/ledger?incident={world.reference}",
-        "one item": f"/ledger?item={world.item}", "one exercise": f"/ledger?exercise={EXERCISE}",
-    }  # fmt: skip
-    return {
-        **{kind: partial(reader.page, path) for kind, path in paths.items()},
-        "file of one incident": partial(reader.file, incident=world.reference),
-        "file of one item": partial(reader.file, item=world.item),
-    }
-
-
-def fill(store: Store, size: int) -> World:
-    """`size` releases that left, copied from one, over incidents and partners in turn; and a few of an exercise, made
-    before all others."""
-    incidents = max(2, size // EACH_INCIDENT)
-    with store.unit_of_work() as tx:
-        tx.add(Organisation(code="OWN-1", name="Own", kind="ministry", is_own=True, communities=[], sectors=[]))
-        tx.execute(insert(Organisation), [
-            {"code": f"P-{number:03}", "name": f"Partner {number}", "kind": "national-csirt", "communities": [],
-             "sectors": []} for number in range(PARTNERS)
-        ])  # fmt: skip
-        drill = _incident(tx, EXERCISE)
-        first = _incident(tx, "")
-        same = {column.name: getattr(first, column.key) for column in Incident.__table__.columns}
-        began, each = clock.now() - YEARS, YEARS / incidents
-        tx.execute(insert(Incident), [
-            same | {"id": first.id + number, "created_at": began + each * number} for number in range(1, incidents)
-        ])  # fmt: skip
-        middle = tx.get_one(Incident, first.id + incidents // 2)
-        drilled, usual, asked_for = (_said(tx, row) for row in (drill, first, middle))
-        _left(tx, DRILLED, lambda _: (drill.id, drilled.id), exercise=EXERCISE, first=first.id, incidents=incidents)
-
-        def whose(number: Any) -> tuple[Any, Any]:
-            own = first.id + number % incidents
-            return own, case((own == middle.id, asked_for.id), else_=usual.id)
-
-        _left(tx, size, whose, exercise="", first=first.id, incidents=incidents, after=DRILLED)
-    with store.unit_of_work() as tx:
-        tx.execute(text("ANALYZE"))
-        return World(reference_of(middle), asked_for.item)
-
-
-def _incident(tx: Session, exercise: str) -> Incident:
-    now = clock.now()
-    row = Incident(
-        title="Ransomware", status="closed", tlp="GREEN", marking=GREEN.to_json(), sectors=[],
-        states_affected=[], humanitarian_flags=[], data_key_id=new_key(tx), created_at=now - YEARS, updated_at=now,
-        exercise=exercise,
-    )  # fmt: skip
-    tx.add(row)
-    tx.flush()
-    return row
-
-
-def _said(tx: Session, incident: Incident) -> ItemVersion:
-    return write_item(tx, kind="alert-title", content="Ransomware seen", marking=GREEN, author="user:1",
-                      info_category="incident-notification", incident=incident)  # fmt: skip
-
-
-def _left(
-    tx: Session, count: int, whose: Callable[[Any], tuple[Any, Any]], *, exercise: str, first: int, incidents: int,
-    after: int = 0,
-) -> None:  # fmt: skip
-    """`count` releases with decision, alert, delivery and attempt, each table in one statement. `whose`: (incident,
-    item version) of the row with a number; the rows of the incidents from `first` on say when."""
-    numbers = select(literal(1).label("i")).cte("n", recursive=True)
-    numbers = numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < count))
-    partner, moment = Organisation.__table__.alias("partner"), Incident.__table__.alias("moment")
-    source = numbers.join(partner, partner.c.id == 2 + numbers.c.i % PARTNERS).join(
-        moment, moment.c.id == first + (numbers.c.i - 1) * incidents // count)  # fmt: skip
-    number, at, digest = numbers.c.i + after, moment.c.created_at, "0" * 64
-    case_id, version = whose(numbers.c.i)
-    frame = {"id": number, "exercise": exercise}
-    about = frame | {"incident_id": case_id, "content_digest": digest}
-    for model, values in (
-        (Release, about | {
-            "kind": "initial", "purpose": "network-defence", "info_category": "incident-notification", "ladder": [],
-            "title_version_id": version, "body_version_id": version, "marking": GREEN.to_json(),
-            "facts": {}, "state": "released", "requested_by": "user:1", "created_at": at, "language": "en", "ack": "",
-        }),
-        (ShareDecision, about | {
-            "release_id": number, "recipient": partner.c.code, "channel_kind": "webhook", "result": "permit",
-            "reasons": [], "obligations": ["O-TLP-GREEN", "O-RETAIN-P1Y"], "effective_tlp": "GREEN",
-            "agreement_problems": {}, "purpose": "network-defence", "inputs": {}, "inputs_digest": digest,
-            "policy_version": "1", "evaluated_at": at, "valid_until": clock.now(), "requested_by": "user:1",
-        }),
-        (Alert, about | {
-            "release_id": number, "kind": "initial", "recipient": partner.c.code, "state": "delivered",
-            "organisation_id": partner.c.id, "decision_id": number, "decision_result": "permit", "ladder_step": 0,
-            "public_id": literal("alr-") + cast(number, String), "partner_reference": "", "ack": "", "rung": 0,
-            "created_at": at,
-        }),
-        (Delivery, frame | {
-            "alert_id": number, "rung": 0, "kind": "webhook", "state": "delivered", "decision_id": number,
-            "webhook_id": literal("msg_") + cast(number, String), "attempts": 1, "fence": 1, "created_at": at,
-            "ack_hash": cast(number, String), "ack_expires_at": at,
-        }),
-        (DeliveryAttempt, frame | {
-            "delivery_id": number, "number": 1, "decision_id": number, "at": at, "outcome": "delivered", "detail": "",
-        }),
-    ):  # fmt: skip
-        columns = Base.metadata.tables[model.__tablename__].columns
-        chosen = [
-            (value if isinstance(value, ColumnElement) else literal(value, columns[name].type)).label(name)
-            for name, value in values.items()
-        ]
-        tx.execute(insert(model).from_select(list(values), select(*chosen).select_from(source)))
+def _everything(reader: Reader, size: int) -> None:
+    """The file of every line, from the installed web server; the floor reads the same rows and writes them."""
+    floor = reader.rows_alone()
+    seconds, busy, before, most = reader.everything()
+    printed.three(f"ledger, file of everything, {size} lines, processor time a line (floor: rows read and written)",
+                  busy / size * 1000, floor / size * 1000, "ms")  # fmt: skip
+    printed.line(f"in {seconds:.1f} s, {size / seconds:.0f} lines/s; the web server's processes held {before:.0f} MiB "
+                 f"before and at most {most:.0f} MiB meanwhile (PSS)")  # fmt: skip
 
 
 class Reader:
-    """A coordinator who signed in, at an application of this process."""
+    """A coordinator and a partner's person who signed in, at an application of this process."""
 
-    def __init__(self, place: Installation, size: int) -> None:
-        self.size = size
+    def __init__(self, place: Installation, world: World, size: int) -> None:
+        self.size, self._place, self._world = size, place, world
+        people, tokens = {}, {}
         with place.store.unit_of_work() as tx:
-            user = accounts.create_user(
-                tx, email="c@own.example", name="C", role="coordinator", actor="cli:benchmark"
-            )  # fmt: skip
-            user.enrolled_at = clock.now()
-            token = sessions.open_session(tx, user, how="benchmark", second_factor=True)
+            for role, whose in (("coordinator", None), ("partner-user", world.holder)):
+                user = accounts.create_user(
+                    tx, email=f"{role}@own.example", name="C", role=role, actor="cli:benchmark", organisation_id=whose
+                )
+                user.enrolled_at = clock.now()
+                people[role] = sessions.open_session(tx, user, how="benchmark", second_factor=True)
+                tokens[role] = accounts.create_token(
+                    tx, user.id, name="benchmark", scopes=["read"], actor="cli:benchmark"
+                )
         app = create_app(place.store)
-        app.secret_key = secrets.token_hex()
-        self._client = app.test_client()
-        with self._client.session_transaction() as session:
-            session[access.TOKEN] = token
+        self._cookies: dict[str, str] = {}
+        self._clients = {role: self._signed_in(app, role, token) for role, token in people.items()}
+        self._bearer = {"Authorization": f"Bearer {tokens['partner-user']}"}
+        self._taxii = self._collection()
 
-    def page(self, path: str) -> float:
+    def _signed_in(self, app: Any, role: str, token: str) -> Any:
+        client = app.test_client()
+        with client.session_transaction() as session:
+            session[access.TOKEN] = token
+        return client
+
+    def _collection(self) -> dict[str, str]:
+        """The path of the partner's collection and the id of a report in it."""
+        answer = self._clients["partner-user"].get(TAXII, headers=self._bearer | {"Accept": "*/*"})
+        one = TAXII + answer.get_json(force=True)["collections"][0]["id"]
+        page = f"{one}/manifest/?limit=1&match[type]=report"
+        answer = self._clients["partner-user"].get(page, headers=self._bearer | {"Accept": "*/*"})
+        return {"whole": one, "object": answer.get_json(force=True)["objects"][0]["id"]}
+
+    def asked(self) -> dict[str, Callable[[], float]]:
+        """What is looked at: pages by each of the ways, the first lines as a file, and what the partner reads."""
+        world, middle = self._world, to_cursor(self.size // 2 + 1)
+        ours = {
+            "newest": "/ledger", "from the middle": f"/ledger?cursor={middle}",
+            "one partner": f"/ledger?partner={HOLDER}",
+            "one incident": f"/ledger?incident={world.reference}", "one item": f"/ledger?item={world.item}",
+            "one exercise": f"/ledger?exercise={EXERCISE}",
+        }  # fmt: skip
+        api, taxii = "/api/v1/released", self._taxii["whole"]
+        theirs = {
+            "partner's page": "/released", "partner's page, from the middle": f"/released?before={world.held}",
+            "partner's page, what waits": "/released?show=waiting", "partner's page, one": f"/released/{world.held}",
+        }  # fmt: skip
+        tools = {
+            "partner's API": api, "partner's API, from the middle": f"{api}?cursor={world.held}",
+            "TAXII collections": TAXII, "TAXII objects, first": taxii + "/objects/?limit=20",
+            "TAXII objects, added after the middle": f"{taxii}/objects/?limit=20&added_after={world.listed_at}",
+            "TAXII manifest, first": taxii + "/manifest/?limit=20",
+            "TAXII manifest, added after the middle": f"{taxii}/manifest/?limit=20&added_after={world.listed_at}",
+            "TAXII manifest, reports": f"{taxii}/manifest/?limit=20&match[type]=report",
+            "TAXII one object": f"{taxii}/objects/{self._taxii['object']}/",
+        }  # fmt: skip
+        return {
+            **{kind: partial(self._page, "coordinator", path) for kind, path in ours.items()},
+            "file of one incident": partial(self._file, incident=world.reference),
+            "file of one item": partial(self._file, item=world.item),
+            **{kind: partial(self._page, "partner-user", path) for kind, path in theirs.items()},
+            **{kind: partial(self._page, "partner-user", path, **self._bearer) for kind, path in tools.items()},
+        }
+
+    def _page(self, role: str, path: str, **headers: str) -> float:
         """Seconds of processor time."""
-        began = time.process_time()
-        answer = self._client.get(path)
-        taken = time.process_time() - began
+        began = self._busy()
+        answer = self._clients[role].get(path, headers=headers | ({"Accept": "*/*"} if headers else {}))
+        taken = self._busy() - began
         assert answer.status_code == 200, answer.text[:200]
-        assert 'class="empty"' not in answer.text, path
+        assert 'class="empty"' not in answer.text or "waiting" in path, path
         return taken
 
-    def everything(self) -> tuple[float, float]:
-        """(seconds of processor time for the file of every line, MiB by which the most memory ever held grew)."""
-        token = re.search(r'name="csrf_token" value="([^"]+)"', self._client.get("/ledger").text)
-        assert token is not None
-        held, began, lines = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time(), 0
-        answer = self._client.post("/ledger/file", data={"csrf_token": token[1]})
-        assert answer.status_code == 200
-        for chunk in answer.iter_encoded():
-            lines += chunk.count(b"\r\n")
-        taken = time.process_time() - began
-        assert lines == self.size + 1, lines
-        return taken, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held) / 1024
-
-    def file(self, **narrowed: str) -> float:
+    def _file(self, **narrowed: str) -> float:
         """Seconds of processor time for the file that the page with the same filter offers."""
-        token = re.search(r'name="csrf_token" value="([^"]+)"', self._client.get(f"/ledger?{urlencode(narrowed)}").text)
-        assert token is not None
-        began = time.process_time()
-        answer = self._client.post("/ledger/file", data=narrowed | {"csrf_token": token[1]})
-        taken = time.process_time() - began
+        client, token = self._clients["coordinator"], self._form(f"/ledger?{urlencode(narrowed)}")
+        began = self._busy()
+        answer = client.post("/ledger/file", data=narrowed | {"csrf_token": token})
+        taken = self._busy() - began
         assert answer.status_code == 200, answer.text[:200]
         assert answer.text.count("\n") > 1
         return taken
+
+    def _form(self, path: str) -> str:
+        token = re.search(r'name="csrf_token" value="([^"]+)"', self._clients["coordinator"].get(path).text)
+        assert token is not None
+        return token[1]
+
+    def _busy(self) -> float:
+        return time.process_time() + _server(self._place)
+
+    def rows_alone(self) -> float:
+        """Seconds of processor time: every line's rows read in one query and written as CSV, and no more."""
+        out = io.StringIO()
+        began = self._busy()
+        query = (
+            select(Alert, Release, ShareDecision, Incident)
+            .join(Release, Release.id == Alert.release_id)
+            .join(ShareDecision, ShareDecision.id == Alert.decision_id)
+            .outerjoin(Incident, Incident.id == Alert.incident_id)
+            .order_by(Alert.id.desc())
+        )
+        writer = csv.writer(out)
+        with self._place.store.read() as tx:
+            connection = tx.connection(execution_options={"yield_per": 200})
+            for row in connection.execute(query):
+                writer.writerow(row)
+                out.seek(0)
+                out.truncate()
+        return self._busy() - began
+
+    def everything(self) -> tuple[float, float, float, float]:
+        """(seconds, seconds of processor time, MiB of the web server before, the most it held) for the whole file."""
+        token, place = self._form("/ledger"), self._place
+        client = self._clients["coordinator"]
+        cookie = "; ".join(f"{each.key}={each.value}" for each in client._cookies.values())
+        place.start("broker", "web")
+        body = urlencode({"csrf_token": token}).encode()
+        headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded", "Referer": place.base_url}
+        pid = place.pid("web")
+        before, most, stop = _held(pid), 0.0, threading.Event()
+
+        def watch() -> None:
+            nonlocal most
+            while not stop.wait(0.5):
+                most = max(most, _held(pid))
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        began, busy = time.perf_counter(), load.processor_time(pid) + _server(place)
+        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=600)
+        connection.request("POST", "/ledger/file", body, headers)
+        answer, lines = connection.getresponse(), 0
+        assert answer.status == 200, answer.read(300)
+        while chunk := answer.read(1 << 16):
+            lines += chunk.count(b"\r\n")
+        connection.close()
+        seconds, busy = time.perf_counter() - began, load.processor_time(pid) + _server(place) - busy
+        stop.set()
+        watching.join()
+        place.stop()
+        assert lines == self.size + 1, lines
+        return seconds, busy, before, most
+
+
+def _held(pid: int) -> float:
+    """MiB of a process and its children, what they share counted once (PSS)."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    own = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    return int(own[1] if own else 0) / 1024 + sum(_held(int(child)) for child in children)
+
+
+def _server(place: Installation) -> float:
+    """Seconds of processor time of the PostgreSQL processes that answer; 0 with SQLite."""
+    url = place.store.settings.database_url
+    if not url.startswith("postgresql"):
+        return 0.0
+    folder = Path(parse_qs(urlsplit(url).query)["host"][0])
+    main = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+    total = 0.0
+    for child in Path(f"/proc/{main}/task/{main}/children").read_text().split():
+        try:
+            if b"coordinator_" in Path(f"/proc/{child}/cmdline").read_bytes():
+                total += int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) / 1e9
+        except FileNotFoundError:
+            continue
+    return total
 
 
 if __name__ == "__main__":

@@ -5,12 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coordinator.db import Base, Code, Exercised, Hash, Id, Json, whole, within
 from coordinator.sharing import models as _sharing  # noqa: F401  the tables its keys point to
 from coordinator.tasks import models as _tasks  # noqa: F401  the tables its keys point to
+
+#: What the indexes of few among many hold.
+_EXERCISE, _TO_LIST = text("exercise <> ''"), text("NOT listed")
+_WAITS = text("ack <> '' AND (acknowledged_at IS NULL OR kind = 'request')")
 
 
 class Alert(Exercised, Base):
@@ -19,7 +34,7 @@ class Alert(Exercised, Base):
     `state`: queued handed-over delivered acknowledged withheld failed withdrawn. `rung`: the
     delivery tried last. `ladder_step`: how many entries of the release's ladder are done. `plan`: every way to this
     recipient with what the rules said of it when the alert was raised (plan.py).
-    `partner_reference` is the reference made for that recipient.
+    `partner_reference` is the reference made for that recipient. `listed`: it stands in the recipient's collection.
     """
 
     __tablename__ = "alerts"
@@ -46,6 +61,7 @@ class Alert(Exercised, Base):
     created_at: Mapped[datetime]
     acknowledged_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
+    listed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     __table_args__ = (
         whole(),
         CheckConstraint("decision_result = 'permit'", name="permit_only"),
@@ -64,9 +80,16 @@ class Alert(Exercised, Base):
         Index("ix_alerts_state", "state", "id"),
         Index("ix_alerts_unanswered", "ack", "state", "id"),
         Index("ix_alerts_organisation", "organisation_id", "id"),
+        Index("ix_alerts_exercise", "exercise", "id", sqlite_where=_EXERCISE, postgresql_where=_EXERCISE),
+        Index("ix_alerts_newest", "organisation_id", "created_at", "public_id"),
         Index(
-            "ix_alerts_exercise", "exercise", "id", sqlite_where=text("exercise <> ''"),
-            postgresql_where=text("exercise <> ''"),
+            "ix_alerts_waiting", "organisation_id", "created_at", "public_id", sqlite_where=_WAITS,
+            postgresql_where=_WAITS,
+        ),
+        Index("ix_alerts_drilled", "organisation_id", "exercise", sqlite_where=_EXERCISE, postgresql_where=_EXERCISE),
+        Index(
+            "ix_alerts_to_list", "organisation_id", "exercise", "kind", "id", sqlite_where=_TO_LIST,
+            postgresql_where=_TO_LIST,
         ),
     )
 
@@ -242,8 +265,8 @@ class CollectionObject(Exercised, Base):
     __table_args__ = (
         within("alert_id", "alerts"),
         UniqueConstraint("alert_id", "object_id", "version"),
-        Index("ix_collection_objects_place", "organisation_id", "exercise", "id"),
-        Index("ix_collection_objects_object", "organisation_id", "object_id"),
+        Index("ix_collection_objects_place", "organisation_id", "exercise", "added_at"),
+        Index("ix_collection_objects_object", "organisation_id", "exercise", "object_id", "version", "added_at"),
     )
 
 

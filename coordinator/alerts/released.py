@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
@@ -38,6 +38,8 @@ from coordinator.timeline.models import Entry
 #: A search reads the texts of the newest of them.
 MOST_SEARCHED = 300
 _READ_AGAIN = timedelta(minutes=15)
+#: What may wait for an answer, word for word as the index of these few has it.
+_FEW = "alerts.ack <> '' AND (alerts.acknowledged_at IS NULL OR alerts.kind = 'request')"
 #: Why a text is not shown.
 WITHDRAWN, RECALLED, SIGN_IN, NOT_NOW = "withdrawn", "recalled", "sign-in", "not-now"
 
@@ -99,8 +101,7 @@ def released(
     if before:
         edge = tx.execute(select(Alert.created_at).where(_of(reader), Alert.public_id == before)).scalar_one_or_none()
         if edge is not None:
-            query = query.where(or_(
-                Alert.created_at < edge, and_(Alert.created_at == edge, Alert.public_id < before)))  # fmt: skip
+            query = query.where(Alert.created_at <= edge, or_(Alert.created_at < edge, Alert.public_id < before))
     rows = list(tx.execute(query.limit(MOST_SEARCHED if q else limit + 1)).scalars())
     email = _email(tx, reader)
     found = [line for row in rows if _matches(line := _line(tx, row, email), q)]
@@ -169,7 +170,7 @@ def _for(reader: Principal) -> ColumnElement[bool]:
     )
     return and_(
         Alert.organisation_id == (reader.organisation_id if reader.organisation_id is not None else -1),
-        Alert.user_id.is_(None), Alert.kind != "notice", or_(~exists(red), exists(addressed)),
+        Alert.user_id.is_(None), Alert.kind != "notice", or_(~row_by_row(red), row_by_row(addressed)),
     )  # fmt: skip
 
 
@@ -179,7 +180,8 @@ def _waits() -> ColumnElement[bool]:
     said = select(Acknowledgement.id).where(Acknowledgement.alert_id == Alert.id, Acknowledgement.answer.in_(SAID))
     # That a question was received is no answer to it, though nobody is reminded of it any more.
     open_ = or_(Alert.acknowledged_at.is_(None), and_(Alert.kind == "request", ~exists(said)))
-    return and_(Alert.ack != "", open_, Alert.state != "withdrawn", ~exists(back))
+    few: ColumnElement[bool] = literal_column(_FEW)
+    return and_(few, open_, Alert.state != "withdrawn", ~exists(back))
 
 
 def _answered_at(tx: Session, alert: Alert) -> datetime | None:

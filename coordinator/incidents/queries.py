@@ -37,9 +37,10 @@ def visible(principal: Principal) -> ColumnElement[bool]:
     """
     if sees_restricted(principal):
         return true()
+    # Of the same incident: a question in a question takes it for another one unless it is told.
     red = exists().where(
         ItemVersion.incident_id == Incident.id, ItemVersion.tlp == Tlp.RED.value, ~ItemVersion.kind.like("alert-%")
-    )
+    ).correlate(Incident)  # fmt: skip
     member = exists().where(
         IncidentMember.incident_id == Incident.id, IncidentMember.user_id == principal.user_id,
         or_(IncidentMember.added_by != TO_CLEAR, and_(Incident.tlp != Tlp.RED.value, ~red)),

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 from coordinator import clock
 from coordinator.accounts.service import create_token
 from coordinator.alerts import service as alerts
-from coordinator.alerts.models import Alert, Handout
+from coordinator.alerts.models import Alert, CollectionObject, Handout
 from coordinator.app import Application
 from coordinator.markings import Marking
 from coordinator.sharing.approvals import approve
@@ -127,6 +127,20 @@ def test_what_may_no_longer_be_given_leaves_and_comes_back_as_new(desk: Store, c
         agreement(tx)
     last = first.headers["X-TAXII-Date-Added-Last"]
     assert b"loader" in get(client, f"{objects}?added_after={last}", aino).data
+
+
+def test_what_is_the_same_in_several_is_listed_once_where_it_came_first(desk: Store, client: Any, aino: str) -> None:
+    told(desk, PARTNER, title="First")
+    manifest = mine(client, aino) + "manifest/"
+    first = [(one["id"], one["version"]) for one in get(client, manifest, aino).get_json(force=True)["objects"]]
+    told(desk, PARTNER, title="Second")
+    with desk.read() as tx:
+        assert sorted(tx.execute(select(Alert.listed)).scalars()) == [False, True]
+    both = [(one["id"], one["version"]) for one in get(client, manifest, aino).get_json(force=True)["objects"]]
+    assert both[: len(first)] == first and len(set(both)) == len(both) > len(first)
+    with desk.read() as tx:
+        assert len(list(tx.execute(select(CollectionObject.id)))) > len(both), "who is who is in both"
+        assert list(tx.execute(select(Alert.listed)).scalars()) == [True, True]
 
 
 def test_an_exercise_has_a_collection_of_its_own_and_nothing_of_it_is_in_another(

@@ -277,6 +277,21 @@ def test_named_recipients_owner_and_members_see_a_restricted_incident(store, par
     assert seen == {"Ulla Named": True, "Otto": True, "Mia": True, "Ole": False}
 
 
+@pytest.mark.parametrize(("where", "sees"), [("another", True), ("the same", False)])
+def test_who_was_let_in_to_clear_sees_a_case_unless_something_in_that_very_case_is_red(store, partner, where, sees):
+    for title in ("The same", "Another"):
+        partner.post(native(title=title, tlp="AMBER"))
+    clearer, officer = person(store), person(store, "duty-officer")
+    with store.unit_of_work() as tx:
+        case, other = tx.execute(select(Incident).order_by(Incident.id)).scalars()
+        case.restricted = other.restricted = True
+        service.let_in_to_clear(tx, case, clearer.user_id)
+        red = other.id if where == "another" else case.id
+        service.add_note(tx, red, "For one pair of eyes.", principal=officer, tlp=Tlp.RED)
+    with store.read() as tx:
+        assert [row.id for row in find_incidents(tx, Wanted(), principal=clearer)] == ([case.id] if sees else [])
+
+
 def test_opening_is_recorded_once_per_person_and_version(store, incident):
     someone = person(store)
     for _ in range(3):
