@@ -4,8 +4,8 @@ page and its collection are read, and a mark on what stands in the collection al
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0035"
-down_revision = "0034"
+revision = "0036"
+down_revision = "0035"
 
 _ONLY = {
     "ix_alerts_waiting": (
