@@ -20,7 +20,7 @@ from coordinator.accounts.principal import Principal
 from coordinator.alerts import handing_out
 from coordinator.alerts.acknowledge import AckResult, by_token, check_answer, note_answer
 from coordinator.alerts.answers import SAID, offered
-from coordinator.alerts.left import has_left, keep_until
+from coordinator.alerts.left import has_left, keep_until, row_by_row
 from coordinator.alerts.letters import said_in
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery
 from coordinator.alerts.rungs import locked, newest_delivery
