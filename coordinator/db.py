@@ -9,7 +9,9 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -42,6 +44,8 @@ READ_ONLY = "coordinator_read_only"
 QUEUE_PATIENCE = 10.0
 #: So often work is begun that the database gives up for another's sake. PostgreSQL lets one of the two go on each time.
 TRIES = 3
+#: Seconds on average before a transaction that was given up is done again.
+PAUSE = 0.05
 _GIVEN_UP = ("40001", "40P01")
 
 log = logging.getLogger("coordinator.db")
@@ -223,7 +227,8 @@ def note_commit() -> None:
 
 def again(work: Callable[[], T]) -> T:
     """Do `work`; where PostgreSQL gave its transaction up for the sake of another one (a deadlock, a serialization
-    failure) nothing of it stays, and it is done again. Not where something of it had been committed before."""
+    failure) nothing of it stays, and it is done again, a moment later so that the other one comes to its end. Not where
+    something of it had been committed before."""
     for left in reversed(range(TRIES)):
         before = _commits.count
         try:
@@ -232,6 +237,7 @@ def again(work: Callable[[], T]) -> T:
             if not left or code_of(error) not in _GIVEN_UP or _commits.count != before:
                 raise
             log.warning("a transaction is done again: %s", code_of(error))
+            time.sleep(random.uniform(0, 2 * PAUSE))
     raise AssertionError("one of the tries answers or raises")
 
 

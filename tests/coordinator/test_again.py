@@ -49,6 +49,11 @@ class Rival:
         self._connection.execute(self._wanted)
         self._connection.rollback()
 
+    def first(self) -> None:
+        """Wait until it has had what it wanted, if it asked: whoever was given up would meet it again otherwise."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
     def done(self) -> None:
         self._thread.join()
         self._connection.close()
@@ -86,6 +91,7 @@ def test_a_call_that_meets_a_deadlock_is_answered_as_if_there_had_been_none(
     url = postgres_server.superuser_url.replace("/postgres?", f"/{postgres_database.name}?")
     rival = Rival(url, f"SELECT 1 FROM chains WHERE name = 'incident/{incident}' FOR UPDATE",
                   f"SELECT 1 FROM incidents WHERE id = {incident} FOR UPDATE")  # fmt: skip
+    event.listen(store.engine, "rollback", lambda _connection: rival.first())
     with before(store, "chains", rival.want):
         answer = client.post(f"{path}/notes", json={"text": "Once."}, headers=bearer | {"If-Match": match})
     rival.done()
