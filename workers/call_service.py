@@ -35,6 +35,7 @@ class _Held:
     fence: int
     request: http_api.Request
     decision_id: int | None = None
+    unsure: bool = False  # another worker had it in hand and never said what came of it
 
 
 def send(store: Store, call_id: int) -> None:
@@ -69,15 +70,17 @@ def _claim(tx: Session, call_id: int) -> _Held | datetime | None:
         end(tx, row, incident, FAILED, "the sharing rules do not permit it any more")
     if said is not Result.PERMIT:
         return None  # where they refer it, it waits for whoever clears it (cleared)
-    if row.decision_id is not None:
-        service_calls.begin(tx, row.decision_id)
+    if row.decision_id is not None and not service_calls.begin(tx, row.decision_id, now=now):
+        end(tx, row, incident, FAILED, "a person withdrew it")
+        return None
+    unsure = row.lease_until is not None
     row.fence, row.lease_until = row.fence + 1, now + LEASE
     headers = {**asked["headers"], **http_hosts.credential_of(tx, host), "Idempotency-Key": row.idempotency_key}
     request = http_api.Request(
         method=asked["method"], url=asked["url"], headers=headers, body=asked["content"].encode(),
         allow_private=host.allow_private,
     )  # fmt: skip
-    return _Held(call_id=row.id, fence=row.fence, request=request, decision_id=row.decision_id)
+    return _Held(call_id=row.id, fence=row.fence, request=request, decision_id=row.decision_id, unsure=unsure)
 
 
 def _decided_now(tx: Session, row: HttpCall, now: datetime) -> Result:
@@ -103,6 +106,8 @@ def _settle(tx: Session, held: _Held, answer: http_api.Answer) -> None:
     if row.decision_id is not None and answer.left:
         outcome = "delivered" if answer.outcome == "done" else answer.outcome
         service_calls.note(tx, held.decision_id or row.decision_id, outcome=outcome, detail=answer.said)
+    elif row.decision_id is not None and not held.unsure:
+        service_calls.kept_back(tx, held.decision_id or row.decision_id)
     if answer.body:
         row.answer_sealed = seal(tx, row.data_key_id, answer.body, about=ANSWER)
     if row.state == CALLED_OFF:

@@ -53,6 +53,17 @@ def has_left() -> ColumnElement[bool]:
     )  # fmt: skip
 
 
+def still_out() -> ColumnElement[bool]:
+    """The criterion over Alert of what may be with its recipient: whatever is under way, and of what was withdrawn that
+    which had left before. To withdraw stops our sending and takes nothing away from whoever has it."""
+    return or_(Alert.state != "withdrawn", has_left())
+
+
+def is_still_out(tx: Session, alert: Alert) -> bool:
+    """`still_out` of one alert."""
+    return tx.execute(select(Alert.id).where(Alert.id == alert.id, still_out())).first() is not None
+
+
 def keep_until(since: datetime, obligations: Collection[str]) -> datetime | None:
     """Until when they may keep it, counted from when they got it; None where nothing was agreed."""
     spans = [code.removeprefix("O-RETAIN-") for code in obligations if code.startswith("O-RETAIN-")]

@@ -311,7 +311,8 @@ class ConsentRequest(Exercised, Base):
 class Review(Exercised, Base):
     """What left has to be looked at again: the consent it went out under was withdrawn, or what it was made from is
     bound more strictly now. A person decides, as a task. `cause`: consent-withdrawn, label-raised. `alerts`: ids of
-    those that had it. `answer`: "", recall, stands (lawful when sent), nothing (nobody had it)."""
+    those that had it. `answer`: "", recall, stands (lawful when sent), nothing (nobody had it). `bound`: by alert, a
+    digest of what it was bound by when it was answered."""
 
     __tablename__ = "reviews"
     id: Mapped[Id]
@@ -324,6 +325,7 @@ class Review(Exercised, Base):
     answer: Mapped[Code] = mapped_column(default="")
     answered_by: Mapped[Code] = mapped_column(default="")
     answered_at: Mapped[datetime | None]
+    bound: Mapped[dict[str, Any] | None] = mapped_column(Json)
     __table_args__ = (
         within("incident_id", "incidents"),
         within("task_id", "tasks"),

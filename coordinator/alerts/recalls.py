@@ -18,7 +18,7 @@ from coordinator.alerts import published, rungs, service_calls, telling, version
 from coordinator.alerts.answers import COULD_NOT
 from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.changes import take_back
-from coordinator.alerts.left import has_left, releases_of_items
+from coordinator.alerts.left import has_left, releases_of_items, still_out
 from coordinator.alerts.models import Alert
 from coordinator.alerts.wording import RECALL
 from coordinator.errors import Fault, Invalid, NotFound, Refused
@@ -76,13 +76,13 @@ def recall(
     tx: Session, incident_id: int, alert_ids: Collection[int], *, actor: str, reason: str, cause: str = "asked"
 ) -> Recall:
     """The one way in which something is asked back. What has not left yet is withdrawn; what was asked back already,
-    or withdrawn, stays as it is. Raises Invalid (/reason), Refused where nothing is left to ask back."""
+    or withdrawn before it left, stays as it is. Raises Invalid (/reason), Refused where nothing is left to ask back."""
     if not reason.strip() or len(reason) > LONGEST_REASON:
         raise Invalid([Fault("/reason", f"Say why, in at most {LONGEST_REASON} characters.")])
     incident = lock_incident(tx, incident_id)
     alerts = [rungs.locked(tx, each) for each in sorted(tx.execute(_open(incident_id, alert_ids)).scalars())]
     if not alerts:
-        raise Refused("There is nothing to ask back: it was recalled or withdrawn already, or holds nothing of a case.")
+        raise Refused("There is nothing to ask back: it was recalled already, never left, or tells of no case.")
     row = Recall(incident_id=incident.id, cause=cause, reason=reason.strip(), asked_by=actor, asked_at=clock.now(),
                  exercise=incident.exercise)  # fmt: skip
     tx.add(row)
@@ -128,7 +128,7 @@ def _open(incident_id: int, alert_ids: Collection[int]) -> Any:
     )
     return select(Alert.id).where(
         Alert.id.in_(list(alert_ids)), Alert.incident_id == incident_id, Alert.kind.in_(KINDS), Alert.user_id.is_(None),
-        Alert.state != "withdrawn", ~already.exists(),
+        still_out(), ~already.exists(),
     )
 
 

@@ -8,6 +8,7 @@ lawful when it was sent. The originator who withdrew a consent is told what came
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +19,7 @@ from coordinator import clock, timeline
 from coordinator.accounts.principal import SYSTEM
 from coordinator.agreements.models import Agreement, Consent
 from coordinator.alerts import recalls, sending, telling
-from coordinator.alerts.left import has_left
+from coordinator.alerts.left import has_left, still_out
 from coordinator.alerts.models import Alert, ConsentRequest, Delivery, Review
 from coordinator.alerts.rungs import newest_delivery
 from coordinator.alerts.wording import CONSENT_OUTCOME
@@ -27,8 +28,10 @@ from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.references import parse_reference, reference_of
 from coordinator.markings import Marking, Tlp
+from coordinator.outside.canonical_json import canonical
 from coordinator.partners.models import Organisation
 from coordinator.sharing.approvals import look_again
+from coordinator.sharing.inputs_from_world import bound_now
 from coordinator.sharing.models import AWAITING_APPROVAL, Recalled, Release, ReleaseItem, ShareDecision
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import says_now
@@ -69,16 +72,13 @@ def after_raise(tx: Session, incident_id: int) -> list[int]:
     """The incident, or something said in it, may be bound more strictly than what was sent says. As above."""
     query = select(Alert).where(
         Alert.incident_id == incident_id, Alert.kind.in_(recalls.KINDS), Alert.user_id.is_(None),
-        Alert.state != "withdrawn", ~_recalled(),
+        still_out(), ~_recalled(),
     )  # fmt: skip
     affected = [each for each in tx.execute(query.order_by(Alert.id)).scalars() if _says(tx, each, RAISED)]
     if not affected:
         return []
     incident = lock_incident(tx, incident_id)
-    looked_at = {number for each in tx.execute(
-        select(Review.alerts).where(Review.incident_id == incident_id, Review.cause == "label-raised")
-    ).scalars() for number in each}  # fmt: skip
-    had = [each for each in _stop(tx, affected) if each.id not in looked_at]
+    had = [each for each in _stop(tx, affected) if not _looked_at(tx, each)]
     if had:
         title = "Label or caveat raised after it was sent: recall and correct it, or let it stand?"
         _open(tx, incident, "label-raised", had, title=title)
@@ -131,6 +131,7 @@ def decided(tx: Session, task_id: int) -> None:
         return
     reason = str(values.get("rationale") or "")
     review.answer, review.answered_by, review.answered_at = answer, task.done_by, clock.now()
+    review.bound = {str(number): _bound(tx, tx.get_one(Alert, number)) for number in review.alerts}
     tx.flush()
     timeline.append(
         tx, f"review.{answer}", _SAID[answer], actor=task.done_by, incident=incident, about=("review", review.id),
@@ -158,7 +159,7 @@ def _under(tx: Session, consent: Consent) -> list[Alert]:
         Release.id.in_(select(ReleaseItem.release_id).where(ReleaseItem.item_version_id.in_(versions))),
     ))  # fmt: skip
     query = select(Alert).join(Release, Release.id == Alert.release_id).where(
-        Alert.organisation_id == consent.to_id, Alert.kind.in_(recalls.KINDS), Alert.state != "withdrawn",
+        Alert.organisation_id == consent.to_id, Alert.kind.in_(recalls.KINDS), still_out(),
         Alert.release_id.in_(theirs), ~_recalled(),
     )  # fmt: skip
     if consent.purpose != "*":
@@ -176,6 +177,22 @@ def _waiting_under(tx: Session, consent: Consent) -> list[int]:
         Release.state == AWAITING_APPROVAL, ShareDecision.recipient == code, ShareDecision.result == "refer"
     )
     return sorted(set(tx.execute(query).scalars()))
+
+
+def _looked_at(tx: Session, alert: Alert) -> bool:
+    """Whether a person is asked about this alert, or has let it stand as it is bound now. What is raised after that is
+    another question. (Of reviews from before `bound` was kept nobody knows: they count.)"""
+    query = select(Review).where(Review.incident_id == alert.incident_id, Review.cause == "label-raised")
+    return any(
+        not each.answer or each.bound is None or each.bound.get(str(alert.id)) == _bound(tx, alert)
+        for each in tx.execute(query).scalars() if alert.id in each.alerts
+    )
+
+
+def _bound(tx: Session, alert: Alert) -> str:
+    """What the text of this alert is bound by now, as a digest."""
+    marking = bound_now(tx, tx.get_one(Release, alert.release_id))
+    return hashlib.sha256(canonical(marking.to_json())).hexdigest()
 
 
 def _recalled() -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.alerts.answers import GONE
 from coordinator.alerts.audience import AUTOMATIC
+from coordinator.alerts.left import still_out
 from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import new_public_id, reference_of
@@ -35,9 +37,21 @@ BECAME = {
 _STANDS = {"delivered": "delivered", "retry": "handed-over", "refused": "failed"}
 
 
-def begin(tx: Session, decision_id: int) -> None:
-    """The request is about to leave on this permit, which the database looks at. Again: nothing."""
-    _delivery(tx, tx.get_one(ShareDecision, decision_id))
+def begin(tx: Session, decision_id: int, *, now: datetime) -> bool:
+    """The request is about to leave on this permit, which the database looks at; from now on it may have left
+    (`has_left`). False where a person withdrew it: then it does not go."""
+    delivery = _delivery(tx, tx.get_one(ShareDecision, decision_id))
+    if tx.get_one(Alert, delivery.alert_id).state == "withdrawn":
+        return False
+    delivery.lease_until = delivery.lease_until or now
+    tx.flush()
+    return True
+
+
+def kept_back(tx: Session, decision_id: int) -> None:
+    """Nothing left by the attempt that was begun."""
+    _delivery(tx, tx.get_one(ShareDecision, decision_id)).lease_until = None
+    tx.flush()
 
 
 def note(tx: Session, decision_id: int, *, outcome: str, detail: str) -> None:
@@ -51,15 +65,16 @@ def note(tx: Session, decision_id: int, *, outcome: str, detail: str) -> None:
         detail=detail, exercise=decision.exercise,
     ))  # fmt: skip
     alert = tx.get_one(Alert, delivery.alert_id)
-    delivery.state = alert.state = _STANDS[outcome]
-    delivery.settled_at = clock.now()
+    delivery.state, delivery.settled_at, delivery.lease_until = _STANDS[outcome], clock.now(), None
+    if alert.state != "withdrawn":
+        alert.state = delivery.state
     tx.flush()
 
 
 def holders(tx: Session, incident_id: int) -> list[str]:
     """Codes of the organisations whose services were given something of an incident by a request, and hold it still."""
     query = select(Alert.recipient).where(
-        Alert.incident_id == incident_id, Alert.kind == AUTOMATIC, Alert.state != "withdrawn"
+        Alert.incident_id == incident_id, Alert.kind == AUTOMATIC, still_out()
     )
     return sorted(set(tx.execute(query).scalars()))
 

@@ -3,6 +3,7 @@ of, and the recall that a person starts with the same word."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import datetime
 from typing import Any
@@ -58,7 +59,8 @@ def mark_wrong(
     service.change_incident(tx, opened.id, {"restricted_to": members, "owner": owner}, principal=principal)
     _owed(tx, alert, opened)
     if recall:
-        recalls.recall_alert(tx, alert.id, principal=principal, reason=reason, only=True, cause="wrong-release")
+        with contextlib.suppress(Refused):  # it is asked back already
+            recalls.recall_alert(tx, alert.id, principal=principal, reason=reason, only=True, cause="wrong-release")
     return opened
 
 

@@ -154,14 +154,16 @@ def as_the_incident(incident: Incident) -> tuple[Marking, int | None, int | None
 def label_raised(tx: Session, release: Release) -> bool:
     """Whether what the text was made from is bound more strictly now than the text says: its reader would be told a
     label that holds no more."""
+    return bound_now(tx, release) != Marking.from_json(release.marking)
+
+
+def bound_now(tx: Session, release: Release) -> Marking:
+    """What the text says it is bound by, with what binds its parts by now. Joined names are not stricter."""
+    said = Marking.from_json(release.marking)
     now = [Marking.from_json(marking) for marking in _newest_markings(tx, items_of(tx, release))]
     if release.facts.get(OF_INCIDENT) and release.incident_id is not None:
         now.append(as_the_incident(tx.get_one(Incident, release.incident_id))[0])
-    if not now:
-        return False
-    said = Marking.from_json(release.marking)
-    bound = combine([said, *now])
-    return replace(bound, community=said.community, pd_basis=said.pd_basis) != said  # joined names are not stricter
+    return replace(combine([said, *now]), community=said.community, pd_basis=said.pd_basis) if now else said
 
 
 def _newest_markings(tx: Session, parts: Sequence[ItemVersion]) -> list[dict[str, Any]]:

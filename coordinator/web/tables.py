@@ -51,11 +51,14 @@ def _lines(rows: Iterable[Sequence[Any]]) -> str:
     return written.getvalue()
 
 
+#: What a spreadsheet would take for a formula, in wide letters too (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return clock.rfc3339(value)
     if isinstance(value, list):
         return " ".join(map(str, value))
     text = "" if value is None else str(value)
-    # A spreadsheet would take these for a formula (OWASP, CSV injection).
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -269,6 +269,21 @@ def test_nobody_is_asked_twice_and_what_holds_nothing_of_a_case_is_not_asked_bac
             alerts.recall_alert(tx, recall or 0, principal=sent.officer, reason="No.")
 
 
+def test_what_was_withdrawn_after_it_left_is_still_out_and_is_asked_back_all_the_same(sent: Sent) -> None:
+    with sent.store.unit_of_work() as tx:
+        for code in (OTHER, THIRD):  # LV's letter left, PL's never did
+            alerts.withdraw(tx, sent.alerts[code], principal=sent.officer, reason="Stop it.")
+    browser = sent.desk.sit("coordinator")
+    path = f"/incidents/{sent.reference}/alerts/{sent.alerts[OTHER]}"
+    assert "Recall it" in browser.text(path) and "Withdraw the alert" not in browser.text(path)
+    assert "Recall it" not in browser.text(f"/incidents/{sent.reference}/alerts/{sent.alerts[THIRD]}")
+    form = {"recall_reason": "Not theirs.", "whom": "all"}
+    assert browser.post(f"{path}/recall", form).status_code == 303
+    assert sent.states() == {PARTNER: "open", OTHER: "open"}
+    late = browser.post(f"{path}/wrong", {"wrong_reason": "Meant for PL.", "wrong_recall": "now"})
+    assert late.status_code == 303, "what is asked back already may still be marked as wrong"
+
+
 def test_a_wrong_release_opens_an_incident_of_its_own_with_what_is_owed_and_the_recall(sent: Sent) -> None:
     with sent.store.unit_of_work() as tx:
         agreement(tx)  # with FI; its next version says in what time a breach is reported

@@ -17,6 +17,7 @@ from coordinator.agreements.queries import current
 from coordinator.agreements.service import record_agreement, record_consent, withdraw_consent
 from coordinator.alerts.models import Alert, Delivery, DeliveryAttempt, Review
 from coordinator.alerts.service import tell
+from coordinator.incidents import service
 from coordinator.incidents.items import newest_version, write_item
 from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
@@ -196,6 +197,34 @@ def test_a_raised_label_or_an_added_caveat_stops_what_waits_and_asks_about_what_
     house.decide("recall")
     with house.store.read() as tx:
         assert len(tx.execute(select(Recalled)).all()) == 1
+
+
+def test_what_a_person_let_stand_is_asked_about_anew_when_it_is_raised_further(house: House) -> None:
+    had = house.tell("Ours", items=[house.version], marking=Marking(tlp="GREEN"))
+    house.sent(had)
+
+    def raised(tlp: str) -> None:
+        with house.store.unit_of_work() as tx:
+            wanted = {"tlp": tlp, "title": f"Now {tlp}"}
+            service.change_incident(tx, house.incident, wanted, principal=house.owner)
+            before = newest_version(tx, house.item)
+            write_item(
+                tx, kind="note", content="Ours.", marking=Marking(tlp=tlp), author="user:1", item=before.item,
+                info_category="incident-notification", incident=tx.get_one(Incident, house.incident),
+            )  # fmt: skip
+        house.follows()
+
+    raised("AMBER")
+    house.decide("stands")
+    with house.store.unit_of_work() as tx:
+        service.change_incident(tx, house.incident, {"title": "Only another title"}, principal=house.owner)
+    house.follows()
+    with house.store.read() as tx:
+        assert tx.execute(select(Task).where(Task.kind == "decision", Task.state == "open")).first() is None
+    raised("AMBER+STRICT")
+    house.decide("recall")
+    with house.store.read() as tx:
+        assert [row.recipient for row in tx.execute(select(Recalled)).scalars()] == [OTHER]
 
 
 def test_an_agreement_that_is_suspended_stops_what_waits_under_it(house: House) -> None:

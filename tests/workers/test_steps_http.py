@@ -13,6 +13,8 @@ from werkzeug import Request, Response
 
 from coordinator import clock
 from coordinator.accounts.principal import Principal
+from coordinator.alerts.changes import withdraw
+from coordinator.alerts.models import Alert
 from coordinator.partners import http_hosts
 from coordinator.partners.queries import organisation_by_code
 from coordinator.runs import service as runs
@@ -175,6 +177,44 @@ def test_what_was_asked_stands_in_the_ledger_with_its_permit(
     line = ledger_of(desk, officer)[0]
     assert (line["recipient"], line["sure"], line["tlp"], line["kind"]) == (PARTNER, "delivered", "CLEAR", "automatic")
     assert line["decision"] == calls(desk)[0].decision_id
+
+
+def test_a_request_whose_worker_was_killed_may_have_left_and_one_that_was_withdrawn_does_not_go_again(
+    desk: Store, httpserver: HTTPServer, officer: Principal
+) -> None:
+    listed(desk, httpserver)
+    httpserver.expect_request("/tickets").respond_with_data("", status=503)
+    run(desk, httpserver, content='{"level": "__level__:value"}', tlp="CLEAR")
+    number = calls(desk)[0].id
+    with desk.unit_of_work() as tx:
+        assert isinstance(call_service._claim(tx, number), call_service._Held)
+    assert [line["sure"] for line in ledger_of(desk, officer)] == ["perhaps"], "what it had sent nobody knows"
+    with desk.unit_of_work() as tx:
+        tx.get_one(HttpCall, number).lease_until = clock.now() - timedelta(seconds=1)
+    call_service.send(desk, number)
+    with desk.unit_of_work() as tx:
+        withdraw(tx, tx.execute(select(Alert.id)).scalar_one(), principal=officer, reason="Not to them.")
+    call_service.send(desk, number)
+    assert len(httpserver.log) == 1 and calls(desk)[0].state == "failed"
+    with desk.read() as tx:
+        assert tx.execute(select(Alert.state)).scalar_one() == "withdrawn"
+
+
+def test_what_came_back_of_a_request_withdrawn_meanwhile_does_not_undo_that(
+    desk: Store, httpserver: HTTPServer, officer: Principal
+) -> None:
+    listed(desk, httpserver)
+    run(desk, httpserver, content='{"level": "__level__:value"}', tlp="CLEAR")
+    number = calls(desk)[0].id
+    with desk.unit_of_work() as tx:
+        held = call_service._claim(tx, number)
+        assert isinstance(held, call_service._Held)
+        withdraw(tx, tx.execute(select(Alert.id)).scalar_one(), principal=officer, reason="Not to them.")
+    with desk.unit_of_work() as tx:
+        call_service._settle(tx, held, call_service.http_api.Answer(outcome="done", said="answered 200", status=200))
+    with desk.read() as tx:
+        assert tx.execute(select(Alert.state)).scalar_one() == "withdrawn"
+    assert [line["sure"] for line in ledger_of(desk, officer)] == ["delivered"]
 
 
 @pytest.mark.parametrize("answer", ["approve", "refuse"])
