@@ -33,7 +33,7 @@ from coordinator.sharing import parts as names
 from coordinator.sharing.files import ready_files
 from coordinator.sharing.models import Approval, Release, ShareDecision
 from coordinator.sharing.service import prepare_release
-from coordinator.sharing.unnamed import is_withheld
+from coordinator.sharing.unnamed import agreed_unnamed, is_withheld, sources_of
 from playbooks.events import Event, WorkFinished
 from workers.audiences import audience_of
 from workers.texts import LONGEST_TITLE
@@ -93,7 +93,10 @@ def _draft(tx: Session, work: Begun, incident: Incident, category: str, *, unnam
                 author=work.run.started_by, originator_id=version.originator_id, source_id=version.source_id,
             ), names.OBSERVABLES)  # fmt: skip
             along.append(version.id)
-    withheld = unnamed or any(is_withheld(marking_of(each)) for each in made.versions)
+    withheld = (
+        unnamed or any(is_withheld(marking_of(each)) for each in made.versions)
+        or agreed_unnamed(tx, sources_of(made.versions))
+    )  # fmt: skip
     files = _files(tx, work, incident, category, ceiling, withheld=withheld)
     for version in files:
         made.add(version, names.ITEM)

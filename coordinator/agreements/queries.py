@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -53,13 +54,26 @@ def decision_agreements_of(
     return found
 
 
-def guarded(tx: Session, *, own: str, now: datetime) -> frozenset[str]:
-    """Codes of those of whose information an agreement with us lets nothing go further without their consent."""
+@dataclass(frozen=True)
+class Givers:
+    """Codes of those of whose information an agreement with us says: `guarded`, it goes no further without their
+    consent; `unnamed`, nobody is told that it is theirs; `named`, whoever uses it says so."""
+
+    guarded: frozenset[str] = frozenset()
+    unnamed: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+
+
+def givers(tx: Session, *, own: str, now: datetime) -> Givers:
+    """What the agreements say of what others gave us."""
     terms = list(tx.execute(select(Agreement.terms).where(Agreement.current)).scalars())
     superseded = rules.supersessions(terms, now)
-    return frozenset().union(*(
-        rules.guarded(each, now, own=own, superseded_at=superseded.get(each["agreement_id"])) for each in terms
-    ))  # fmt: skip
+
+    def by(rule: Callable[..., set[str]]) -> frozenset[str]:
+        said = (rule(each, now, own=own, superseded_at=superseded.get(each["agreement_id"])) for each in terms)
+        return frozenset[str]().union(*said)
+
+    return Givers(by(rules.guarded), by(rules.unnamed), by(rules.named))
 
 
 def consents(tx: Session, *, originator_id: int, items: Collection[str] | None = None) -> list[dict[str, Any]]:

@@ -141,6 +141,7 @@ def to_decision_input(
         "onward": register.get("onward_sharing") or "none",
         "retention_max": register.get("retention_max"),
         "encryption": register.get("encryption_in_transit"),
+        "attribution": register.get("attribution_rule"),
     }
 
 
@@ -160,13 +161,38 @@ def recipients_of(register: Register, own: str) -> set[str]:
 def guarded(register: Register, now: datetime, *, own: str, superseded_at: datetime | None = None) -> set[str]:
     """The parties of whose information we pass nothing on without their prior written consent, whatever its label: the
     third-party rule. It holds while a suspension lasts, and after the end where it is said to survive it."""
+    if not register.get("third_party_rule"):
+        return set()
+    return _giving(register, now, own=own, superseded_at=superseded_at, surviving="third-party-rule")
+
+
+def unnamed(register: Register, now: datetime, *, own: str, superseded_at: datetime | None = None) -> set[str]:
+    """The parties whom we do not name as the source of what they told us. As long as `guarded`; after the end where
+    confidentiality is said to survive it."""
+    if register.get("attribution_rule") != "must-not":
+        return set()
+    return _giving(register, now, own=own, superseded_at=superseded_at, surviving="confidentiality")
+
+
+def named(register: Register, now: datetime, *, own: str, superseded_at: datetime | None = None) -> set[str]:
+    """The parties whom whoever uses what they told us has to name as its source."""
+    if register.get("attribution_rule") != "must":
+        return set()
+    return _giving(register, now, own=own, superseded_at=superseded_at, surviving="")
+
+
+def _giving(
+    register: Register, now: datetime, *, own: str, superseded_at: datetime | None, surviving: str
+) -> set[str]:
+    """The parties that give us, while what is agreed of it binds us: in force or suspended, or over and `surviving` is
+    among what survives."""
     parties = register.get("parties", ())
-    if not register.get("third_party_rule") or own not in _in_role(parties, "recipient"):
+    if own not in _in_role(parties, "recipient"):
         return set()
     found = status(register, now, superseded_at=superseded_at)
     start = _instant(register.get("effective_from"))
     begun = start is not None and start <= now and (is_signed(register, now) or bool(register.get("provisional")))
-    survives = "third-party-rule" in (register.get("survives_termination") or ())
+    survives = surviving in (register.get("survives_termination") or ())
     holds = found in LIVE or found is AgreementStatus.SUSPENDED or (begun and found in OVER and survives)
     return _in_role(parties, "provider") - {own} if holds else set()
 

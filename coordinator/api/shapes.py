@@ -106,7 +106,7 @@ class DecisionSchema(Schema):
     reasons = fields.List(fields.String(), required=True)
     why = fields.List(
         fields.Dict(), required=True,
-        metadata={"description": "of each reason: code, text, because (what gave it here), changed_by, change"},
+        metadata={"description": "of each reason: code, text, because (what gave it here), changed_by, change; clause"},
     )  # fmt: skip
     problems = fields.List(
         fields.Dict(), required=True,

@@ -15,8 +15,8 @@ from typing import Any
 from coordinator.markings import Marking
 from coordinator.outside.canonical_json import canonical
 from coordinator.sharing.fitting import Book
-from coordinator.sharing.inputs import Agreement, Item, Recipient
-from coordinator.sharing.rules import POLICY_VERSION, Decision, Result, decide, result_of
+from coordinator.sharing.inputs import OWN, Agreement, Item, Recipient
+from coordinator.sharing.rules import POLICY_VERSION, Decision, decide, result_of
 
 #: How long a decision may be used when nothing it was made on changes (I1).
 LIFE = timedelta(hours=1)
@@ -41,6 +41,8 @@ class Inputs:
     fixed_text: bool = False  # a text that two persons clear beforehand, whatever its label
     files: frozenset[str] = frozenset()  # of the files that go along: some "uncleaned", some "drawn"
     legal_word: bool = False  # a legal adviser who did not ask for it approved exactly this
+    source_named: bool = False  # it may name an originator whom an agreement says not to name
+    must_name: bool = False  # an agreement with an originator says to name them
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, the same for the same inputs; kept with the decision. Ids and codes, never the text."""
@@ -60,6 +62,8 @@ class Inputs:
             "fixed_text": self.fixed_text,
             "files": sorted(self.files),
             "legal_word": self.legal_word,
+            "source_named": self.source_named,
+            "must_name": self.must_name,
             "policy_version": POLICY_VERSION,
         }
 
@@ -80,12 +84,11 @@ def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decisio
         for item in dict.fromkeys(inputs.items)
     ]
     first = answers[0]
-    clear_text = _in_clear_text(inputs, answers)
-    reasons = {reason for answer in answers for reason in answer.reasons} | set(_of_the_whole(inputs)) | clear_text
+    under = _under(inputs, answers)
+    reasons = {reason for answer in answers for reason in answer.reasons}
+    reasons |= _of_the_whole(inputs) | _of_the_agreements(inputs, under)
     reasons -= {"R-LEGAL"} if inputs.legal_word else set()
-    owed = {each for answer in answers for each in answer.obligations}
-    if _encrypting(inputs, answers):
-        owed.add("O-ENCRYPT")
+    owed = _owed({each for answer in answers for each in answer.obligations}, inputs, under)
     problems = {key: answer.agreement_problems[key] for answer in answers for key in answer.agreement_problems}
     return Decision(
         result=result_of(reasons),
@@ -97,50 +100,73 @@ def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decisio
     )
 
 
-def _encrypting(inputs: Inputs, answers: Iterable[Decision]) -> bool:
-    """Whether an agreement it goes under demands encryption on its way (encryption_in_transit). What anyone may have
-    needs no agreement, and is not bound by one."""
-    under = {answer.agreement for answer in answers if answer.effective_tlp != "CLEAR"}
-    return any(each.encryption == "must" for each in inputs.agreements if each.id in under)
+def _under(inputs: Inputs, answers: Iterable[Decision]) -> list[Agreement]:
+    """The agreements it goes under. What anyone may have needs none, and is not bound by one."""
+    chosen = {answer.agreement for answer in answers if answer.effective_tlp != "CLEAR"}
+    return [each for each in inputs.agreements if each.id in chosen]
 
 
-def _in_clear_text(inputs: Inputs, answers: Iterable[Decision]) -> set[str]:
-    return {"D-ENCRYPT"} if _encrypting(inputs, answers) and not inputs.recipient.channel.encrypted else set()
+def _of_the_agreements(inputs: Inputs, under: Iterable[Agreement]) -> set[str]:
+    """What the agreements it goes under demand of the whole: encryption on its way (encryption_in_transit), a source
+    that may be named (attribution_rule)."""
+    found = set()
+    if any(each.encryption == "must" for each in under) and not inputs.recipient.channel.encrypted:
+        found.add("D-ENCRYPT")
+    withheld = any(_withheld(item) and item.originator != inputs.recipient.party for item in inputs.items)
+    if withheld and any(each.attribution == "must" for each in under):
+        found.add("D-SOURCE-WITHHELD")
+    return found
+
+
+def _owed(owed: set[str], inputs: Inputs, under: Iterable[Agreement]) -> set[str]:
+    """What binds whoever receives it, with what the agreements add. Not to name the source outweighs to name it."""
+    rules = {each.attribution for each in under}
+    if any(each.encryption == "must" for each in under):
+        owed.add("O-ENCRYPT")
+    if "must-not" in rules:
+        owed.add("O-NO-ATTRIBUTION")
+    if "must" in rules or inputs.must_name:
+        owed.add("O-ATTRIBUTE")
+    return owed - {"O-ATTRIBUTE"} if "O-NO-ATTRIBUTION" in owed else owed
+
+
+def _withheld(item: Item) -> bool:
+    return item.no_attribution or (item.iep is not None and item.iep.attribution == "must-not")
 
 
 #: Reasons that no single part gives.
-WHOLE_REASONS = ("D-FILE-UNCLEANED", "D-LABEL-RAISED", "D-RECALLED", "R-FILE-UNCLEANED", "R-FILE-UNREAD",
-                 "R-TWO-PERSON")  # fmt: skip
+WHOLE_REASONS = ("D-FILE-UNCLEANED", "D-LABEL-RAISED", "D-RECALLED", "D-SOURCE-NAMED", "D-SOURCE-WITHHELD",
+                 "R-FILE-UNCLEANED", "R-FILE-UNREAD", "R-TWO-PERSON")  # fmt: skip
 
 
-def _of_the_whole(inputs: Inputs) -> dict[str, Result]:
+def _of_the_whole(inputs: Inputs) -> set[str]:
     """Reasons that lie in how the text came about, not in any one part of it."""
-    found = {}
+    found = set()
     if inputs.label_raised:
-        found["D-LABEL-RAISED"] = Result.DENY
+        found.add("D-LABEL-RAISED")
     if inputs.recalled:
-        found["D-RECALLED"] = Result.DENY
+        found.add("D-RECALLED")
+    if inputs.source_named and inputs.recipient.party != OWN:
+        found.add("D-SOURCE-NAMED")
     # Whatever the parts say, a public exit needs the release authority's word on exactly that text (R17), and a text
     # cleared beforehand its two persons: R-TWO-PERSON is the release authority's to lift.
     asks = inputs.fixed_text or inputs.recipient.type == "public"
     second = any(each != inputs.requested_by for each in inputs.approvals)
     if asks and not second:
-        found["R-TWO-PERSON"] = Result.REFER
+        found.add("R-TWO-PERSON")
     return found | _of_the_files(inputs, second=second)
 
 
-def _of_the_files(inputs: Inputs, *, second: bool) -> dict[str, Result]:
+def _of_the_files(inputs: Inputs, *, second: bool) -> set[str]:
     """A file as it came, or one in which no machine can look for the name of a source that is withheld (R21)."""
-    unnamed = any(
-        item.no_attribution or (item.iep is not None and item.iep.attribution == "must-not") for item in inputs.items
-    )
-    found = {}
+    unnamed = any(_withheld(item) for item in inputs.items)
+    found = set()
     if "uncleaned" in inputs.files and unnamed:
-        found["D-FILE-UNCLEANED"] = Result.DENY
+        found.add("D-FILE-UNCLEANED")
     if "uncleaned" in inputs.files and not second:
-        found["R-FILE-UNCLEANED"] = Result.REFER
+        found.add("R-FILE-UNCLEANED")
     if "drawn" in inputs.files and unnamed and not second:
-        found["R-FILE-UNREAD"] = Result.REFER
+        found.add("R-FILE-UNREAD")
     return found
 
 

@@ -70,7 +70,8 @@ def _agreement(stored: Mapping[str, Any]) -> Agreement:
 
 
 def reasons(codes: Iterable[str], asked: Asked | None) -> list[dict[str, Any]]:
-    """Each reason (D-, R-) as {code, text, because [sentence], changed_by, change: "", consent or contacts}.
+    """Each reason (D-, R-) as {code, text, because [sentence], changed_by, change: "", consent or contacts, clause: of
+    the agreement it goes under, for the caller to fill in}.
 
     `because` is empty where the sentence says it all, or `asked` is None.
     """
@@ -103,7 +104,8 @@ def _reason(code: str, asked: Asked | None) -> dict[str, Any]:
         because = [*because, *_whose(items)]
         by = ORIGINATOR_IS_US if {each.originator for each in items} == {OWN} else by
     change = {CONSENT: BY_CONSENT, DIRECTORY: IN_CONTACTS}.get(by, NOWHERE)
-    return {"code": code, "text": sentence(code), "because": because, "changed_by": by, "change": change}
+    return {"code": code, "text": sentence(code), "because": because, "changed_by": by, "change": change,
+            "clause": ""}
 
 
 def _whose(items: Iterable[Item]) -> list[str]:
@@ -128,6 +130,10 @@ def _asked_for(asked: Asked, items: list[Item]) -> list[str]:
     return [f"Asked for: {', '.join(said)}; {PURPOSES.label(asked.purpose) if asked.purpose in PURPOSES else '–'}."]
 
 
+def _sources(asked: Asked, items: list[Item]) -> list[str]:
+    return _whose(asked.items)
+
+
 def _until(asked: Asked, items: list[Item]) -> list[str]:
     ends = [each.embargo_until for each in items if each.embargo_until is not None]
     return [f"It ends {_instant(max(ends))}."] if ends else []
@@ -145,6 +151,8 @@ _BECAUSE: Mapping[str, Callable[[Asked, list[Item]], list[str]]] = {
     "D-NO-AGREEMENT": _asked_for,
     "D-AGREEMENT-PROHIBITS": _asked_for,
     "D-EMBARGO": _until,
+    "D-SOURCE-NAMED": _sources,
+    "D-SOURCE-WITHHELD": _sources,
     "D-REL-LIST": _lists,
 }
 

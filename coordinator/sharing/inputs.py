@@ -234,6 +234,7 @@ class Agreement(Shape):
     onward: str = "none"
     retention_max: str | None = None
     encryption: str | None = None  # must: asked of the whole (composed.judge), as a policy statement would
+    attribution: str | None = None  # likewise: whether who receives under it must, may or must not name the source
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "id": text(required=True),
@@ -253,6 +254,7 @@ class Agreement(Shape):
         "onward": choice(ONWARD_SHARING, default="none"),
         "retention_max": duration(),
         "encryption": choice(("must", "may")),
+        "attribution": choice(("may", "must", "must-not")),
     }
     ALIASES: ClassVar[Mapping[str, str]] = {
         "agreement_id": "id",
@@ -262,12 +264,13 @@ class Agreement(Shape):
         "prohibited_uses": "purposes_prohibited",
         "onward_sharing": "onward",
         "encryption_in_transit": "encryption",
+        "attribution_rule": "attribution",
     }
     # The rest of the register: nothing a decision turns on.
     IGNORED: ClassVar[frozenset[str]] = frozenset({
         "reference", "title", "kind", "legal_status", "parties", "depositary_or_holder", "instrument_text_ref",
-        "clause_refs", "scope_description", "classification_ceiling", "third_party_rule", "attribution_rule",
-        "notification_duties", "request_answer_due", "destruction_on", "breach_report_due",
+        "clause_refs", "scope_description", "classification_ceiling", "third_party_rule", "notification_duties",
+        "request_answer_due", "destruction_on", "breach_report_due",
         "signed_on", "renewal", "termination_notice", "survives_termination", "points_of_contact", "channels",
         "languages", "review_due", "last_reviewed", "dispute_settlement", "supersedes", "status",
     })  # fmt: skip

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.accounts.models import User
 from coordinator.accounts.rules import Role
-from coordinator.agreements.queries import consents, decision_agreements_of, guarded
+from coordinator.agreements.queries import Givers, consents, decision_agreements_of, givers
 from coordinator.errors import NotFound
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import Incident, ItemVersion
@@ -32,9 +32,11 @@ from coordinator.sharing.fitting import Book
 from coordinator.sharing.inputs import OWN, Agreement, Consent, Item, Recipient
 from coordinator.sharing.inputs import Channel as ChannelInput
 from coordinator.sharing.models import Approval, Recalled, Release, ReleaseItem, ShareDecision, StandingClearance
+from coordinator.sharing.unnamed import is_withheld
 
 #: Among the facts of a release: it tells what the incident is, and is bound as the incident.
 OF_INCIDENT = "of_incident"
+CLAIMED = "claimed:"
 _NO_END = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -66,19 +68,23 @@ class Basis:
     label_raised: bool
     recalled: frozenset[str] = frozenset()  # the recipients who were asked to delete it
     files: frozenset[str] = frozenset()  # as in Inputs
-    guarded: frozenset[str] = frozenset()  # originators with whom an agreement has the third-party rule
+    givers: Givers = Givers()  # what agreements say of what originators told us
+    source_named: frozenset[str] = frozenset()  # originators that it may name, though an agreement says not to
 
 
 def basis_of(tx: Session, release: Release, parties: Iterable[str], *, now: datetime) -> Basis:
     """`parties`: recipients as in `Addressee.recipient`, those that will be asked about."""
     own, marking, parts = own_organisation(tx), Marking.from_json(release.marking), _parts(tx, release)
     others = any(each.originator_id not in (None, own.id) for each in parts)
-    kept = guarded(tx, own=own.code, now=now) if others else frozenset()
+    said = givers(tx, own=own.code, now=now) if others else Givers()
+    items = tuple(_item(tx, whose, marking, release.exercise, own=own, said=said) for whose in parts)
+    whose_name = {each.originator.removeprefix(CLAIMED) for each in items} & said.unnamed
     return Basis(
         release=release,
         marking=marking,
-        items=tuple(_item(tx, whose, marking, release.exercise, own=own, kept=kept) for whose in parts),
-        guarded=kept,
+        items=items,
+        givers=said,
+        source_named=frozenset() if is_withheld(marking) else frozenset(whose_name),
         agreements=_agreements(tx, parties, own=own.code, now=now),
         approvals=_approvals(tx, release, now=now),
         cleared=_cleared_beforehand(tx, release, now=now),
@@ -111,6 +117,8 @@ def gather(tx: Session, release: Release, addressee: Addressee, *, now: datetime
         recalled=addressee.recipient in basis.recalled,
         fixed_text=release.kind == standing.KIND,
         files=basis.files,
+        source_named=bool(basis.source_named - {addressee.recipient}),
+        must_name=bool({each.originator for each in basis.items} & basis.givers.named),
         legal_word=any(
             answer.role == Role.LEGAL_ADVISER and f"user:{answer.user_id}" != release.requested_by for answer in answers
         ),
@@ -122,8 +130,8 @@ def basis_of_parts(basis: Basis, tx: Session, parts: Sequence[ItemVersion]) -> B
     own, marking = own_organisation(tx), combine([Marking.from_json(part.marking) for part in parts])
     whose = [each for part in parts for each in _whose(tx, part)]
     return replace(
-        basis, marking=marking, label_raised=False,
-        items=tuple(_item(tx, each, marking, basis.release.exercise, own=own, kept=basis.guarded) for each in whose),
+        basis, marking=marking, label_raised=False, source_named=frozenset(),
+        items=tuple(_item(tx, each, marking, basis.release.exercise, own=own, said=basis.givers) for each in whose),
     )  # fmt: skip
 
 
@@ -305,7 +313,7 @@ def _claim(whose: Whose, source_id: int | None) -> list[Whose]:
 
 
 def _item(
-    tx: Session, whose: Whose, marking: Marking, exercise: str, *, own: Organisation, kept: frozenset[str]
+    tx: Session, whose: Whose, marking: Marking, exercise: str, *, own: Organisation, said: Givers
 ) -> Item:
     originator, given = OWN, list[Consent]()
     if whose.originator_id not in (None, own.id):
@@ -314,10 +322,12 @@ def _item(
             Consent(to=each["to"], purpose=each["purpose"], valid_until=each["valid_until"] or _NO_END)
             for each in consents(tx, originator_id=whose.originator_id, items=whose.items)
         ]
-        if originator in kept:  # the third-party rule of an agreement is originator control of what they tell us
+        if originator in said.guarded:  # an agreement's third-party rule is originator control of what they tell us
             marking = replace(marking, orcon=True)
+        if originator in said.unnamed:
+            marking = replace(marking, no_attribution=True)
         if whose.claimed:  # sending it to whom it is said to come from is no way back until that is confirmed
-            originator = f"claimed:{originator}"
+            originator = f"{CLAIMED}{originator}"
     return Item.from_marking(
         _ours_as_own(marking, own.code), info_category=whose.info_category, originator=originator,
         exercise=exercise or None, consents=given,

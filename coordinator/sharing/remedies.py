@@ -37,6 +37,8 @@ CHANGED_BY = {
     "D-AGREEMENT-PROHIBITS": _AGREEMENTS,
     "D-NO-AGREEMENT": _AGREEMENTS,
     "D-ENCRYPT": DIRECTORY,
+    "D-SOURCE-NAMED": _WRITER,
+    "D-SOURCE-WITHHELD": "Whose name is withheld, or the agreement manager with the other parties.",
     "D-FILE-UNCLEANED": _WRITER,
     "D-LABEL-RAISED": _WRITER,
     "D-RECALLED": _WRITER,
@@ -80,6 +82,9 @@ RESTS_ON = {
     "A-PURPOSE-PROHIBITED": "prohibited_uses",
     "A-PERSONAL-DATA": "personal_data",
 }
-#: What a permit under an agreement rests on.
-PERMIT_RESTS_ON = ("parties", "info_categories_allowed", "tlp_ceiling", "permitted_purposes", "onward_sharing",
-                   "retention_max")  # fmt: skip
+#: Reason -> the field of the agreement it goes under that it rests on.
+DEMANDED_BY = {"D-ENCRYPT": "encryption_in_transit", "D-SOURCE-WITHHELD": "attribution_rule"}
+#: What a permit under an agreement rests on, and what that binds the recipient to.
+PERMIT_RESTS_ON = ("parties", "info_categories_allowed", "tlp_ceiling", "permitted_purposes", "personal_data",
+                   "encryption_in_transit", "onward_sharing", "third_party_rule", "attribution_rule",
+                   "retention_max", "destruction_on")  # fmt: skip

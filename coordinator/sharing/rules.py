@@ -23,7 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 # Recorded with every decision. Raise it with any change of a rule, so that an old decision can be told from a new one.
-POLICY_VERSION = "2"
+POLICY_VERSION = "3"
 
 _CLEAR, _GREEN, _AMBER, _STRICT, _RED = (level.rank for level in Tlp)
 _LABELS = tuple(level.value for level in Tlp)

@@ -36,7 +36,7 @@ from coordinator.sharing.inputs_from_world import (
 )
 from coordinator.sharing.models import Approval, Release, ReleaseItem, ShareDecision
 from coordinator.sharing.rules import POLICY_VERSION, Decision, Result
-from coordinator.sharing.unnamed import is_withheld, names_of, sources_of, without_source
+from coordinator.sharing.unnamed import agreed_unnamed, is_withheld, sources_of, unnamed_texts
 from coordinator.timeline.keys import Erased
 from coordinator.vocabulary import INFO_CATEGORIES
 
@@ -68,6 +68,8 @@ ENVELOPE = ("noticed_at", "states_affected")
 #: Among the facts of a release: whatever it tells of the incident stands in one of its parts; nobody retold anything.
 PARTS_ALONE = "parts_alone"
 _NOT_HOLDING = ("receipt", "closure", "notice")
+#: What goes to the source itself, or to our own people: it may bear the names they know it by.
+_TO_THEM = ("receipt", "notice")
 
 
 class TextChanged(Refused):
@@ -112,7 +114,8 @@ def prepare_release(
     is bound as the incident, and by `marking` where that is stricter. `enclosed`: ids among `items` whose indicators go
     along with the text, or which are files that do; `uncleaned`: those of these files that go as they came, with the
     reason. `fields`: the name under which each of `items` is included or left out. `envelope`: which facts of the
-    incident may go along. `unnamed`: the source is withheld, whatever the marking says.
+    incident may go along. `unnamed`: the source is withheld, whatever the marking says; it is too
+    where an agreement with it says so (attribution_rule).
     """
     _check(kind, title, body, info_category)
     exercise = incident.exercise if incident is not None else exercise
@@ -128,11 +131,14 @@ def prepare_release(
     along = incident is not None and _may_ride(tx, incident, parts)
     declared = [] if marking is None and parts else [marking or Marking()]
     whole = combine([*declared, *(Marking.from_json(part.marking) for part in parts)])
-    whole = replace(whole, no_attribution=True) if unnamed else whole
+    sources = sources_of(parts, originator_id, source_id)
+    if unnamed or (kind not in _TO_THEM and agreed_unnamed(tx, sources)):
+        whole = replace(whole, no_attribution=True)
     files = enclosed_files(tx, parts, enclosed, uncleaned=uncleaned or {}, withheld=is_withheld(whole))
     bytes_of = {each.item_version_id: digest_name(each) for each in files}
     if is_withheld(whole) and kind != "notice":
-        title, body = _unnamed(tx, title, body, incident, sources_of(parts, originator_id, source_id))
+        title, body = unnamed_texts(tx, (title, body), incident, sources)
+        title, body = title[:LONGEST_TITLE], body[:LONGEST_BODY]
     written = {
         name: write_item(
             tx, kind=f"alert-{name}", content=text, marking=whole, info_category=info_category, author=requested_by,
@@ -361,14 +367,6 @@ def _facts(
         if "states_affected" in names:
             states = list(incident.states_affected)
     return {"noticed_at": clock.rfc3339(noticed), "states_affected": states}
-
-
-def _unnamed(tx: Session, title: str, body: str, incident: Incident | None, sources: set[int]) -> tuple[str, str]:
-    """The text without the names of its sources, and of whoever reported the incident."""
-    if incident is not None:
-        sources = sources | {each for each in (incident.source_id, incident.originator_id) if each is not None}
-    names = names_of(tx, sources, incident_id=incident.id if incident is not None else None)
-    return without_source(title, names)[:LONGEST_TITLE], without_source(body, names)[:LONGEST_BODY]
 
 
 def _item_version(tx: Session, given: int | ItemVersion, exercise: str) -> ItemVersion:

@@ -7,14 +7,16 @@ whoever writes: the desk shows the text as it will leave.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from coordinator import clock
+from coordinator.agreements.queries import givers, own_code
 from coordinator.cleaning.naming import pattern_of
-from coordinator.incidents.models import ExternalReference, ItemVersion
+from coordinator.incidents.models import ExternalReference, Incident, ItemVersion
 from coordinator.markings import Marking
 from coordinator.partners.models import Channel, Contact, Endpoint, Organisation
 
@@ -32,10 +34,27 @@ def sources_of(parts: Iterable[ItemVersion], *more: int | None) -> set[int]:
     return {each for each in found if each is not None}
 
 
+def agreed_unnamed(tx: Session, organisation_ids: Collection[int]) -> bool:
+    """Whether an agreement with one of these organisations says not to name them (attribution_rule must-not)."""
+    query = select(Organisation.code).where(Organisation.id.in_(organisation_ids), Organisation.is_own.is_(False))
+    codes = set(tx.execute(query).scalars()) if organisation_ids else set()
+    return bool(codes) and not codes.isdisjoint(givers(tx, own=own_code(tx), now=clock.now()).unnamed)
+
+
 def without_source(text: str, names: Iterable[str]) -> str:
     """The text with each of the names replaced, longest first, whatever the case of its letters. Pure."""
     pattern = pattern_of(names)
     return pattern.sub(WITHHELD, text) if pattern is not None else text
+
+
+def unnamed_texts(
+    tx: Session, texts: Iterable[str], incident: Incident | None, sources: Collection[int]
+) -> list[str]:
+    """The texts without the names of their sources, and of whoever reported the incident."""
+    told = {incident.source_id, incident.originator_id} if incident is not None else set()
+    known = set(sources) | {each for each in told if each is not None}
+    names = names_of(tx, known, incident_id=incident.id if incident is not None else None)
+    return [without_source(text, names) for text in texts]
 
 
 def names_of(tx: Session, organisation_ids: Iterable[int], *, incident_id: int | None) -> set[str]:

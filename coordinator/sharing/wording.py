@@ -71,6 +71,14 @@ REASONS = {
         "Its exchange policy, or the agreement it goes under, demands encryption in transit. Choose an encrypted"
         " channel."
     ),
+    "D-SOURCE-NAMED": (
+        "An agreement with whom it came from says not to name them, and this text was written without regard to that."
+        " Write it anew: their names are taken out then."
+    ),
+    "D-SOURCE-WITHHELD": (
+        "The agreement it goes under demands that the source is named, and the source must not be. The source would"
+        " have to agree to be named, or the parties to another clause."
+    ),
     "D-LABEL-RAISED": (
         "The label or a caveat of what the text was made from was raised after it was written. Write it anew: it is"
         " bound by the new label then."

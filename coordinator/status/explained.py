@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select, tuple_
@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from coordinator.accounts import rules as rights
 from coordinator.accounts.principal import Principal
 from coordinator.agreements.models import Agreement
-from coordinator.sharing.remedies import PERMIT_RESTS_ON, RESTS_ON
+from coordinator.sharing.remedies import DEMANDED_BY, PERMIT_RESTS_ON, RESTS_ON
 
 
 def with_clauses(tx: Session, decisions: Iterable[dict[str, Any]], *, principal: Principal) -> list[dict[str, Any]]:
     """The decisions (outgoing) with `under`: {key, version, title, clauses {field: clause}} or None, and with `clause`
-    in each of their problems. Unchanged for who may not read agreements.
+    in each of their reasons and problems. Unchanged for who may not read agreements.
 
     The clauses are those of the version the decision was made on, so that an old one explains itself.
     """
@@ -38,7 +38,16 @@ def _told(one: dict[str, Any], terms: dict[tuple[str, int], dict[str, Any]]) -> 
         return _clauses(said).get(RESTS_ON.get(code, ""), "")
 
     problems = [each | {"clause": clause(each["agreement"], each["code"])} for each in one["problems"]]
-    return {"under": _under(one["agreement"], versions.get(one["agreement"]), terms), "problems": problems}
+    said = terms.get((one["agreement"], versions.get(one["agreement"], 0)))
+    why = [each | {"clause": demanded(each["code"], said)} for each in one["why"]]
+    return {"under": _under(one["agreement"], versions.get(one["agreement"]), terms), "problems": problems, "why": why}
+
+
+def demanded(code: str, terms: Mapping[str, Any] | None) -> str:
+    """The clause by which the agreement it goes under gives this reason, "" where it gives none."""
+    field = DEMANDED_BY.get(code, "")
+    wants = (terms or {}).get(field) == "must"  # an exchange policy may have asked for it instead
+    return _clauses(terms).get(field, "") if wants else ""
 
 
 def _named(one: dict[str, Any]) -> set[tuple[str, int]]:
@@ -57,5 +66,5 @@ def _under(
             "clauses": {field: clauses[field] for field in PERMIT_RESTS_ON if clauses.get(field)}}
 
 
-def _clauses(terms: dict[str, Any] | None) -> dict[str, str]:
+def _clauses(terms: Mapping[str, Any] | None) -> dict[str, str]:
     return (terms or {}).get("clause_refs") or {}

@@ -33,6 +33,7 @@ from coordinator.incidents.queries import get_visible, visible
 from coordinator.incidents.references import reference_of
 from coordinator.partners.models import Organisation
 from coordinator.sharing.models import Release, ReleaseFile, ReleaseItem, ShareDecision
+from coordinator.sharing.remedies import PERMIT_RESTS_ON
 from coordinator.status.outgoing import title_of
 from coordinator.status.paging import bounded, from_cursor, to_cursor
 
@@ -197,17 +198,14 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
     return found
 
 
-#: The terms of an agreement that a release rests on; each may name its clause.
-_RESTS_ON = ("info_categories_allowed", "tlp_ceiling", "permitted_purposes", "onward_sharing", "retention_max")
-
-
 def _clauses(tx: Session, rows: list[Any]) -> dict[tuple[str | None, int | None], list[str]]:
     """The clauses a release rests on, by agreement and version, each once, in the order of the terms."""
     wanted = {row.ShareDecision.agreement for row in rows if row.ShareDecision.agreement}
     query = select(Agreement.key, Agreement.version, Agreement.terms).where(Agreement.key.in_(wanted))
     named = {(key, version): terms.get("clause_refs") or {} for key, version, terms in tx.execute(query)}
     return {
-        key: list(dict.fromkeys(refs[name] for name in _RESTS_ON if refs.get(name))) for key, refs in named.items()
+        key: list(dict.fromkeys(refs[name] for name in PERMIT_RESTS_ON if refs.get(name)))
+        for key, refs in named.items()
     }
 
 

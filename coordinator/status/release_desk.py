@@ -31,6 +31,7 @@ from coordinator.sharing.remedies import DIRECTORY, PERMIT_RESTS_ON, RESTS_ON
 from coordinator.sharing.rules import Result
 from coordinator.sharing.wording import explain
 from coordinator.status import leaving_files, outgoing, people
+from coordinator.status.explained import demanded
 
 #: The groups of a desk, in the order in which they are shown.
 GROUPS = ("permit", "refer", "deny", "unreachable")
@@ -220,7 +221,8 @@ def _described(
 ) -> dict[str, Any]:
     who = {"code": each.organisation.code, "name": each.organisation.name}
     if each.decision is None or each.addressee is None:
-        reason = {"code": "", "text": UNREACHABLE, "because": [], "changed_by": DIRECTORY, "change": IN_CONTACTS}
+        reason = {"code": "", "text": UNREACHABLE, "because": [], "changed_by": DIRECTORY, "change": IN_CONTACTS,
+                  "clause": ""}
         return who | {"result": "unreachable", "channel": None, "contact": None, "effective_tlp": None,
                       "reasons": [reason], "approvers": [], "agreement": None, "problems": [], "obligations": []}
     said, asked = each.decision, each.asked
@@ -228,7 +230,8 @@ def _described(
     return who | {
         "result": said.result.value, "channel": each.addressee.channel_kind,
         "contact": contacts.get(each.addressee.contact_id or 0), "effective_tlp": said.effective_tlp,
-        "reasons": explaining.reasons(said.reasons, asked),
+        "reasons": [one | {"clause": demanded(one["code"], agreements.get(said.agreement or ""))}
+                    for one in explaining.reasons(said.reasons, asked)],
         "approvers": sorted(
             str(role) for role in rights.approvers(said.reasons, said.effective_tlp, release.info_category)
         ) if said.result is Result.REFER else [],

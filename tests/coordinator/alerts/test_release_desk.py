@@ -26,9 +26,9 @@ from coordinator.sharing.remedies import CHANGED_BY, RESTS_ON
 from coordinator.sharing.rules import Result, preferred
 from coordinator.sharing.service import TextChanged, decide_share, forecast
 from coordinator.sharing.wording import AGREEMENT_PROBLEMS, REASONS
-from coordinator.status import release_desk
+from coordinator.status import outgoing, release_desk
 from coordinator.store import Store
-from tests.alerting import phone, put_contact, put_incident, put_organisation, put_system, webhook
+from tests.alerting import addressee, phone, put_contact, put_incident, put_organisation, put_system, webhook
 from tests.factories import OTHER, OWN, PARTNER, World
 from tests.owner import put_a_part_in
 from tests.releasing import clearing
@@ -131,6 +131,25 @@ def test_every_partner_stands_in_one_group_with_reason_agreement_clause_and_who_
     (problem,) = deny["problems"]
     assert (problem["agreement"], problem["code"], problem["clause"]) == ("MOU-LV", "A-EXPIRED", "12.1")
     assert count(tx, ShareDecision) == 0
+
+
+def test_a_refusal_names_the_clause_that_demands_it_and_a_permit_those_on_encryption_and_personal_data(
+    tx: Session
+) -> None:
+    officer, incident = clearing(tx, "coordinator"), put_incident(tx)
+    refs = {"encryption_in_transit": "8.1", "personal_data": "8.2", "attribution_rule": "8.3"}
+    terms(tx, "MOU-FI", PARTNER, encryption_in_transit="must", attribution_rule="must", clause_refs=refs)
+    withheld = write_item(
+        tx, kind="note", content="Servers.", marking=Marking(tlp="AMBER", no_attribution=True), author="user:1",
+        info_category="incident-notification", incident=incident,
+    )  # fmt: skip
+    row = drafted(tx, incident, officer, withheld)
+    (deny,) = [each for each in release_desk.recipients(tx, row, principal=officer)["deny"] if each["code"] == PARTNER]
+    assert {each["code"]: each["clause"] for each in deny["reasons"]} == {"D-SOURCE-WITHHELD": "8.3"}
+    assert deny["agreement"]["clauses"] == refs
+    reached = addressee(tx, put_contact(tx, webhook(), code="fi-2"))
+    shown = outgoing.decision(tx, decide_share(tx, row, reached).id, principal=officer)
+    assert shown is not None and [each["clause"] for each in shown["why"]] == ["8.3"]
 
 
 def test_who_reads_no_agreements_is_told_which_one_and_not_what_is_in_it(tx: Session) -> None:

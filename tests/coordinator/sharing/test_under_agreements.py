@@ -13,7 +13,10 @@ from coordinator.agreements.queries import uncovered
 from coordinator.agreements.service import record_consent
 from coordinator.partners.models import Contact
 from coordinator.sharing.approvals import approve
+from coordinator.sharing.inputs_from_world import text_of
+from coordinator.sharing.models import Release
 from coordinator.sharing.service import decide_share, forecast, redecide
+from coordinator.sharing.unnamed import WITHHELD
 from coordinator.status.agreement_page import used
 from tests.alerting import (
     addressee,
@@ -102,3 +105,47 @@ def test_the_third_party_rule_of_an_agreement_keeps_what_they_told_us_here(tx: S
     assert reasons(onward) == ("R-TWO-PERSON",)
     agreement(tx, **ended)
     assert reasons(onward) == ("R-TWO-PERSON",)
+
+
+@pytest.mark.parametrize(("ours", "theirs", "withheld", "reasons", "duty"), [
+    ("may", "may", False, (), ""), ("must", "may", False, (), "O-ATTRIBUTE"),
+    ("must-not", "may", False, (), "O-NO-ATTRIBUTION"), ("may", "must", False, (), "O-ATTRIBUTE"),
+    ("must-not", "must", False, (), "O-NO-ATTRIBUTION"), ("may", "must-not", True, (), "O-NO-ATTRIBUTION"),
+    ("must", "must-not", True, ("D-SOURCE-WITHHELD",), "O-NO-ATTRIBUTION"),
+])  # fmt: skip
+def test_an_agreement_says_whether_a_source_is_named(
+    tx: Session, world: World, ours: str, theirs: str, withheld: bool, reasons: tuple[str, ...], duty: str
+) -> None:
+    """`ours`: the agreement with whom it goes to; `theirs`: the one with whom it came from."""
+    put_organisation(tx, OTHER)
+    put_system(tx, "https://mfa.lv.example/hook", code=OTHER, slug="lv-out")
+    contact = put_contact(tx, webhook("lv-out"), code="lv", organisation=OTHER)
+    agreement(tx, attribution_rule=theirs)
+    agreement(tx, agreement_id="LV", code=OTHER, attribution_rule=ours)
+    told = put_incident(tx, originator_id=world.partner_id, source_id=world.partner_id)
+    prepared = release(tx, told, body=f"{PARTNER} saw it.")
+    said = forecast(tx, prepared, addressee(tx, contact))
+    assert said.reasons == (*reasons, "R-TWO-PERSON")
+    assert [each for each in said.obligations if "ATTRIB" in each] == ([duty] if duty else [])
+    assert text_of(tx, prepared)[1] == (f"{WITHHELD} saw it." if withheld else f"{PARTNER} saw it.")
+
+
+def test_a_text_that_names_a_source_stops_when_an_agreement_comes_to_forbid_it(tx: Session, world: World) -> None:
+    put_organisation(tx, OTHER)
+    put_system(tx, "https://mfa.lv.example/hook", code=OTHER, slug="lv-out")
+    put_system(tx, "https://csirt.fi.example/hook")
+    back, onward = put_contact(tx, webhook()), put_contact(tx, webhook("lv-out"), code="lv", organisation=OTHER)
+    told = put_incident(tx, originator_id=world.partner_id, source_id=world.partner_id)
+    before = release(tx, told, body=f"{PARTNER} saw it.")
+
+    def reasons(prepared: Release, contact: Contact) -> tuple[str, ...]:
+        return forecast(tx, prepared, addressee(tx, contact)).reasons
+
+    agreement(tx, attribution_rule="must-not")
+    assert (reasons(before, onward), reasons(before, back)) == (("D-SOURCE-NAMED", "R-TWO-PERSON"), ())
+    assert reasons(release(tx, told, body=f"{PARTNER} saw it."), onward) == ("R-TWO-PERSON",), "written anew"
+    ended: dict[str, Any] = {"attribution_rule": "must-not", "terminated_on": clock.rfc3339(clock.now())}
+    agreement(tx, **ended, survives_termination=["confidentiality"])
+    assert reasons(before, onward) == ("D-SOURCE-NAMED", "R-TWO-PERSON")
+    agreement(tx, **ended)
+    assert reasons(before, onward) == ("R-TWO-PERSON",)
