@@ -14,7 +14,12 @@ from flask_babel import format_timedelta, get_locale, gettext, ngettext
 from coordinator import clock
 from playbooks.durations import read_duration
 
-_STEPS = ((86400 * 2, 86400, "day"), (3600 * 2, 3600, "hour"), (60, 60, "minute"))
+#: From how many seconds, how many of them, which unit. Months of 30 days and years of 365, so that a deadline is never
+#: said to be further away than it is.
+_STEPS = (
+    (86400 * 730, 86400 * 365, "year"), (86400 * 90, 86400 * 30, "month"), (86400 * 2, 86400, "day"),
+    (3600 * 2, 3600, "hour"), (60, 60, "minute"),
+)  # fmt: skip
 
 
 @lru_cache(maxsize=256)
@@ -85,6 +90,10 @@ def spell(seconds: float) -> str:
 
 
 def _counted(number: int, unit: str) -> str:
+    if unit == "year":
+        return ngettext("%(num)d year", "%(num)d years", number)
+    if unit == "month":
+        return ngettext("%(num)d month", "%(num)d months", number)
     if unit == "day":
         return ngettext("%(num)d day", "%(num)d days", number)
     if unit == "hour":

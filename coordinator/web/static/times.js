@@ -1,5 +1,5 @@
 // "in 3 hours" stays true while the page is open. Words come from the browser in the page's language.
-const STEPS = [[172800, 86400, "day"], [7200, 3600, "hour"], [60, 60, "minute"]];
+const STEPS = [[63072000, 31536000, "year"], [7776000, 2592000, "month"], [172800, 86400, "day"], [7200, 3600, "hour"], [60, 60, "minute"]];
 const lang = document.documentElement.lang || "en";
 
 function spell(seconds) {
