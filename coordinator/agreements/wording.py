@@ -28,7 +28,8 @@ def explain(terms: Mapping[str, Any], *, own: str) -> list[Sentence]:
     """What the agreement lets `own` (our organisation's code) do and what it asks of it."""
     clauses = terms.get("clause_refs") or {}
     said = [*_flows(terms, own), *_limits(terms), *_duties(terms)]
-    return [Sentence(text, clauses.get(field, "")) for field, text in said]
+    return [Sentence(text, ", ".join(clauses[each] for each in fields.split() if each in clauses))
+            for fields, text in said]  # fmt: skip
 
 
 def gaps(covered: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
@@ -52,9 +53,9 @@ def _flows(terms: Mapping[str, Any], own: str) -> list[tuple[str, str]]:
     what = f"{_names(vocabulary.INFO_CATEGORIES, allowed)}, up to TLP:{terms['tlp_ceiling']}"
     said = []
     if mine in ("provider", "both") and receive:
-        said.append(("info_categories_allowed", f"We may give {_list(receive)}: {what}."))
+        said.append(("info_categories_allowed tlp_ceiling", f"We may give {_list(receive)}: {what}."))
     if mine in ("recipient", "both") and give:
-        said.append(("parties", f"{_list(give)} may give us: {what}."))
+        said.append(("parties info_categories_allowed tlp_ceiling", f"{_list(give)} may give us: {what}."))
     if not said:
         said.append(("parties", "Nothing flows: nobody gives where the other receives."))
     return said
