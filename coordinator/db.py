@@ -182,9 +182,10 @@ def insert_or_ignore(tx: Session, table: Any) -> Any:
 def _sqlite_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin by itself: `_sqlite_begin` does
     cursor = connection.cursor()
+    # secure_delete: what was taken out is overwritten, not only let go of (WAL frames until the next checkpoint).
     # trusted_schema: triggers write the index of words. We register no function that a schema could misuse.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-8000",
-                   "trusted_schema=ON"):
+                   "trusted_schema=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -17,7 +17,7 @@ from coordinator import clock
 from coordinator.accounts.models import User
 from coordinator.accounts.principal import Principal
 from coordinator.errors import Fault, Invalid, Refused
-from coordinator.incidents import rules, words
+from coordinator.incidents import finding, rules, words
 from coordinator.incidents.items import newest_version, write_item
 from coordinator.incidents.models import TO_CLEAR, Incident, IncidentMember, ItemVersion
 from coordinator.incidents.queries import title_of
@@ -63,7 +63,7 @@ def bind(incident: Incident, marking: Marking) -> Changed:
     changed = set_column(incident, "tlp", marking.effective.value)
     incident.marking = marking.to_json()
     if marking.effective is Tlp.RED and not incident.restricted:
-        changed |= close_off(incident)
+        changed |= close_off(tx, incident)
     return changed
 
 
@@ -108,7 +108,7 @@ def _change_label(tx: Session, incident: Incident, label: Tlp) -> Changed:
     if changed:
         incident.marking = marking_of_incident(incident).to_json()
     if label is Tlp.RED and not incident.restricted:
-        changed |= close_off(incident)
+        changed |= close_off(tx, incident)
     return changed
 
 
@@ -121,9 +121,11 @@ def _check_others(tx: Session, incident: Incident, label: Tlp) -> None:
         raise Refused("Something in it came from another originator under a stricter label: ask for consent.")
 
 
-def close_off(incident: Incident) -> Changed:
-    """Make the incident restricted: from now on title and text are in sealed items only."""
+def close_off(tx: Session, incident: Incident) -> Changed:
+    """Make the incident restricted: from now on title and text are in sealed items only, and its words in no index."""
     incident.restricted, incident.title, incident.search_text = True, "", ""
+    tx.flush()
+    finding.forget(tx)
     return {"restricted": [False, True]}
 
 
@@ -133,7 +135,7 @@ def _restrict_to(tx: Session, incident: Incident, user_ids: Iterable[int], *, ac
         IncidentMember.incident_id == incident.id, IncidentMember.added_by != TO_CLEAR
     )
     have = set(tx.execute(query).scalars())
-    changed = {} if incident.restricted else close_off(incident)
+    changed = {} if incident.restricted else close_off(tx, incident)
     new = wanted - have
     # Whom the system let in to clear something stays let in, and is named by a person from now on if on the list.
     replaced = (have - wanted) | new

@@ -200,7 +200,7 @@ def _attach(
         data_key_id=incident.data_key_id,
     )  # fmt: skip
     announce(tx, inbound, received, incident_id=incident.id, data_key_id=incident.data_key_id)
-    values = {"report": inbound.public_id, "kind": received.kind or "update"} | _safer(incident, inbound, report)
+    values = {"report": inbound.public_id, "kind": received.kind or "update"} | _safer(tx, incident, inbound, report)
     if incident.restricted:
         add_members(tx, incident.id, inbound, report)
     incident.updated_at, incident.version = clock.now(), incident.version + 1
@@ -224,7 +224,7 @@ def _receipted(tx: Session, inbound: Inbound, received: Received, known: int | N
     return {"incident_id": incident.id, "reference": _reference_for(tx, inbound, incident)}
 
 
-def _safer(incident: Incident, inbound: Inbound, report: dict[str, Any]) -> dict[str, Any]:
+def _safer(tx: Session, incident: Incident, inbound: Inbound, report: dict[str, Any]) -> dict[str, Any]:
     """Raise the incident's marking to this report's, and keep the earliest instant somebody was aware (I7)."""
     changed: dict[str, Any] = {}
     before, combined = incident.tlp, combine([Marking.from_json(incident.marking), marking_of_report(report)])
@@ -233,7 +233,7 @@ def _safer(incident: Incident, inbound: Inbound, report: dict[str, Any]) -> dict
     if label.value != before:
         changed["tlp"] = [before, label.value]
     if rules.opens_restricted(combined.effective, inbound.restricted) and not incident.restricted:
-        changed |= close_off(incident)
+        changed |= close_off(tx, incident)
     aware = report.get("aware_at", inbound.received_at)
     if incident.aware_at is None or aware < incident.aware_at:
         changed["aware_at"] = [incident.aware_at and clock.rfc3339(incident.aware_at), clock.rfc3339(aware)]

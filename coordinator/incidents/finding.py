@@ -188,6 +188,13 @@ def _by_index(tx: Session, wanted: Wanted, where: Sequence[Any], limit: int) -> 
 _WORDS = table("incident_words", column("rowid"))
 
 
+def forget(tx: Session) -> None:
+    """Write the index anew without what was taken out of it: FTS5 only notes what is gone, and its words stay legible in
+    the file until parts of the index are merged. On PostgreSQL vacuuming does that."""
+    if tx.get_bind().dialect.name == "sqlite":
+        tx.execute(text("INSERT INTO incident_words (incident_words) VALUES ('optimize')"))
+
+
 def _match(wanted: Wanted) -> str:
     """For FTS5. Words hold letters and digits only, codes what the vocabulary holds: nothing in them is an operator."""
     asked = [f'"{word}"{" *" if begins else ""}' for word, begins in terms(wanted.q)]

@@ -72,7 +72,7 @@ def choose(
     if said is None:
         raise Invalid([Fault("/version", "No source says this any more: look again at what they say.")])
     changed = changes.apply(tx, incident, _wanted(name, said, reason), principal=principal)
-    changed |= _bind(incident, tx.get_one(ItemVersion, version), closed_off=said["restricted"])
+    changed |= _bind(tx, incident, tx.get_one(ItemVersion, version), closed_off=said["restricted"])
     tx.add(ChosenFact(
         incident_id=incident.id, name=name, item_version_id=version, chosen_at=clock.now(), chosen_by=principal.actor,
         exercise=incident.exercise,
@@ -104,14 +104,14 @@ def _chosen(tx: Session, incident_id: int) -> list[ChosenFact]:
     return list(tx.execute(select(ChosenFact).where(ChosenFact.id.in_(newest))).scalars())
 
 
-def _bind(incident: Incident, version: ItemVersion, *, closed_off: bool) -> dict[str, Any]:
+def _bind(tx: Session, incident: Incident, version: ItemVersion, *, closed_off: bool) -> dict[str, Any]:
     """The incident is from now on at least as strict as the source, and as closed."""
     whole = combine([changes.marking_of_incident(incident), marking_of(version)])
     label = max(parse_tlp(incident.tlp), whole.effective)
     changed = changes.set_column(incident, "tlp", label.value)
     incident.marking = whole.to_json()
     if (closed_off or label is Tlp.RED) and not incident.restricted:
-        changed |= changes.close_off(incident)
+        changed |= changes.close_off(tx, incident)
     return changed
 
 

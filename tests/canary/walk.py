@@ -13,9 +13,10 @@ from typing import Any
 import requests
 
 from coordinator.accounts.rules import approvers
+from tests.canary import at_rest
 from tests.canary.addresses import TAXII, addresses
 from tests.canary.exits import EXITS, OURS
-from tests.canary.model import OWN_ROLES, VISITOR, Left, Reader, Word
+from tests.canary.model import OWN_ROLES, VISITOR, Case, Left, Reader, Word
 from tests.canary.world import BASE_URL, Built, browser_of
 from tests.harness.mail import MailServer
 from tests.harness.receiver import Receiver
@@ -46,6 +47,7 @@ _MAILBOXES = """
 SELECT c.address, o.code FROM channels c JOIN contacts k ON k.id = c.contact_id
 JOIN organisations o ON o.id = k.organisation_id WHERE c.kind = 'email'
 """
+_HEALTH = ("metrics", "healthz", "readyz")
 _ACKS = "SELECT id, alert_id, webhook_id, kind FROM deliveries"
 
 
@@ -65,6 +67,7 @@ class Walk:
         self._seen: set[tuple[str, ...]] = set()
         self._by_text: dict[str, Word] = {}
         self._pattern = re.compile("")
+        self._open = set[str]()  # words that stand in a column in the open
 
     def everything(self) -> None:
         self._what_is_known()
@@ -138,28 +141,34 @@ class Walk:
             self._look("webhook", reader, arrival.raw.decode(), "", arrival.kind)
 
     def _written_down(self) -> None:
-        """Nobody may read a word in logs, in the broker or in metrics; not even the operator of the machine."""
+        """Nobody may read a word in logs, in the broker, in metrics, in what the machine tells of its processes, in what
+        commands print; not even the operator of the machine."""
         machine = self.built.machine
-        metrics = requests.get(f"{machine.base_url}/metrics", timeout=30).text
+        asked = (requests.get(f"{machine.base_url}/{name}", timeout=30).text for name in _HEALTH)
         nobody = Reader("the operator")
-        for place, text in (("log", "\n".join(machine.output)), ("broker, left", self.broker.left()),
-                            ("metrics", metrics)):  # fmt: skip
+        for place, text in (("commands", at_rest.commands(machine)), ("broker, left", self.broker.left()),
+                            ("processes", at_rest.processes(machine.tree())), *zip(_HEALTH, asked, strict=True),
+                            ("log", "\n".join(machine.output))):  # fmt: skip
             self._look(place, nobody, text, "", "")
-        self._at_rest()
         for word in self.broker.heard:
             self._look("broker, command", nobody, word, "", "")
+        self._at_rest()
 
     def _at_rest(self) -> None:
-        """What is sealed by docs/security.md does not stand in the file of the database: restricted cases, files, notes
-        and texts from AMBER on."""
-        file = self.built.machine.folder / "coordinator.db"
-        if not file.exists():
-            return
-        kept = b"".join(each.read_bytes() for each in file.parent.glob("coordinator.db*")).lower()
-        for word in self.model.words:
-            if word.sealed and word.text.encode() in kept:
-                self.faults.append(f"  database file: the {word.what} stands there in the open")
-        self.looks["database file"] += 1
+        """What is sealed by docs/security.md stands in no column in the open, and in no file: neither the database's
+        own, with all that was deleted in it, nor a backup, nor what was left in the folder of the installation."""
+        for column, text in at_rest.rows(self.built.machine.store):
+            word = self._by_text.get(text)
+            restricted = word is not None and self.model.cases.get(word.case, Case()).restricted
+            if word is not None and not at_rest.may_stand(column, word, restricted=restricted):
+                self._fault("database", column, f"the {word.what} stands there in the open")
+            self.looks["database"] += 1
+            self._open.add(text)
+        for file, text in at_rest.files([self.built.machine.folder]):
+            of_database = file.name.startswith("coordinator.db")
+            if text in self._by_text and not (of_database and text in self._open):
+                self._fault("file", file.name, f"the {self._by_text[text].what} stands there in the open")
+            self.looks["file"] += 1
 
     # ------------------------------------------------------------ judging
 
@@ -179,7 +188,12 @@ class Walk:
                 key = (exit_, reader.role, reader.partner and "partner", word.what)
                 if key not in self._seen:
                     self._seen.add(key)
-                    self.faults.append(f"  {exit_} {where}: {reader.name} came across the {word.what}")
+                    self._fault(exit_, where, f"{reader.name} came across the {word.what}")
+
+    def _fault(self, exit_: str, where: str, what: str) -> None:
+        line = f"  {exit_} {where}: {what}"
+        if line not in self.faults:
+            self.faults.append(line)
 
     def _let_in(self) -> None:
         """Who may clear something of a restricted incident may know of it, while nothing in it is RED."""

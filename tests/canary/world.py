@@ -152,6 +152,7 @@ class Built:
         }]  # fmt: skip
         world["users"] = []
         self.machine.load(world)
+        (self.machine.folder / "world.json").unlink()  # which whoever runs the machine wrote, and we did not
         self._add_people()
 
     def _add_people(self) -> None:

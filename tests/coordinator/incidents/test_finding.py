@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -117,7 +118,7 @@ def test_restricted_words_are_not_in_the_index_and_leave_it(store: Store, partne
     duty = person(store, "duty-officer")
     assert titles(store, duty, q="canary") == ["Canary tw"]
     with store.unit_of_work() as tx:
-        changes.close_off(tx.execute(select(Incident).where(Incident.title == "Canary two")).scalar_one())
+        changes.close_off(tx, tx.execute(select(Incident).where(Incident.title == "Canary two")).scalar_one())
     assert titles(store, duty, q="canary") == []
     assert len(titles(store, duty, state="FI")) == 1  # for those who may know of it
     assert titles(store, person(store, "liaison-officer"), state="FI") == []
@@ -128,6 +129,26 @@ def test_restricted_words_are_not_in_the_index_and_leave_it(store: Store, partne
         else:
             held = text("SELECT unnest(tsvector_to_array(to_tsvector('simple', search_text))) FROM incidents")
             assert "canary" not in tx.execute(held).scalars().all()
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # PostgreSQL writes over it when it vacuums
+def test_in_the_file_nothing_is_left_of_the_title_of_what_was_restricted(store: Store, partner: PartnerSystem) -> None:
+    partner.post(native(title="Wiper canaryzq5", description="of canaryzq6"))
+    file = store.settings.data_dir / "coordinator.db"
+
+    def kept() -> list[bytes]:
+        with store.unit_of_work() as tx:
+            tx.execute(text("SELECT 1"))
+        with sqlite3.connect(file) as beside:
+            beside.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        found = b"".join(each.read_bytes() for each in file.parent.glob("coordinator.db*")).lower()
+        return [word for word in (b"canaryzq5", b"canaryzq6") if word in found]
+
+    assert kept() == [b"canaryzq5", b"canaryzq6"]
+    with store.unit_of_work() as tx:
+        changes.close_off(tx, tx.execute(select(Incident)).scalar_one())
+    assert kept() == []
+
 
 
 def test_references_find_ours_the_partners_and_the_one_made_for_it(store: Store, filed: Principal) -> None:
