@@ -58,7 +58,7 @@ def marking_of_incident(incident: Incident) -> Marking:
     return replace(Marking.from_json(incident.marking), tlp=parse_tlp(incident.tlp))
 
 
-def bind(incident: Incident, marking: Marking) -> Changed:
+def bind(tx: Session, incident: Incident, marking: Marking) -> Changed:
     """The incident bears this marking from now on; RED closes it off."""
     changed = set_column(incident, "tlp", marking.effective.value)
     incident.marking = marking.to_json()

@@ -189,8 +189,8 @@ _WORDS = table("incident_words", column("rowid"))
 
 
 def forget(tx: Session) -> None:
-    """Write the index anew without what was taken out of it: FTS5 only notes what is gone, and its words stay legible in
-    the file until parts of the index are merged. On PostgreSQL vacuuming does that."""
+    """Write the index anew without what was taken out of it: FTS5 only notes what is gone, and its words stay legible
+    in the file until parts of the index are merged. On PostgreSQL vacuuming does that."""
     if tx.get_bind().dialect.name == "sqlite":
         tx.execute(text("INSERT INTO incident_words (incident_words) VALUES ('optimize')"))
 

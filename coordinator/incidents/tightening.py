@@ -49,7 +49,7 @@ def tighten(
     if version is not None:
         _rewrite(tx, incident, version, after, author=principal.actor)
     else:
-        changes.bind(incident, after)
+        changes.bind(tx, incident, after)
     incident.updated_at, incident.version = clock.now(), incident.version + 1
     tx.flush()
     timeline.append(
@@ -82,4 +82,4 @@ def _rewrite(tx: Session, incident: Incident, version: ItemVersion, marking: Mar
         author=author, incident=incident, item=version.item, report_id=version.report_id,
     )  # fmt: skip
     if marking.effective > parse_tlp(incident.tlp):
-        changes.bind(incident, combine([changes.marking_of_incident(incident), marking]))
+        changes.bind(tx, incident, combine([changes.marking_of_incident(incident), marking]))

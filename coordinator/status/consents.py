@@ -74,7 +74,7 @@ def _described(tx: Session, rows: Iterable[Any], *, principal: Principal) -> lis
     alerts = {one.release_id: one for one in tx.execute(select(Alert).where(Alert.release_id.in_(releases))).scalars()}
     found = []
     for asked, incident in rows:
-        alert = alerts.get(asked.release_id)
+        alert, own = alerts.get(asked.release_id), asked.confirmed_by == principal.actor
         found.append({
             "id": asked.id, "incident": reference_of(incident), "from": codes[asked.from_id], "to": codes[asked.to_id],
             "purpose": asked.purpose, "item": asked.item, "valid_until": asked.valid_until, "reply_by": asked.reply_by,
@@ -82,7 +82,7 @@ def _described(tx: Session, rows: Iterable[Any], *, principal: Principal) -> lis
             "state": _state(tx, asked, alert), "alert": alert.id if alert is not None else None,
             "answer": _answer(tx, asked.acknowledgement_id, noted=_reads(principal)), "consent": asked.consent_id,
             "confirmed_by_name": names.get(asked.confirmed_by, ""), "confirmed_at": asked.confirmed_at,
-            "decline_reason": asked.decline_reason, "why_not": why_not(asked, principal),
+            "decline_reason": asked.decline_reason if own or _reads(principal) else "", "why_not": why_not(asked, principal),
             "decision": asked.decision_id, "exercise": asked.exercise or None,
         })  # fmt: skip
     return found

@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.canary.playbook import Service
+from tests.canary.said import NOT_HERE
 from tests.canary.walk import Walk
 from tests.canary.world import BASE_URL, Built
 from tests.harness.installation import Installation
@@ -46,7 +48,7 @@ def walked(folder: Path, *, seed: int, database: Any = None, full: bool = True) 
         machine.start()
         stack.callback(machine.stop)
         broker = stack.enter_context(Overhearing(machine.broker_url))
-        built = Built(machine, receiver, seed, full=full)
+        built = Built(machine, receiver, stack.enter_context(Service()), seed, full=full)
         built.settle()
         broker.watch(word.text for word in built.model.words)
         built.happen()
@@ -77,6 +79,7 @@ def main() -> int:
             print("\n".join(walk.faults or ["  no word where it may not be"]), flush=True)
             unlisted = sorted(walk.unlisted())
             print("\n".join(f"  not on the list of exits: {name}" for name in unlisted), end="\n" * bool(unlisted))
+            print("\n".join(f"  no word was sent in: {name}" for name in walk.built.unsaid() if name not in NOT_HERE))
             faults += len(walk.faults) + len(unlisted)
     return 1 if faults else 0
 

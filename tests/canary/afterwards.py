@@ -32,7 +32,6 @@ class Afterwards:
 
     def happen(self) -> None:
         self._exercise_told()
-        self._service()
         for place in (0, 1, 3):
             self._duties(place)
             self._assessment(place)
@@ -55,14 +54,6 @@ class Afterwards:
             put_contact(tx, webhook("p3-ex-out"), code="p3-exercise", organisation=partner.code, order=9)
         place = list(built.model.cases).index("the exercise")
         self._tell("the exercise", built.references[place], "initial", [partner.code])
-
-    def _service(self) -> None:
-        """A service that steps may call, with a credential that nobody ever reads again."""
-        word = self.built.model.word
-        self._count("a service", self.built.call("administrator-0", "PUT", "/http-hosts/svc", {
-            "organisation": self.built.partners[0].code, "methods": ["GET"],
-            "origin": f"https://{word('origin of a service', 'partner')}.example",
-            "credential": f"Bearer {word('credential of a service', 'secret')}"}))  # fmt: skip
 
     def _duties(self, place: int) -> None:
         built, (case, reference) = self.built, self._case(place)
@@ -120,7 +111,11 @@ class Afterwards:
                 note = built.model.word(f"note with {said}", "case", case=case, partner=row.recipient)
                 answer = built.call(who, "POST", f"/released/{row.public_id}/answer", {"answer": said, "note": note})
                 self._count(f"a consent {said}", answer)
-                if said == "granted":
+                if said == "granted" and self.done["a consent confirmed"]:
+                    why = {"reason": self._word("reason to decline", case)}
+                    self._count("a consent declined", built.call(
+                        SECOND, "POST", f"/consent-requests/{row.id}/decline", why))  # fmt: skip
+                elif said == "granted":
                     self._count("a consent confirmed", built.call(
                         SECOND, "POST", f"/consent-requests/{row.id}/confirm", {}))  # fmt: skip
 

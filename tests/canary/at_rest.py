@@ -22,7 +22,7 @@ from tests.harness.processes import PATIENCE
 
 WORD = re.compile("zqk[a-z]{11}")
 #: Column → what stands there in the open, as the table of docs/security.md says; by how a word's `what` begins.
-_PARTY, _NAME = "code of partner", "name of"
+_PARTY, _NAME, _STEP = "code of partner", "name of", ("first step", "step of", "last step")
 _DIRECTORY = (_PARTY, "name of partner", "function at", "person at", "mailbox of", "agreement", "scope of agreement",
               "evidence of a consent")  # fmt: skip
 IN_THE_OPEN: dict[str, tuple[str, ...]] = {
@@ -31,21 +31,33 @@ IN_THE_OPEN: dict[str, tuple[str, ...]] = {
         "contacts.person_name", "channels.address"), _DIRECTORY),
     **dict.fromkeys(("users.email", "users.name"), (_NAME,)),
     **dict.fromkeys((
-        "holds.text", "tasks.title", "recalled.recipient", "release_versions.recipients", "release_versions.left_out",
-        "share_decisions.recipient", "alerts.recipient"), (_PARTY,)),
-    "share_decisions.inputs": (_PARTY, _NAME),
-    "acknowledgements.by": (_NAME,),
+        "recalled.recipient", "release_versions.recipients", "release_versions.left_out", "share_decisions.recipient",
+        "alerts.recipient"), (_PARTY,)),
+    "holds.text": (_PARTY, "name of a playbook", *_STEP), "tasks.title": (_PARTY, "task of", *_STEP),
+    "step_attempts.name": _STEP, "share_decisions.inputs": (_PARTY, _NAME),
+    "playbook_versions.document": ("",), "playbook_versions.name": ("name of a playbook",),
+    "acknowledgements.by": (_NAME, "by of a system"),
     # of an incident that is not restricted, see `may_stand`
     "incidents.title": ("title",), "incidents.search_text": ("title", "external id", "description"),
     "external_references.external_id": ("external id",), "reports.external_id": ("external id",),
     "attachments.name": ("name of a file", "name of an enclosed"),
-    "standing_clearances.title": ("title of a standing text",), "standing_clearances.body": ("standing text",),
+    "incidents.marking": ("named recipient",), "item_versions.marking": ("named recipient",),
+    "exercises.title": ("title of an exercise",), "http_hosts.origin": ("origin of a service",),
+    "standing_clearances.title": ("title of a",), "standing_clearances.body": ("standing text", "second standing text"),
+    # what officers give as their reasons
+    "incidents.severity_reason": ("why",), "approvals.reason": ("reason to refuse",),
+    "recalls.reason": ("reason of a recall", "reason of a wrong-release", "reason to recall an item"),
+    "release_files.reason": ("reason to release a file",), "consent_requests.decline_reason": ("reason to decline",),
+    "proposed_changes.answer": ("reason to refuse the change",),
+    "obligation_rules.signed_note": ("note on a clock rule",),
+    "public_notices.withdraw_reason": ("reason to withdraw a notice",),
+    "standing_clearances.revoke_reason": ("reason to revoke",), "consents.withdraw_reason": ("reason to withdraw",),
 }
 
 
 def may_stand(column: str, word: Word, *, restricted: bool) -> bool:
     """Whether that word may stand there in the open; `restricted`: the incident that it is of."""
-    if restricted and column.startswith("incidents."):
+    if restricted and column in ("incidents.title", "incidents.search_text"):
         return False
     return any(word.what.startswith(allowed) for allowed in IN_THE_OPEN.get(column, ()))
 

@@ -16,8 +16,8 @@ def release_files(built: Any, *, case: str) -> None:
     here, what the text says leaves."""
     reference, word = built.references[list(built.model.cases).index(case)], built.model.word
     path, who, first = f"/incidents/{reference}", "coordinator-0", len(built.model.words)
-    shown = word("text of an enclosed file", "alert", case=case, sealed=True)
-    author = word("author of an enclosed photograph", "case", case=case, sealed=True)
+    shown = word("text of an enclosed file", "alert", case=case)
+    author = word("author of an enclosed photograph", "case", case=case)
     bodies = {
         word("name of an enclosed photograph", "case", case=case) + ".jpg": jpeg(author),
         word("name of an enclosed text", "case", case=case) + ".txt": shown.encode(),

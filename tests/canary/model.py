@@ -15,6 +15,12 @@ READ_CASES = {"liaison-officer", "coordinator", "duty-officer", "release-authori
 SEE_RESTRICTED = {"duty-officer", "auditor"}
 READ_AGREEMENTS = {"coordinator", "duty-officer", "release-authority", "legal-adviser", "agreement-manager", "auditor"}
 HANDLE_QUARANTINE = {"coordinator", "duty-officer"}
+READ_PLAYBOOKS = READ_CASES | {"administrator"}
+#: Who stops a partner's key or service, and who stops all sending; and who looks after it or audits it.
+STOP_KEYS = {"administrator", "coordinator", "duty-officer", "auditor"}
+STOP_SENDING = {"coordinator", "duty-officer", "release-authority", "administrator", "auditor"}
+READ_AREAS = {"agreement": READ_AGREEMENTS, "playbook": READ_PLAYBOOKS, "endpoint": STOP_KEYS,
+              "sending": STOP_SENDING}  # fmt: skip
 OWN_ROLES = READ_CASES | {"agreement-manager", "administrator"}
 #: The administrator knows partners, accounts and the state of the system, and no case.
 READ_PARTNERS = OWN_ROLES
@@ -48,7 +54,8 @@ class Word:
 
     Areas: case, alert, report (of a partner, before and beside its case), partner, agreement, person, draft,
     quarantine, standing, code (of a partner), reference (of a restricted incident), public (everybody's), secret
-    (nobody's).
+    (nobody's), service (its own credential), exercise, ours (all of our people's: of the
+    directory, of clock rules), and those of READ_AREAS.
     """
 
     text: str
@@ -60,7 +67,7 @@ class Word:
     user: int = 0
     partner: str = ""
     red: bool = False
-    sealed: bool = False
+    given: bool = False  # to a service, by a playbook
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ class Model:
     words: list[Word] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
     left: list[Left] = field(default_factory=list)
+    served: set[str] = field(default_factory=set)  # partners whose service was given something under a permit
     asked: set[tuple[str, str]] = field(default_factory=set)  # (who was asked for a consent, for whom)
     notices: set[str] = field(default_factory=set)  # tokens of links that were mailed to our own people
     task_roles: dict[str, str] = field(default_factory=dict)
@@ -97,15 +105,28 @@ class Model:
     def may(self, reader: Reader, word: Word, *, token: str = "", door: bool = True) -> bool:
         """Whether this reader may come across this word; `token`: of the link through which they look; `door`: at ours,
         else in what was delivered to them."""
-        if word.area in ("public", "secret"):
+        if word.area in ("public", "secret", "service"):
             return word.area == "public"
         return self._told(reader, word, token, door) or (reader.role in OWN_ROLES and self._ours(reader, word))
 
+    def may_be_mailed(self, reader: Reader, word: Word) -> bool:
+        """Whether the word may stand in a mail that is not sealed: to our own no content of any case, to a partner only
+        what is GREEN or CLEAR, and the reference that the partner gave it."""
+        if reader.role in OWN_ROLES:
+            return word.area in ("person", "partner", "code", "reference", "exercise", "playbook", "standing")
+        if word.area != "alert":
+            return word.area in ("code", "partner", "person", "public") or word.what.startswith("external id")
+        return any(
+            one.partner == reader.partner and one.release in (word.release, *word.also)
+            and one.tlp in ("CLEAR", "GREEN")
+            for one in self.left
+        )
+
     def _ours(self, reader: Reader, word: Word) -> bool:
-        if word.area in ("person", "partner", "code", "standing"):
+        if word.area in ("person", "partner", "code", "standing", "exercise", "ours"):
             return True
-        if word.area == "agreement":
-            return reader.role in READ_AGREEMENTS
+        if word.area in READ_AREAS:
+            return reader.role in READ_AREAS[word.area]
         if word.area == "draft":
             return reader.user_id == word.user
         if word.area == "quarantine":
@@ -132,6 +153,8 @@ class Model:
             return False
         if reader.partner == word.partner:
             return True
+        if word.given:
+            return reader.partner in self.served
         if word.area == "code" or word.what.startswith("name of partner"):  # STIX identities have both
             return any(one.partner == reader.partner and one.attributed == word.partner for one in self.left)
         return word.area == "alert" and any(

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from email import message_from_bytes
 from itertools import groupby
 from typing import Any
 
@@ -17,10 +18,11 @@ from tests.canary import at_rest
 from tests.canary.addresses import TAXII, addresses
 from tests.canary.exits import EXITS, OURS
 from tests.canary.model import OWN_ROLES, VISITOR, Case, Left, Reader, Word
-from tests.canary.world import BASE_URL, Built, browser_of
+from tests.canary.world import BASE_URL, Built
 from tests.harness.mail import MailServer
 from tests.harness.receiver import Receiver
 from tests.hostile.looking import Overhearing
+from tests.openpgp import opened
 
 _LEFT = """
 SELECT a.id, a.recipient, a.release_id, d.effective_tlp, d.obligations, c.person_email, o.code AS originator, a.state,
@@ -48,6 +50,11 @@ SELECT c.address, o.code FROM channels c JOIN contacts k ON k.id = c.contact_id
 JOIN organisations o ON o.id = k.organisation_id WHERE c.kind = 'email'
 """
 _HEALTH = ("metrics", "healthz", "readyz")
+_GIVEN = """
+SELECT c.idempotency_key, d.result, d.recipient,
+  (SELECT COUNT(*) FROM http_attempts t WHERE t.call_id = c.id) AS tried
+FROM http_calls c LEFT JOIN share_decisions d ON d.id = c.decision_id
+"""
 _ACKS = "SELECT id, alert_id, webhook_id, kind FROM deliveries"
 
 
@@ -81,6 +88,7 @@ class Walk:
                 self._tools(reader)
         self._mails()
         self._webhooks()
+        self._services()
         self._written_down()
 
     def readers(self) -> Iterator[Reader]:
@@ -98,25 +106,32 @@ class Walk:
     # ------------------------------------------------------------ exits
 
     def _pages(self, reader: Reader) -> None:
-        browser = browser_of(self.built, reader)
+        browser, refused = self.built.browser(reader), ""
         for endpoint, path, token in self._some(reader, api=False):
+            if endpoint == refused:
+                continue
             answer = browser.client.get(path, base_url=BASE_URL)
-            self._answered(endpoint, path, answer.status_code)
+            refused = self._answered(endpoint, path, answer.status_code)
             self._look(f"page {endpoint}", reader, _whole(answer.get_data(), answer.headers), token, path)
 
     def _tools(self, reader: Reader) -> None:
         client, bearer = self.built.app.test_client(), {"Authorization": f"Bearer {self.built.tokens[reader.name]}"}
+        refused = ""
         for endpoint, path, token in self._some(reader, api=True):
+            if endpoint == refused:
+                continue
             accepts = {"Accept": TAXII} if path.startswith("/taxii2") else {}
             answer = client.get(path, base_url=BASE_URL, headers=bearer | accepts)
-            self._answered(endpoint, path, answer.status_code)
+            refused = self._answered(endpoint, path, answer.status_code)
             self._look(f"tool {endpoint}", reader, _whole(answer.get_data(), answer.headers), token, path)
 
-    def _answered(self, endpoint: str, path: str, status: int) -> None:
-        """Count it. The application asked here is not the one that serves, so it is not ready, and says so."""
+    def _answered(self, endpoint: str, path: str, status: int) -> str:
+        """Count it; the endpoint, where the reader's role alone is refused there and the short walk goes on. The
+        application asked here is not the one that serves, so it is not ready, and says so."""
         self.statuses[status] += 1
         if status >= 500 and endpoint != "health.readyz":
             self.faults.append(f"  {endpoint} {path}: answered {status}")
+        return endpoint if status == 403 and not self.full else ""
 
     def _mails(self) -> None:
         """A mail is read by whoever has the mailbox: a contact of a partner, or one of our own people."""
@@ -131,7 +146,25 @@ class Walk:
                 "to", "x-rcptto"))  # the reader's own address
             bodies = [part.get_payload(decode=True) or b"" for part in letter.walk()]
             text = whole + "\n" + "\n".join(each.decode("utf-8", "replace") for each in bodies)
-            self._look("mail", boxes[to.strip("<> ")], text, "", "")
+            reader = boxes[to.strip("<> ")]
+            self._look("mail", reader, text, "", str(letter["Subject"]))
+            if letter.get_content_type() == "multipart/encrypted":
+                self._look("mail", reader, _opened(bodies[-1], self.built.keys[to.strip("<> ")]), "", "", sealed=True)
+                self.looks["mail, opened"] += 1
+
+    def _services(self) -> None:
+        """What a playbook gave a service: its document's words and the service's own credential; of the case what a
+        permit to the organisation that runs it allows."""
+        permits = {row.idempotency_key: row for row in self.built.rows(_GIVEN)}
+        for request in self.built.service.taken:
+            given = permits[request.key]
+            self.looks["service"] += 1
+            for found in set(self._pattern.findall(request.text.lower())):
+                word = self._by_text[found]
+                self.found["service"] += 1
+                permitted = given.result == "permit" and given.recipient == self.built.partners[0].code
+                if not (word.area in ("playbook", "service") or (permitted and word.given)):
+                    self._fault("service", request.key, f"it was given the {word.what}")
 
     def _webhooks(self) -> None:
         """What a partner's system took is that partner's, RED never goes there."""
@@ -141,7 +174,7 @@ class Walk:
             self._look("webhook", reader, arrival.raw.decode(), "", arrival.kind)
 
     def _written_down(self) -> None:
-        """Nobody may read a word in logs, in the broker, in metrics, in what the machine tells of its processes, in what
+        """Nobody may read a word in logs, in the broker, in metrics, in what the machine tells of its processes or
         commands print; not even the operator of the machine."""
         machine = self.built.machine
         asked = (requests.get(f"{machine.base_url}/{name}", timeout=30).text for name in _HEALTH)
@@ -172,7 +205,7 @@ class Walk:
 
     # ------------------------------------------------------------ judging
 
-    def _look(self, exit_: str, reader: Reader, text: str, token: str, where: str) -> None:
+    def _look(self, exit_: str, reader: Reader, text: str, token: str, where: str, *, sealed: bool = False) -> None:
         self.looks[exit_] += 1
         asked = where.lower()  # what a reader asked for themselves is no news to them
         for found in set(self._pattern.findall(text.lower())):
@@ -184,7 +217,8 @@ class Walk:
             self.found[exit_] += 1
             inside = self.ours if reader.role in OWN_ROLES else self.theirs
             inside.setdefault(exit_, set()).add(word.area)
-            if not self._may(reader, word, token=token, door=exit_.startswith(("page ", "tool "))):
+            told = self._may(reader, word, token=token, door=exit_.startswith(("page ", "tool ")))
+            if not told or (exit_ == "mail" and not sealed and not self.model.may_be_mailed(reader, word)):
                 key = (exit_, reader.role, reader.partner and "partner", word.what)
                 if key not in self._seen:
                     self._seen.add(key)
@@ -214,6 +248,7 @@ class Walk:
 
     def _what_is_known(self) -> None:
         self.model.left = list(self._what_left())
+        self.model.served = {row.recipient for row in self.built.rows(_GIVEN) if row.result == "permit" and row.tried}
         own = self.built.rows("SELECT webhook_id FROM deliveries WHERE user_id IS NOT NULL")
         made = self.built.machine.store.vault.token
         self.model.notices = {made("acknowledge", f"delivery:{row.webhook_id}") for row in own}
@@ -251,6 +286,7 @@ class Walk:
             f"{len(self.model.words)} words, {len(self.model.cases)} incidents, {len(self.model.left)} deliveries of "
             f"permits, {sum(self.looks.values())} looks at {len(self.looks)} exits ({statuses}), words found "
             f"{sum(self.found.values())} times; {len(self.mail.letters)} mails, {len(self.receiver.kept())} webhooks, "
+            f"{len(self.built.service.taken)} requests to a service, "
             f"{self.broker.commands} broker commands, {len(self.built.machine.output)} lines of log; "
             + "; ".join(f"{number} × {what}" for what, number in sorted(self.built.afterwards.done.items()))
         )
@@ -261,6 +297,13 @@ _READ_BY_THEM = ("released.one", "api.released.one", "released.enclosed", "api.f
 
 def _theirs(endpoint: str) -> bool:
     return "released" in endpoint or endpoint.startswith(("acknowledge.", "taxii.", "api.exits.", "api.files."))
+
+
+def _opened(sealed: bytes, key: str) -> str:
+    """What its owner reads of a sealed mail."""
+    inner = message_from_bytes(opened(sealed, key))
+    bodies = [part.get_payload(decode=True) or b"" for part in inner.walk()]
+    return f"{inner}\n" + "\n".join(each.decode("utf-8", "replace") for each in bodies)
 
 
 def _whole(body: bytes, headers: Iterable[tuple[str, str]]) -> str:

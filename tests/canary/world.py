@@ -23,14 +23,17 @@ from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import parse_reference
 from coordinator.partners.queries import organisation_by_code
 from coordinator.tasks.service import open_task
-from tests.canary import enclosed, published
+from tests.canary import beside, enclosed, playbook, published
 from tests.canary.afterwards import Afterwards
 from tests.canary.model import OWN_ROLES, Case, Model, Reader
+from tests.canary.playbook import Service
+from tests.canary.said import fields, filled, name_of
 from tests.coordinator.web.conftest import Browser
 from tests.factories import inbound_endpoint, running_exercise, signed, user_row
 from tests.harness.installation import Installation
 from tests.harness.processes import wait_for
 from tests.harness.receiver import Receiver
+from tests.openpgp import public_key
 from workers.demo.world import OWN, Partner
 from workers.demo.world import world as plain_world
 
@@ -38,36 +41,32 @@ LABELS = ("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED")
 EXERCISE = "EX-CANARY"
 #: Ours, as partners see it: over https, so that AMBER may be read on our pages.
 BASE_URL = "https://desk.example"
-#: What docs/security.md says is not sealed.
-IN_THE_OPEN = ("external id", "name of a file")
+SEALED_TO = "Duty desk of the second partner"
 #: How many of each there are in one world.
 PARTNERS, REPORTS, ALERTS = 4, 8, 12
 FEWER_REPORTS, FEWER_ALERTS = 5, 7
 
 
-def browser_of(built: Built, reader: Reader) -> Browser:
-    """Somebody's browser, signed in with a second factor of just now, on pages of this process."""
-    browser = Browser(built.app)
-    if reader.name in built.sessions:
-        with browser.client.session_transaction(base_url=BASE_URL) as session:
-            session["token"] = built.sessions[reader.name]
-    return browser
-
-
 class Built:
     """The world as it stands: its people by role, and what they can reach."""
 
-    def __init__(self, machine: Installation, receiver: Receiver, seed: int, *, full: bool) -> None:
-        self.machine, self.receiver, self.dice = machine, receiver, random.Random(seed)
+    def __init__(
+        self, machine: Installation, receiver: Receiver, service: Service, seed: int, *, full: bool
+    ) -> None:
+        self.machine, self.receiver, self.service, self.dice = machine, receiver, service, random.Random(seed)
         self.model = Model(dice=random.Random(seed + 1))
         self.people: list[Reader] = []
         self.tokens: dict[str, str] = {}
+        self.keys: dict[str, str] = {}  # mailbox -> the user id of the OpenPGP key its mail is sealed to
         self.sessions: dict[str, str] = {}
         self.partners: list[Partner] = []
         self.references: list[str] = []
+        self.base_url = BASE_URL
         self.addresses: dict[bool, list[tuple[str, str, str]]] = {}
         self.reports, self.alerts = (REPORTS, ALERTS) if full else (FEWER_REPORTS, FEWER_ALERTS)
         self.number = 0
+        self.said: list[tuple[str, str, str]] = []  # method, path, pointer of the field in which a word was sent
+        self.refused: list[str] = []
         self.afterwards = Afterwards(self, EXERCISE)
         self.app = create_app(machine.store)
         self.app.config |= {"LIMIT_GUESSES": "1000000 per minute", "TESTING": False}
@@ -83,19 +82,24 @@ class Built:
         return answer.json()
 
     def call(self, who: str, method: str, path: str, body: Any = None, *, match: str = "") -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.tokens[who]}", "Idempotency-Key": f"k{self._next()}"}
+        headers = {"Idempotency-Key": f"k{self._next()}"}
+        headers |= {"Authorization": f"Bearer {self.tokens[who]}"} if who else {}
         if match:
             seen = self._http.get(f"{self.machine.base_url}/api/v1{match}", headers=headers, timeout=60)
             headers["If-Match"] = seen.headers["ETag"]
-        return self._http.request(
+        answer = self._http.request(
             method, f"{self.machine.base_url}/api/v1{path}", json=body, headers=headers, timeout=60
         )
+        if answer.ok:
+            self.said += [(method, path, pointer) for pointer in filled(body)]
+        return answer
 
     def report(self, partner: Partner, report: dict[str, Any]) -> Any:
         raw = json.dumps(report).encode()
         door = f"{self.machine.base_url}/api/v1/intake/{partner.intake}"
         answer = self._http.post(door, data=raw, headers=signed(partner.in_secret, raw, f"m{self._next()}"), timeout=60)
         assert answer.status_code == 202, answer.text
+        self.said += [("POST", f"/intake/{partner.intake}", pointer) for pointer in filled(report)]
         return answer.json()
 
     def put_file(self, partner: Partner, body: bytes) -> None:
@@ -112,6 +116,21 @@ class Built:
     def _next(self) -> int:
         self.number += 1
         return self.number
+
+    def browser(self, reader: Reader) -> Browser:
+        """Somebody's browser, signed in with a second factor of just now, on pages of this process."""
+        browser = Browser(self.app)
+        if reader.name in self.sessions:
+            with browser.client.session_transaction(base_url=BASE_URL) as session:
+                session["token"] = self.sessions[reader.name]
+        return browser
+
+    def unsaid(self) -> list[str]:
+        """Fields of the API that take words of somebody, and in which none was sent with success."""
+        described = self.app.test_client().get("/api/v1/openapi.json").get_json()
+        sent = {(name_of(described, method, path), pointer) for method, path, pointer in set(self.said)}
+        return sorted(f"{name} {pointer}" for name, pointers in fields(described).items() for pointer in pointers
+                      if (name, pointer) not in sent)  # fmt: skip
 
     # ------------------------------------------------------------ who there is
 
@@ -134,8 +153,10 @@ class Built:
             contact |= {"function": word(f"function at partner {number}", "partner"), "tlp_max": "RED"}
             mailbox = word(f"mailbox of partner {number}", "partner")
             contact["channels"][1]["address"] = f"{mailbox}@p.example"
-            if number == 1:  # this one has no system that we could tell
+            if number == 1:  # this one has no system that we could tell, and reads sealed mail
                 del contact["channels"][0]
+                self.keys[f"{mailbox}@p.example"] = SEALED_TO
+                contact["channels"][0]["pgp_key"] = public_key(SEALED_TO)
             mine = f"person{number}@p.example"
             made.append({**contact, "code": f"p{number}-person", "order": 2, "person": {
                 "name": word(f"person at partner {number}", "partner", partner=partner.code), "email": mine},
@@ -195,7 +216,9 @@ class Built:
         published.in_versions(self, case="our own case")
         self._answers()
         self.afterwards.happen()
-        self._beside()
+        playbook.run(self, self.service)
+        beside.write(self)
+        beside.keep(self)
         self.wait()
 
     def _report(self, number: int, label: str, partner: Partner) -> None:
@@ -204,18 +227,19 @@ class Built:
         self.model.cases[case] = Case(restricted=label == "RED")
 
         def word(what: str) -> str:
-            return self.model.word(f"{what} of {case} ({label})", "case", case=case, partner=partner.code,
-                                   sealed=label == "RED" and what not in IN_THE_OPEN)  # fmt: skip
+            return self.model.word(f"{what} of {case} ({label})", "case", case=case, partner=partner.code)
 
         body = b"%PDF-1.7 " + word("bytes of a file").encode()
         answer = self.report(partner, {
             "title": f"Ransomware {word('title')}", "description": f"Seen {word('description')}", "tlp": label,
             "noticed_at": "2026-11-22T01:10:00Z", "external_id": word("external id"), "asks": word("asks"),
             "observables": [{"type": "domain-name", "value": f"{word('observable')}.example"}],
-            "contact": {"name": word("contact"), "phone": "+3580000"}, "sectors": ["health"],
+            "contact": {"name": word("contact"), "phone": "+3580000",
+                        "email": f"{word('mail of a contact')}@x.example"}, "sectors": ["health"],
             "classification": "information-content-security/data-loss", "severity": 3,
             "suspected_malicious": "yes", "states_affected": ["FI"], "caveats": {
                 "no_attribution": self.dice.random() < 0.3,
+                "named_recipients": [f"{word('named recipient')}@x.example"],
                 **({"orcon": True} if self.dice.random() < 0.2 else {})},
             "attachments": [{"name": f"{word('name of a file')}.pdf", "media_type": "application/pdf",
                              "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}],
@@ -355,24 +379,6 @@ class Built:
             if parse_reference(reference) == incident_id:
                 return case
         return ""
-
-    def _beside(self) -> None:
-        """A draft, a change that waits, texts cleared beforehand."""
-        word = self.model.word
-        self.api("coordinator-0", "POST", "/standing-clearances", {
-            "title": word("title of a standing text", "standing"), "body": word("standing text", "standing"),
-            "language": "en"})  # fmt: skip
-        for who in ("coordinator-0", "liaison-officer-1"):
-            user = next(one for one in self.people if one.name == who)
-            browser = browser_of(self, user)
-            browser.get("/report", base_url=BASE_URL)
-            said = {"title": word(f"draft of {who}", "draft", user=user.user_id)}
-            kept = browser.post("/report/draft", said, base_url=BASE_URL)
-            assert kept.status_code == 303, kept.text[:500]
-        for place, case in enumerate(self.model.cases):
-            if self.model.cases[case].restricted:
-                self.model.words.append(type(self.model.words[0])(
-                    self.references[place], f"reference of {case}", "case", case=case))  # fmt: skip
 
     def wait(self) -> None:
         """Until nothing is due any more: everything that could leave has left."""

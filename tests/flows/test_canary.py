@@ -11,6 +11,7 @@ import pytest
 from tests.canary.__main__ import walked
 from tests.canary.exits import EXITS, OURS
 from tests.canary.model import Left, Reader, Word
+from tests.canary.said import NOT_HERE
 from tests.canary.walk import Walk
 
 
@@ -37,10 +38,16 @@ def test_the_walk_saw_what_there_is_to_see(walk: Walk) -> None:
     for name in ("mail", "webhook", "page released.list", "tool api.released.one", "page acknowledge.show"):
         assert any(exit_.startswith(name) for exit_ in walk.theirs), name
     done = set(walk.built.afterwards.done)
-    assert {"recall", "wrong-release", "told: correction", "a consent asked", "a duty", "an assessment", "a service",
+    assert {"recall", "wrong-release", "told: correction", "a consent asked", "a duty", "an assessment", "a run",
             "told: initial", "told in versions", "for the public: published and withdrawn"} <= done  # fmt: skip
     assert any(one.over for one in walk.model.left)
+    assert walk.looks["mail, opened"] and walk.looks["service"] and walk.looks["database"] > 100
     assert {"page incidents.incident", "tool api.incidents.timeline", "page quarantine.one"} <= set(walk.ours)
+
+
+def test_every_field_of_the_api_that_takes_words_held_one(walk: Walk) -> None:
+    """A new one is filled in tests/canary/beside.py, or said to hold no words in tests/canary/said.py."""
+    assert walk.built.unsaid() == sorted(NOT_HERE)
 
 
 def test_every_exit_that_shows_what_was_said_is_on_the_list(walk: Walk) -> None:

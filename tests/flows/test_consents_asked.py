@@ -174,6 +174,15 @@ def test_a_consent_to_one_item_opens_what_was_made_from_it_alone(asking: Asking)
     assert "D-AMBER-ONWARD" in asking.decide().reasons
 
 
+def test_why_it_was_not_confirmed_is_told_to_those_who_read_cases(asking: Asking) -> None:
+    number = asking.ask(asking.desk.sit("coordinator"))
+    asking.answer(number, "granted")
+    with asking.store.unit_of_work() as tx:
+        consents.decline(tx, number, principal=clearing(tx, "legal-adviser"), reason="The gateway was theirs.")
+    for role, told in (("coordinator", True), ("agreement-manager", False)):
+        assert ("The gateway was theirs." in asking.desk.sit(role).text(f"/consents/{number}")) is told
+
+
 def test_a_machine_may_refuse_and_never_grant(asking: Asking) -> None:
     number = asking.ask(asking.desk.sit("coordinator"))
     client, body = asking.desk.app.test_client(), {"kind": "system", "by": "FI system", "answer": "granted"}
