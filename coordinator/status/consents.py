@@ -82,8 +82,8 @@ def _described(tx: Session, rows: Iterable[Any], *, principal: Principal) -> lis
             "state": _state(tx, asked, alert), "alert": alert.id if alert is not None else None,
             "answer": _answer(tx, asked.acknowledgement_id, noted=_reads(principal)), "consent": asked.consent_id,
             "confirmed_by_name": names.get(asked.confirmed_by, ""), "confirmed_at": asked.confirmed_at,
-            "decline_reason": asked.decline_reason if own or _reads(principal) else "", "why_not": why_not(asked, principal),
-            "decision": asked.decision_id, "exercise": asked.exercise or None,
+            "decline_reason": asked.decline_reason if own or _reads(principal) else "",
+            "why_not": why_not(asked, principal), "decision": asked.decision_id, "exercise": asked.exercise or None,
         })  # fmt: skip
     return found
 
