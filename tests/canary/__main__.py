@@ -79,8 +79,9 @@ def main() -> int:
             print("\n".join(walk.faults or ["  no word where it may not be"]), flush=True)
             unlisted = sorted(walk.unlisted())
             print("\n".join(f"  not on the list of exits: {name}" for name in unlisted), end="\n" * bool(unlisted))
-            print("\n".join(f"  no word was sent in: {name}" for name in walk.built.unsaid() if name not in NOT_HERE))
-            faults += len(walk.faults) + len(unlisted)
+            unsaid = [name for name in walk.built.unsaid() if name not in NOT_HERE]
+            print("\n".join(f"  no word was sent in: {name}" for name in unsaid), end="\n" * bool(unsaid))
+            faults += len(walk.faults) + len(unlisted) + len(unsaid)
     return 1 if faults else 0
 
 

@@ -105,9 +105,10 @@ class Afterwards:
         built = self.built
         query = "SELECT a.public_id, a.recipient, a.incident_id, c.id FROM alerts a JOIN consent_requests c" \
                 " ON c.release_id = a.release_id ORDER BY a.id"  # fmt: skip
-        for row in built.rows(query):
+        for place, row in enumerate(built.rows(query)):
             case, who = built.case_of(row.incident_id), self._person_of(row.recipient)
-            for said in built.dice.choice((["granted", "withdrawn"], ["granted"], ["refused"])):
+            ways = (["granted", "withdrawn"], ["granted"], ["refused"])
+            for said in ways[place] if place < 2 else built.dice.choice(ways):
                 note = built.model.word(f"note with {said}", "case", case=case, partner=row.recipient)
                 answer = built.call(who, "POST", f"/released/{row.public_id}/answer", {"answer": said, "note": note})
                 self._count(f"a consent {said}", answer)

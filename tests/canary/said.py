@@ -11,8 +11,8 @@ _NO_WORDS = ("enum", "format", "pattern", "const")
 _METHODS = ("post", "put", "patch")
 #: Fields that hold a code, a name of something there is, or a measure, and whose schema only says text: by their end.
 _CODES = ("/language", "/exercise", "/corrects", "/to", "/from", "/other", "/duplicate_of", "/originator",
-          "/media_type", "/sha256", "/type", "/rel_to[]", "/not_rel_to[]", "/item", "/id", "/spec_version", "/start",
-          "/directory[]",
+          "/media_type", "/asks[]", "/sha256", "/type", "/rel_to[]", "/not_rel_to[]", "/item", "/id",
+          "/spec_version", "/start", "/directory[]",
           "/incident", "/organisations[]", "/agreement", "/community", "/include[]", "/recipients[]", "/mapping{}",
           "/role", "/token", "/rule", "/holidays[]", "/mark", "/auth_header", "/organisation", "/phone",
           "/agreement_id", "/breach_report_due", "/languages[]", "/on", "/notification_duties[]", "/party",
