@@ -41,7 +41,7 @@ IN_THE_OPEN: dict[str, tuple[str, ...]] = {
     "incidents.title": ("title",), "incidents.search_text": ("title", "external id", "description"),
     "external_references.external_id": ("external id",), "reports.external_id": ("external id",),
     "attachments.name": ("name of a file", "name of an enclosed"),
-    **dict.fromkeys(("incidents.marking", "item_versions.marking", "releases.marking"), ("named recipient", "basis")),
+    **dict.fromkeys(("incidents.marking", "item_versions.marking", "releases.marking"), ("named recipient",)),
     "exercises.title": ("title of an exercise",), "http_hosts.origin": ("origin of a service",),
     "standing_clearances.title": ("title of a",), "standing_clearances.body": ("standing text", "second standing text"),
     # what officers give as their reasons

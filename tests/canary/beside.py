@@ -65,7 +65,7 @@ def _form(built: Any, case: str) -> dict[str, Any]:
         "contact": {"name": word("contact"), "email": f"{word('mail of a contact')}@x.example", "phone": "+358000"},
         "attachments": [{"name": f"{word('name of a file')}.pdf", "media_type": "application/pdf", "sha256": "0" * 64,
                          "size": 7}],
-        "caveats": {"pd_basis": word("basis"), "named_recipients": [f"{word('named recipient')}@x.example"]},
+        "caveats": {"named_recipients": [f"{word('named recipient')}@x.example"]},
     }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ class _Writing:
         self._did("severe again", LEAD, self.path, {
             "severity": 2, "severity_reason": self._word("why severe")}, method="PATCH", match=True)
         self._did("active", DUTY, f"{self.path}/status", {"status": "active"}, match=True)
-        self._did("noted", DUTY, f"{self.path}/notes", {"text": self._word("note"), "pd_basis": self._word("basis")})
+        self._did("noted", DUTY, f"{self.path}/notes", {"text": self._word("note")})
         found = self.built.api(LEAD, "GET", f"{self.path}/suggestions")["severity"]
         if found:
             self._did("a suggestion", LEAD, f"{self.path}/suggestions/severity", {
@@ -98,8 +98,7 @@ class _Writing:
         self._duty()
         said = self.built.rows(_SAID, incident=self.number)
         self._did("marked", DUTY, f"{self.path}/markings", {
-            "item": said[-1].item, "orcon": True, "pd_basis": self._word("basis of a marking"),
-            "reason": self._word("reason of a marking")})
+            "item": said[-1].item, "orcon": True, "reason": self._word("reason of a marking")})
         fact = self.built.rows(
             "SELECT v.id FROM item_versions v WHERE v.incident_id = :incident AND v.kind = 'details'",
             incident=self.number)  # fmt: skip
@@ -125,8 +124,7 @@ class _Writing:
         """Withdrawn, bounced, recalled by its item; a draft withdrawn; a file as it came; an answer by a system."""
         draft = self._did("a draft", LEAD, f"{self.path}/releases", {
             "kind": "initial", "purpose": "network-defence", "title": self._word("title of a draft"),
-            "body": self._word("draft"), "asks": self._word("asks of a draft"),
-            "pd_basis": self._word("basis of a draft")})  # fmt: skip
+            "body": self._word("draft"), "asks": self._word("asks of a draft")})  # fmt: skip
         self._did("a draft withdrawn", LEAD, f"{self.path}/releases/{draft.json()['id']}/withdraw", {
             "reason": self._word("reason to withdraw a draft")})
         unsaid = {name: self._in("secret", f"{name} of a preview") for name in ("title", "body")}

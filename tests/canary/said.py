@@ -21,6 +21,9 @@ _CODES = ("/language", "/exercise", "/corrects", "/to", "/from", "/other", "/dup
 #: What this world has none of.
 NOT_HERE = {
     "POST /floods/{number}/refuse /reason": "nothing floods it; tests/flows/test_a_partner_is_compromised.py has one",
+    **{f"POST {path}/pd_basis": "nothing here holds personal data" for path in (
+        "/incidents/{reference}/markings ", "/incidents/{reference}/notes ", "/incidents/{reference}/releases ",
+        "/intake/{endpoint} /caveats", "/reports /caveats")},
     "POST /quarantine/{report}/release /reason": "what waits there came as an exercise, and is called real or refused",
 }
 

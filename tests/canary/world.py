@@ -239,7 +239,7 @@ class Built:
             "classification": "information-content-security/data-loss", "severity": 3,
             "suspected_malicious": "yes", "states_affected": ["FI"], "caveats": {
                 "no_attribution": self.dice.random() < 0.3,
-                "pd_basis": word("basis"), "named_recipients": [f"{word('named recipient')}@x.example"],
+                "named_recipients": [f"{word('named recipient')}@x.example"],
                 **({"orcon": True} if self.dice.random() < 0.2 else {})},
             "attachments": [{"name": f"{word('name of a file')}.pdf", "media_type": "application/pdf",
                              "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}],
