@@ -191,8 +191,9 @@ def _said(body: dict[str, Any], code: int = 200) -> Response:
 
 @routes.before_request
 def _acceptable() -> None:
-    """TAXII 2.1, 1.6.8.1: the client says that it takes this version, or anything."""
-    given = [part.partition(";q=")[0].replace(" ", "").lower() for part in request.headers.get("Accept", "").split(",")]
+    """TAXII 2.1, 1.6.8 (content negotiation): the client says that it takes this version, or anything."""
+    said = request.headers.get("Accept", "").replace(" ", "").replace('"', "").lower()
+    given = [part.partition(";q=")[0] for part in said.split(",")]
     if given != [""] and not {"*/*", "application/*", "application/taxii+json", MEDIA_TYPE} & set(given):
         raise NotAcceptable(f"Send Accept: {MEDIA_TYPE}.")
 

