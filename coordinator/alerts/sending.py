@@ -96,6 +96,9 @@ def claim(tx: Session, delivery_id: int, *, now: datetime) -> Parcel | datetime 
     delivery, alert = _held(tx, delivery_id)
     if delivery.state != "queued":
         return None
+    if alert.state == "withdrawn":
+        delivery.state, delivery.settled_at, delivery.next_attempt_at = "cancelled", now, None
+        return None
     later = max(delivery.next_attempt_at or now, delivery.lease_until or now)
     if later > now:
         return later
@@ -126,7 +129,9 @@ def may_go(tx: Session, parcel: Parcel, *, now: datetime) -> bool:
     if delivery is None or (delivery.fence, delivery.state) != (parcel.fence, "queued"):
         return False
     alert = tx.get_one(Alert, delivery.alert_id)
-    if sending_hold.stops(tx, own=delivery.user_id is not None) or standstill.stands(tx, alert):
+    if alert.state == "withdrawn" or standstill.stands(tx, alert):
+        return False
+    if sending_hold.stops(tx, own=delivery.user_id is not None):
         return False
     return _way_is_open(tx, alert, delivery) and holds(tx, delivery.decision_id, now=now)
 

@@ -18,6 +18,8 @@ from coordinator.incidents.models import Incident
 #: Why a delivery is held back: stands in its last attempt.
 DUPLICATE = "DUPLICATE"
 _GO_ON = ("receipt", "notice", "closure", "check")
+#: States in which an alert wants nothing more.
+_OVER = ("acknowledged", "withdrawn")
 
 
 def stands(tx: Session, alert: Alert) -> bool:
@@ -53,7 +55,8 @@ def waiting(tx: Session, incident_id: int) -> list[tuple[Alert, Delivery]]:
 
 
 def held(tx: Session, incident_id: int) -> list[tuple[Alert, Delivery]]:
-    """The deliveries that were held back because the incident was a duplicate, and nothing happened to them since."""
+    """The deliveries that were held back because the incident was a duplicate, and nothing happened to them since; not
+    those of an alert that was answered or withdrawn meanwhile."""
     last = (
         select(DeliveryAttempt.detail)
         .where(DeliveryAttempt.delivery_id == Delivery.id)
@@ -61,7 +64,8 @@ def held(tx: Session, incident_id: int) -> list[tuple[Alert, Delivery]]:
     )  # fmt: skip
     query = select(Alert, Delivery).join(Delivery, Delivery.alert_id == Alert.id)
     rows = tx.execute(query.where(
-        Alert.incident_id == incident_id, Delivery.state == "withheld", last == DUPLICATE
+        Alert.incident_id == incident_id, Delivery.state == "withheld", last == DUPLICATE,
+        Alert.state.not_in(_OVER),
     ).order_by(Delivery.id))  # fmt: skip
     return [(row.Alert, row.Delivery) for row in rows]
 
@@ -69,6 +73,6 @@ def held(tx: Session, incident_id: int) -> list[tuple[Alert, Delivery]]:
 def unanswered(tx: Session, incident_id: int) -> list[Alert]:
     """Alerts that still want an answer: their ladders go on."""
     query = select(Alert).where(
-        Alert.incident_id == incident_id, Alert.ack != "", Alert.state.not_in(("acknowledged", "withdrawn"))
+        Alert.incident_id == incident_id, Alert.ack != "", Alert.state.not_in(_OVER)
     )
     return list(tx.execute(query.order_by(Alert.id)).scalars())
