@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.accounts.principal import SYSTEM
+from coordinator.alerts import lowering
 from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.models import Acknowledgement, Alert
 from coordinator.alerts.versions import drafts_of
@@ -105,7 +106,8 @@ def _start_is_pending(tx: Session, incident_id: int) -> bool:
 
 
 def report_updated(tx: Session, report_id: int) -> None:
-    """For steps that wait for news."""
+    """For steps that wait for news; and a person is asked where its label is looser than what it told us before."""
+    lowering.offer(tx, report_id)
     report = tx.get_one(Report, report_id)
     if report.incident_id is not None:
         _tell_runs(tx, report.incident_id, [Happened("report-update", {"report": report.public_id, "via": report.via})])

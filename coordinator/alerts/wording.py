@@ -175,6 +175,10 @@ OWN_NOTICES = {
         "An originator's consent waits for a second person",
         "An originator answered a request for consent{reference}. It holds once somebody has confirmed it.",
     ),
+    "label-waits": (
+        "A lowered label waits for a second person",
+        "Somebody recorded that a label was lowered{reference}. It holds once a second person has confirmed it.",
+    ),
     "consent-answered": (
         "An originator answered a request for consent",
         "There is an answer to what you asked an originator{reference}.",

@@ -17,6 +17,7 @@ from coordinator.api import (
     http_hosts,
     incidents,
     intake,
+    labels,
     ledger,
     markings,
     obligations,
@@ -40,6 +41,7 @@ def install(app: Flask) -> None:
         intake, incidents, changes, alerts, desk_calls, work, ledger, released, waiting_changes, playbooks, openapi,
         quarantine,
         endpoints, operations, agreements, exits, files, releases, runs, consents, obligations, markings, http_hosts,
+        labels,
     ):  # fmt: skip
         door.register_blueprint(part.routes)
     app.register_blueprint(door)

@@ -82,7 +82,6 @@ class ReportBody(Base):
 
 class Flood(Exercised, Base):
     """More new incidents than are opened by themselves from one endpoint: what came over that waits as one task.
-
     `open_slot` is the endpoint's id while it lasts, so that there is one at a time. `task_id`: given when there is one.
     """
 
@@ -98,7 +97,6 @@ class Flood(Exercised, Base):
 
 class Quarantined(Exercised, Base):
     """A report that waits for a person. `state`: waiting, then released, attached, refused or refiled.
-
     `urgent`: it says that people are in danger. `possibly_real`: it came as an exercise that we do not know of.
     """
 
@@ -283,7 +281,6 @@ class IncidentLink(Exercised, Base):
 
 class DuplicateMark(Exercised, Base):
     """An incident was marked a duplicate of the one that stays; `undone_at` ends it.
-
     `aware_before` is what the one that stays had, where it took over the earlier instant (`took_over`). `stopped`: ids
     of "runs" and "tasks" that stand still, and of tasks "moved"; empty until a worker did so; given back once.
     """
@@ -398,3 +395,6 @@ class Draft(Base):
     data_key_id: Mapped[int]
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     updated_at: Mapped[datetime]
+
+
+from coordinator.incidents import label_models as _labels  # noqa: E402, F401  further tables of this room

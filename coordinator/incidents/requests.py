@@ -109,6 +109,7 @@ class TighteningSchema(Shape):
     personal_data = Flag()
     pd_basis = terms.legal_basis()
     embargo_until = Instant()
+    asked_by = terms.OrganisationCode(metadata={"description": "The originator who wants it so; left out: we do."})
     reason = Text(2000, lines=True, required=True)
 
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.errors import Fault, Invalid, NotFound, Refused
-from coordinator.incidents import changes
+from coordinator.incidents import changes, labels
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.items import marking_of, newest_version, read_item, with_basis, write_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.markings import Marking, Tlp, combine, parse_pap, parse_tlp
+from coordinator.outside.canonical_json import canonical
+from coordinator.partners.models import Organisation
+from coordinator.timeline.keys import seal
 
 #: Codes of parties, and what is said or not said.
 LISTS, FLAGS = ("not_rel_to", "rel_to"), ("orcon", "no_attribution", "le_sensitive", "personal_data")
@@ -30,8 +34,9 @@ def tighten(
     tx: Session, incident_id: int, wanted: Mapping[str, Any], *, principal: Principal, item: str = "", reason: str
 ) -> Incident:
     """`wanted`: tlp, pap, not_rel_to[], rel_to[], orcon, no_attribution, le_sensitive, personal_data, pd_basis (the
-    legal basis: there is personal data in it), embargo_until; what is left out stays. `item`: the key of one thing
-    said; "" is the whole incident.
+    legal basis: there is personal data in it), embargo_until; what is left out stays. `asked_by`: the code of the
+    originator who wants it so; left out, we do, and may take the label back (R06). `item`: the key of one thing said;
+    "" is the whole incident.
 
     Raises Invalid (/reason, "" where nothing is stricter), Refused (a lower label), NotFound (no such item here).
     """
@@ -43,9 +48,15 @@ def tighten(
     label = parse_tlp(wanted["tlp"]) if wanted.get("tlp") else before.effective
     if label < before.effective:
         raise Refused("Here a label is raised only: its originator alone can lower it.")
+    giver = _who_asks(tx, incident, item, wanted.get("asked_by") or "")
     after = with_basis(combine([before, _marking(wanted, label)]), wanted.get("pd_basis") or "")
     if after == before:
         raise Invalid([Fault("", "Nothing of this is stricter than it is now.")])
+    if giver is not None and wanted.get("tlp"):
+        labels.note_raise(
+            tx, incident, item, giver, label, at=clock.now(), by=principal.actor,
+            sealed=seal(tx, incident.data_key_id, canonical({"reason": reason.strip()}), about=labels.ABOUT),
+        )  # fmt: skip
     if version is not None:
         _rewrite(tx, incident, version, after, author=principal.actor)
     else:
@@ -54,11 +65,23 @@ def tighten(
     tx.flush()
     timeline.append(
         tx, "marking.tightened", "A label was raised or a caveat added.", actor=principal.actor, incident=incident,
-        values={"item": item, "before": before.to_json(), "after": after.to_json(), "reason": reason.strip()},
+        values={"item": item, "before": before.to_json(), "after": after.to_json(), "reason": reason.strip(),
+                "asked_by": wanted.get("asked_by") or ""},
         about=("incident", incident.id),
     )  # fmt: skip
     timeline.pending(tx, "incident.changed", incident.id, exercise=incident.exercise)
     return incident
+
+
+def _who_asks(tx: Session, incident: Incident, item: str, code: str) -> int | None:
+    """The originator who wants it stricter; None where we do. Raises Invalid (/asked_by)."""
+    if not code:
+        return None
+    query = select(Organisation.id).where(Organisation.code == code, Organisation.is_own.is_(False))
+    found = tx.execute(query).scalar_one_or_none()
+    if found is None or found not in labels.of_item(tx, incident, item).standing.said:
+        raise Invalid([Fault("/asked_by", "Choose its originator, or nobody: then it is we who want it stricter.")])
+    return found
 
 
 def _marking(wanted: Mapping[str, Any], label: Tlp) -> Marking:

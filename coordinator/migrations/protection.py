@@ -57,6 +57,9 @@ LATER_FIXED_COLUMNS = {
     "consents": ("from_id", "to_id", "purpose", "item", "valid_until", "evidence", "granted_at", "recorded_by",
                  "answer"),
     "obligation_rules": ("rule", "version", "digest", "terms", "recorded_at", "recorded_by"),
+    "label_words": ("incident_id", "from_id", "tlp", "channel", "said_at", "report_id", "data_key_id", "sealed",
+                    "file_name", "file_type", "file_sha256", "file_sealed", "asked_by", "asked_at", "exercise"),
+    "label_word_items": ("word_id", "item", "exercise"),
 }  # fmt: skip
 
 #: Rows that are refused when they are put in: (trigger, table, when, what is said).
@@ -106,9 +109,12 @@ REFUSED_CHANGES = (
 )  # fmt: skip
 
 
-def refuse_changes(connection: Connection) -> None:
+Changes = Sequence[tuple[str, str, tuple[str, ...], str, str]]
+
+
+def refuse_changes(connection: Connection, rows: Changes = REFUSED_CHANGES) -> None:
     """Refuse changes that would make what is over hold again."""
-    for name, table, columns, when, said in REFUSED_CHANGES:
+    for name, table, columns, when, said in rows:
         of = ", ".join(f'"{column}"' for column in columns)
         if connection.dialect.name == "postgresql":
             connection.execute(text(
@@ -126,9 +132,9 @@ def refuse_changes(connection: Connection) -> None:
             ))  # fmt: skip
 
 
-def allow_changes(connection: Connection) -> None:
+def allow_changes(connection: Connection, rows: Changes = REFUSED_CHANGES) -> None:
     """Take these away again."""
-    unprotect_permits(connection, [(name, table, "", "") for name, table, *_rest in REFUSED_CHANGES])
+    unprotect_permits(connection, [(name, table, "", "") for name, table, *_rest in rows])
 
 
 def protect_permits(connection: Connection, rows: Sequence[tuple[str, str, str, str]] = REFUSED_ROWS) -> None:
