@@ -13,8 +13,8 @@ from coordinator.migrations.protection import (
     unprotect_permits,
 )
 
-revision = "0036"
-down_revision = "0035"
+revision = "0038"
+down_revision = "0037"
 
 TABLES = ("label_words", "label_word_items")
 
