@@ -77,7 +77,7 @@ def write_label(tx: Session, incident: Incident, one: Labelled, label: Tlp, *, a
     """The same words as a further version under this label, or the incident under it. Whether it may be is asked
     before. Raises Refused where an exchange policy says more."""
     if one.newest is None:
-        changes.bind(incident, relabelled(changes.marking_of_incident(incident), label))
+        changes.bind(tx, incident, relabelled(changes.marking_of_incident(incident), label))
         return
     version = one.newest
     write_item(
