@@ -56,6 +56,7 @@ def open_call(tx: Session, alert: Alert, delivery: Delivery) -> Task:
         tx, title=title, role="duty-officer", incident=incident, kind="voice",
         instructions="\n".join(lines), fallback_role="coordinator", priority=90, fields=fields_of(alert.kind),
         created_by="system", blocks="close" if incident is not None else "", exercise=alert.exercise,
+        due_at=rungs.wanted_by(tx, alert),
     )  # fmt: skip
     delivery.task_id = task.id
     tx.flush()

@@ -91,6 +91,13 @@ def set_timer(tx: Session, alert: Alert, release: Release) -> None:
         timeline.pending(tx, "alert.rung", alert.id, ready_at=due_at, exercise=alert.exercise)
 
 
+def wanted_by(tx: Session, alert: Alert) -> datetime | None:
+    """Until when this way has time: the next entry of the ladder or the answer's date, the first to come."""
+    release = tx.get_one(Release, alert.release_id)
+    times = (entry_due(release.ladder, alert.ladder_step, alert.created_at), alert.reply_by)
+    return min((at for at in times if at is not None and at > clock.now()), default=None)
+
+
 def climb(tx: Session, alert_id: int) -> None:
     """The timer of the ladder: do the entry that is due, and set the next timer. Nothing once it is answered."""
     alert = locked(tx, alert_id)

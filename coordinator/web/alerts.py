@@ -34,6 +34,7 @@ from coordinator.status import incident_page, outgoing
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
+from coordinator.web.words_sharing import what_became_of
 
 pages = Blueprint("alerts", __name__, url_prefix="/incidents/<reference>/alerts")
 
@@ -60,13 +61,11 @@ def tell(reference: str) -> Any:
             return _preview(reference, given)
         with access.store().unit_of_work() as tx:
             told = _told(tx, reference, given, once=request.form.get("once", ""))
-            waiting, denied = len(told.referred), len(told.denied)
     except SecrecyMarkingFound:
         raise
     except Invalid as error:
         return _form(reference, given, page.errors_by_field(error, field=_field), code=422)
-    text = _("What is permitted is on its way; see what waits or was refused.") if waiting or denied else _("Sent.")
-    return page.after("incidents.incident", text, reference=reference, _anchor="decisions")
+    return page.after("incidents.incident", what_became_of(told), reference=reference, _anchor="decisions")
 
 
 @pages.get("/<int:alert_id>")

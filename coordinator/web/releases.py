@@ -24,6 +24,7 @@ from coordinator.web import access, release_files, words
 from coordinator.web import pages as page
 from coordinator.web.access import needs
 from coordinator.web.alerts import reply_by_of
+from coordinator.web.words_sharing import what_became_of
 
 pages = Blueprint("releases", __name__, url_prefix="/incidents/<reference>/releases")
 
@@ -87,11 +88,9 @@ def submit(reference: str, number: int) -> Any:
         with access.store().unit_of_work() as tx:
             _seen(tx, reference, number)
             told = drafts.submit(tx, number, codes=chosen, principal=access.required())
-            waiting, denied = len(told.referred), len(told.denied)
     except Invalid as error:
         return _desk(reference, number, page.errors_by_field(error), chosen=chosen, code=422)
-    text = _("What is permitted is on its way; see what waits or was refused.") if waiting or denied else _("Sent.")
-    return page.after("releases.one", text, reference=reference, number=number)
+    return page.after("releases.one", what_became_of(told), reference=reference, number=number)
 
 
 @pages.post("/<int:number>/versions")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _
+
+from coordinator.alerts.telling import Told
 
 ANSWER = {
     "acknowledged": (_("Acknowledged"), "good"),
@@ -85,3 +88,14 @@ PART = {
     "humanitarian_flags": _("Humanitarian"), "asks": _("What we ask"), "observables": _("Indicators"),
     "originator": _("Whose information it is"),
 }  # fmt: skip
+
+
+def what_became_of(told: Told) -> str:
+    """What pressing the button did, of what the rules permit, refer to a person and refuse."""
+    if told.permitted and not (told.referred or told.denied):
+        return gettext("It is on its way; what becomes of it stands here.")
+    if told.permitted:
+        return gettext("What is permitted is on its way; see what waits or was refused.")
+    if told.referred:
+        return gettext("Nothing has left: it waits for a second person.")
+    return gettext("Nothing has left: see what was refused, and why.")

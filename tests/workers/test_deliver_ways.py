@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -168,6 +169,8 @@ def test_a_call_becomes_a_task_whose_outcome_is_the_answer(desk: Store) -> None:
         lines = said.splitlines()
         assert "+358000000" in said
         assert "TLP:GREEN" in lines and lines[-1] == "TLP:GREEN"
+        # The call is due when the ladder stops waiting for it.
+        assert task.due_at == tx.get_one(Alert, alert).created_at + timedelta(minutes=30)
         task_id = task.id
     caller = person(desk, "duty-officer")
     with desk.unit_of_work() as tx:
