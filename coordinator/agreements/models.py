@@ -24,6 +24,7 @@ class Agreement(Base):
     digest: Mapped[Hash]
     created_at: Mapped[datetime]
     recorded_by: Mapped[Code]
+    reason: Mapped[str] = mapped_column(Text, default="", server_default="")
     __table_args__ = (UniqueConstraint("key", "version"),)
 
 

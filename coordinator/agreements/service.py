@@ -21,8 +21,8 @@ from coordinator.timeline.keys import new_key, seal, unseal
 LARGEST_DOCUMENT = 10 << 20
 
 
-def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
-    """Add an agreement or a new version of it; one line that says so, or "" when it stands already.
+def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str, reason: str = "") -> str:
+    """Add an agreement or a new version of it, with why; one line that says so, or "" when it stands already.
 
     `terms` are register fields as agreements/schema gives them.
 
@@ -38,13 +38,13 @@ def record_agreement(tx: Session, terms: dict[str, Any], *, actor: str) -> str:
         tx.flush()
     row = Agreement(
         key=key, version=old.version + 1 if old else 1, current=True, terms=terms, digest=digest,
-        created_at=clock.now(), recorded_by=actor,
+        created_at=clock.now(), recorded_by=actor, reason=reason,
     )  # fmt: skip
     tx.add(row)
     tx.flush()
     timeline.append(
         tx, "agreement.recorded", f"Version {row.version} of the agreement {key} was recorded.", actor=actor,
-        about=("agreement", row.id), values={"old": old.terms if old else None, "new": terms},
+        about=("agreement", row.id), values={"old": old.terms if old else None, "new": terms, "reason": reason},
     )  # fmt: skip
     _set_reminders(tx, row)
     if old is not None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from marshmallow import Schema, fields
 
 from coordinator import clock
 from coordinator.accounts.rules import Right
 from coordinator.agreements import queries, service
 from coordinator.agreements.schema import AgreementSchema, ConsentSchema
+from coordinator.agreements.service import LARGEST_DOCUMENT
 from coordinator.api import shapes
 from coordinator.api.access import needs, principal, store
-from coordinator.api.bodies import answer, json_body
+from coordinator.api.bodies import answer, json_body, text_argument
 from coordinator.api.described import describes
+from coordinator.changes import documents
 from coordinator.changes import service as changes
 from coordinator.changes.rules import Kind
 from coordinator.errors import NotFound
@@ -32,6 +34,7 @@ class AgreementShownSchema(Schema):
     parties = fields.List(fields.String(), required=True)
     terms = fields.Dict(required=True)
     sentences = fields.List(fields.Dict(), required=True)
+    versions = fields.List(fields.Nested(lambda: AgreementVersionSchema()), required=True)
 
 
 class AskedSchema(Schema):
@@ -39,14 +42,33 @@ class AskedSchema(Schema):
     change = shapes.number(none=True)
 
 
-LARGEST_ID = 2**53 - 1
+class AgreementDocumentSchema(Schema):
+    name = shapes.text()
+    sha256 = shapes.text()
+    size = shapes.number()
+    tlp = shapes.text()
+
+
+class TextAskedSchema(AskedSchema):
+    document = fields.Nested(AgreementDocumentSchema, required=True)
+
+
+class AgreementVersionSchema(Schema):
+    version = shapes.number()
+    at = shapes.at()
+    by = shapes.text()
+    reason = shapes.text()
+    digest = shapes.text()
+
+
+LARGEST_ID, BYTES = 2**53 - 1, "application/octet-stream"
 
 
 class RegisterSchema(Shape):
     """`POST /agreements`: the whole of its terms, a new version where the agreement is there already."""
 
     terms = Part(AgreementSchema, required=True)
-    reason = Text(2000, lines=True)
+    reason = Text(2000, lines=True, required=True)
 
 
 class ConsentAnswerSchema(Shape):
@@ -105,6 +127,8 @@ def one(key: str) -> Response:
             "documents": [{"name": row.name, "sha256": row.sha256, "size": row.size, "tlp": row.tlp}
                           for row in found["documents"]],
             "reminders": [{"of": each.what, "at": each.at, "date": each.of} for each in found["reminders"]],
+            "versions": [{"version": row.version, "at": row.created_at, "by": row.recorded_by, "reason": row.reason,
+                          "digest": row.digest} for row in found["versions"]],
             "used": found["used"],
         })  # fmt: skip
 
@@ -117,9 +141,26 @@ def register() -> Response:
     wanted = load(_REGISTER, json_body())
     with store().unit_of_work() as tx:
         asked = changes.ask(
-            tx, Kind.AGREEMENT, wanted["terms"], actor=principal().actor, reason=wanted.get("reason", "")
+            tx, Kind.AGREEMENT, wanted["terms"], actor=principal().actor, reason=wanted["reason"]
         )
         return _asked(asked)
+
+
+@routes.post("/agreements/<key>/document")
+@needs(Right.MANAGE_AGREEMENTS)
+@describes(answer=TextAskedSchema, status=201, query=("name", "tlp", "reason"), foreign=(BYTES,), more=(413,))
+def attach(key: str) -> Response:
+    """Its text: the bytes as the body, at most 10 MiB, with `name` and `tlp`. Kept at once, sealed and hashed; that the
+    terms name it is a new version, which waits for a second person (`change`)."""
+    request.max_content_length = LARGEST_DOCUMENT
+    with store().unit_of_work() as tx:
+        row, asked = documents.attach(
+            tx, key, name=text_argument("name"), media_type=request.mimetype, content=request.get_data(),
+            tlp=text_argument("tlp"), actor=principal().actor, reason=text_argument("reason"),
+        )  # fmt: skip
+        waits = asked.change.id if asked.change is not None else None
+        said = {"name": row.name, "sha256": row.sha256, "size": row.size, "tlp": row.tlp}
+        return answer({"done": asked.line, "change": waits, "document": said}, status=201)
 
 
 @routes.get("/consents")

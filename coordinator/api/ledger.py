@@ -16,6 +16,9 @@ from coordinator.status.ledger import Asked
 routes = Blueprint("ledger", __name__)
 
 
+_ASKED = ("incident", "partner", "item", "agreement", "exercise")
+
+
 class LedgerFileSchema(Schema):
     item = shapes.text(description="Ask the ledger for it: who else has this file.")
     name = shapes.text()
@@ -47,10 +50,10 @@ class LedgerSchema(shapes.many(LedgerLineSchema)):  # type: ignore[misc]
 
 @routes.get("/ledger")
 @needs(Right.READ_INCIDENTS)
-@describes(answer=LedgerSchema, query=("incident", "partner", "item", "exercise", *PAGED), more=(404,))
+@describes(answer=LedgerSchema, query=(*_ASKED, *PAGED), more=(404,))
 def listed() -> Response:
-    """What left, newest first, of one incident, partner or item where one is named."""
-    asked = Asked(**{name: text_argument(name) for name in ("incident", "partner", "item", "exercise")})
+    """What left, newest first, of one incident, partner, item or agreement where one is named."""
+    asked = Asked(**{name: text_argument(name) for name in _ASKED})
     with store().read() as tx:
         return answer(
             ledger.lines(tx, principal=principal(), asked=asked, cursor=text_argument("cursor"), limit=page_limit())

@@ -36,13 +36,13 @@ Data = dict[str, Any]
 @dataclass(frozen=True)
 class Handling:
     """`subject` names what is changed; `read` makes the use case's data from plain JSON data again; `check` raises what
-    the use case would, as early as somebody asks."""
+    the use case would, as early as somebody asks; `apply` is given who asked and why."""
 
     subject: Callable[[Data], str]
     present: Callable[[Session, Data], Data | None]
     compared: Callable[[Session, Data], Data]
     read: Callable[[Data], Data]
-    apply: Callable[[Session, Data, str], str]
+    apply: Callable[[Session, Data, str, str], str]
     check: Callable[[Session, Data], None] = lambda _tx, _wanted: None
 
 
@@ -98,7 +98,7 @@ def _check_key(tx: Session, wanted: Data) -> None:
     partners.check_unused(tx, wanted["secret"])
 
 
-def _add_key(tx: Session, wanted: Data, actor: str) -> str:
+def _add_key(tx: Session, wanted: Data, actor: str, _reason: str) -> str:
     row = _by_slug(tx, wanted["endpoint"])
     if row is None:
         raise NotFound()
@@ -211,7 +211,7 @@ def _check_setting(tx: Session, wanted: Data) -> None:
         raise Invalid([Fault("", "There is no organisation with this code: add it under organisations.")])
 
 
-def _put_setting(tx: Session, wanted: Data, actor: str) -> str:
+def _put_setting(tx: Session, wanted: Data, actor: str, _reason: str) -> str:
     _check_setting(tx, wanted)
     return partners.put_setting(tx, wanted["name"], wanted["value"], actor=actor)
 
@@ -252,7 +252,7 @@ HANDLING: Mapping[Kind, Handling] = {
     Kind.ENDPOINT: Handling(
         subject=lambda wanted: wanted["id"], present=_endpoint_now, compared=_endpoint_wanted,
         read=lambda data: load(_ENDPOINT, data), check=_check_endpoint,
-        apply=lambda tx, wanted, actor: partners.put_endpoint(tx, wanted, actor=actor),
+        apply=lambda tx, wanted, actor, _reason: partners.put_endpoint(tx, wanted, actor=actor),
     ),
     Kind.KEY: Handling(
         subject=lambda wanted: wanted["endpoint"], present=_key_now, read=dict, check=_check_key, apply=_add_key,
@@ -261,35 +261,35 @@ HANDLING: Mapping[Kind, Handling] = {
     Kind.HTTP_HOST: Handling(
         subject=lambda wanted: wanted["id"], present=_host_now, compared=_host_wanted,
         read=lambda data: load(_HTTP_HOST, data),
-        apply=lambda tx, wanted, actor: http_hosts.put_http_host(tx, wanted, actor=actor),
+        apply=lambda tx, wanted, actor, _reason: http_hosts.put_http_host(tx, wanted, actor=actor),
     ),
     Kind.ORGANISATION: Handling(
         subject=lambda wanted: wanted["code"], present=_organisation_now, compared=_organisation_wanted,
         read=lambda data: load(_ORGANISATION, data),
-        apply=lambda tx, wanted, actor: partners.put_organisation(tx, wanted, actor=actor),
+        apply=lambda tx, wanted, actor, _reason: partners.put_organisation(tx, wanted, actor=actor),
     ),
     Kind.CONTACT: Handling(
         subject=lambda wanted: wanted["code"], present=_contact_now, compared=_contact_wanted,
         read=lambda data: load(_CONTACT, data),
-        apply=lambda tx, wanted, actor: partners.put_contact(tx, wanted, actor=actor),
+        apply=lambda tx, wanted, actor, _reason: partners.put_contact(tx, wanted, actor=actor),
     ),
     Kind.AGREEMENT: Handling(
         subject=lambda wanted: wanted["agreement_id"], present=_agreement_now, read=load_agreement, check=check_parties,
         compared=lambda _tx, wanted: dict(wanted),
-        apply=lambda tx, wanted, actor: record_agreement(tx, wanted, actor=actor),
+        apply=lambda tx, wanted, actor, reason: record_agreement(tx, wanted, actor=actor, reason=reason),
     ),
     Kind.CONSENT: Handling(
         subject=_consent_subject, present=_consent_now, compared=lambda _tx, wanted: plain(wanted), read=load_consent,
-        apply=lambda tx, wanted, actor: record_consent(tx, wanted, actor=actor),
+        apply=lambda tx, wanted, actor, _reason: record_consent(tx, wanted, actor=actor),
     ),
     Kind.ACCOUNT: Handling(
         subject=lambda wanted: wanted["email"].strip().lower(), present=_account_now, compared=_account_wanted,
         read=load_user, check=_check_account,
-        apply=lambda tx, wanted, actor: staff.put_user(tx, wanted, actor=actor),
+        apply=lambda tx, wanted, actor, _reason: staff.put_user(tx, wanted, actor=actor),
     ),
     Kind.FACTOR_RESET: Handling(
         subject=lambda wanted: str(wanted["user"]), present=_factors_now, compared=_factors_wanted, read=dict,
-        apply=lambda tx, wanted, actor: staff.reset_factors(tx, wanted["user"], actor=actor),
+        apply=lambda tx, wanted, actor, _reason: staff.reset_factors(tx, wanted["user"], actor=actor),
     ),
     Kind.SETTING: Handling(
         subject=lambda wanted: wanted["name"], present=_setting_now, read=dict, check=_check_setting,

@@ -55,7 +55,7 @@ def ask(
     handling, data = HANDLING[kind], dict(wanted)
     old, new = handling.present(tx, data), handling.compared(tx, data)
     if not rules.waits(kind, old, new) or not two_persons(tx, kind):
-        return Asked(handling.apply(tx, data, actor))
+        return Asked(handling.apply(tx, data, actor, reason.strip()))
     handling.check(tx, data)
     subject = handling.subject(data)
     found = _same_waiting(tx, kind, subject, new_digest=_digest(plain(data)))
@@ -99,11 +99,11 @@ def accept(tx: Session, change_id: int, *, principal: Principal) -> str:
     if telling.still_to_be_told(tx, change):
         raise Refused("The old channel is being told first: answer again in a few minutes.")
     kind = Kind(change.kind)
-    handling, data = HANDLING[kind], opened(tx, change)["wanted"]
-    wanted = handling.read(data)
+    handling, said = HANDLING[kind], opened(tx, change)
+    wanted = handling.read(said["wanted"])
     if _digest(handling.present(tx, wanted)) != change.old_digest:
         raise Refused("What is to be changed was changed meanwhile: refuse this one, and have it asked for again.")
-    line = handling.apply(tx, wanted, change.asked_by)
+    line = handling.apply(tx, wanted, change.asked_by, said["reason"])
     _answer(tx, change, "accepted", actor=principal.actor)
     _overtake(tx, change)
     return line

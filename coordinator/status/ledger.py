@@ -47,6 +47,7 @@ SURENESS = ("answered", "delivered", "handed-over", "perhaps")
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What is asked for. `incident`: our reference. `partner`: an organisation's code. `item`: an item's id.
+    `agreement`: the key of the one it went under.
 
     Empty ones do not narrow. `exercise` "" is what is real; the two are never shown together.
     """
@@ -54,6 +55,7 @@ class Asked:
     incident: str = ""
     partner: str = ""
     item: str = ""
+    agreement: str = ""
     exercise: str = ""
 
 
@@ -63,8 +65,8 @@ def lines(
     """{"items": lines, newest first, "next": cursor or None, "published": what the public was told, with the first
     page unless `alone`}, of incidents this person may know of.
 
-    Raises NotFound for an incident, partner or item that is none or that one may not know; Invalid for a cursor of
-    another kind.
+    Raises NotFound for an incident, partner, item or agreement that is none or that one may not know; Invalid for a
+    cursor of another kind.
     """
     limit = bounded(limit)
     before = from_cursor(cursor, int)
@@ -91,6 +93,8 @@ def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) 
         criteria.append(Alert.organisation_id == _organisation(tx, asked.partner))
     if asked.item:
         criteria.append(Alert.release_id.in_(_releases_of(tx, asked.item, principal)))
+    if asked.agreement:
+        criteria += _went_under(tx, asked.agreement)
     return (
         select(Alert, Release, ShareDecision, Incident)
         .join(Release, Release.id == Alert.release_id)
@@ -106,7 +110,7 @@ def published(
 ) -> list[dict[str, Any]]:
     """What anybody may read on the public page, newest first, as lines of the ledger: told to PUBLIC, by the web.
     `before`: only what was published before the line with this `notice`."""
-    if asked.partner or asked.exercise:
+    if asked.partner or asked.agreement or asked.exercise:
         return []
     query = (
         select(PublicNotice, Release, ShareDecision, Incident)
@@ -147,6 +151,16 @@ def _organisation(tx: Session, code: str) -> int:
     if found is None:
         raise NotFound()
     return found
+
+
+def _went_under(tx: Session, key: str) -> list[ColumnElement[bool]]:
+    """Told to one of its parties, on a decision that names it: the first is found by an index."""
+    terms = tx.execute(select(Agreement.terms).where(Agreement.key == key)).scalars()
+    codes = {party["party"] for each in terms for party in each["parties"]}
+    if not codes:
+        raise NotFound()
+    parties = tx.execute(select(Organisation.id).where(Organisation.code.in_(codes))).scalars().all()
+    return [Alert.organisation_id.in_(parties), ShareDecision.agreement == key]
 
 
 def _releases_of(tx: Session, item: str, principal: Principal) -> Any:

@@ -33,7 +33,7 @@ def begin(tx: Session, *, principal: Principal, asked: Asked) -> None:
     incident = get_visible(tx, asked.incident, principal=principal) if asked.incident else None
     timeline.append(
         tx, "ledger.exported", "The ledger was taken out as a file.", actor=principal.actor, incident=incident,
-        values={"partner": asked.partner, "item": asked.item}, exercise=asked.exercise,
+        values={"partner": asked.partner, "item": asked.item, "agreement": asked.agreement}, exercise=asked.exercise,
     )  # fmt: skip
 
 

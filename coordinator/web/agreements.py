@@ -13,6 +13,7 @@ from coordinator import clock, vocabulary
 from coordinator.accounts.rules import Right
 from coordinator.agreements import queries, service
 from coordinator.agreements.schema import load_agreement, load_consent
+from coordinator.changes import documents
 from coordinator.changes import queries as changes_queries
 from coordinator.changes import service as changes
 from coordinator.changes.rules import Kind
@@ -81,12 +82,15 @@ def amend(key: str) -> Response:
 @needs(Right.MANAGE_AGREEMENTS, fresh=True)
 def save(key: str) -> Any:
     try:
+        reason = request.form.get("reason", "").strip()
+        if not reason:
+            raise Invalid([Fault("/reason", _("Say why, and on what it rests."))])
         with access.store().unit_of_work() as tx:
             kept = queries.version(tx, key).terms if key else {}
             data = agreement_form.read(request.form, kept=kept) | ({"agreement_id": key} if key else {})
             if not key:
                 _check_new(tx, data.get("agreement_id", ""))
-            return _ask(tx, data)
+            return _ask(tx, data, reason=reason)
     except Invalid as error:
         values = {name: request.form.getlist(name) if _is_many(name) else text for name, text in request.form.items()}
         return _form(values, page.errors_by_field(error, field=_field), key=key, code=422)
@@ -122,15 +126,12 @@ def attach(key: str) -> Any:
     """The text is kept at once; that the terms name it by its digest is a new version, which two persons make."""
     file, tlp = request.files.get("document"), request.form.get("tlp", "")
     try:
-        if tlp not in {label.value for label in Tlp}:
-            raise Invalid([Fault("/tlp", _("Choose the label of this text."))])
         with access.store().unit_of_work() as tx:
-            row = service.attach_document(
+            _row, asked = documents.attach(
                 tx, key, name=file.filename or "" if file else "", media_type=file.mimetype if file else "",
                 content=file.read() if file else b"", tlp=tlp, actor=access.required().actor,
             )  # fmt: skip
-            terms = dict(queries.version(tx, key).terms)
-            return _ask(tx, terms | {"instrument_text_ref": {"document": row.name, "sha256": row.sha256}})
+            return _after(asked, "agreements.one", key=key)
     except Invalid as error:
         return _page(key, {"tlp": tlp}, page.errors_by_field(error), code=422)
 
@@ -201,9 +202,8 @@ def _asked(tx: Session, key: str, data: dict[str, Any], reason: str) -> Any:
         return _page(key, dict(request.form), page.errors_by_field(error), code=422)
 
 
-def _ask(tx: Session, data: Mapping[str, Any], *, reason: str = "") -> Any:
+def _ask(tx: Session, data: Mapping[str, Any], *, reason: str) -> Any:
     terms = load_agreement(dict(data))
-    reason = reason or request.form.get("reason", "").strip()
     asked = changes.ask(tx, Kind.AGREEMENT, terms, actor=access.required().actor, reason=reason)
     return _after(asked, "agreements.one", key=terms["agreement_id"])
 

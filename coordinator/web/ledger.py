@@ -24,6 +24,7 @@ from coordinator.web.access import needs
 from coordinator.web.tables import csv_stream
 
 pages = Blueprint("ledger", __name__, url_prefix="/ledger")
+_ASKED = ("incident", "partner", "item", "agreement", "exercise")
 #: Files of a whole ledger take long: they leave most threads of this process to others.
 _FILES = threading.BoundedSemaphore(2)
 
@@ -85,7 +86,7 @@ def taken() -> Response:
 
 
 def _asked(given: Any) -> Asked:
-    return Asked(**{name: given.get(name, "").strip()[:200] for name in ("incident", "partner", "item", "exercise")})
+    return Asked(**{name: given.get(name, "").strip()[:200] for name in _ASKED})
 
 
 def _page(

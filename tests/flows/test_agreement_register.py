@@ -80,6 +80,8 @@ def test_an_agreement_from_its_first_day_to_its_renewal(desk: Desk) -> None:
     manager.get("/agreements/new")
     wrong = manager.post("/agreements/new", FORM | {"retention_max": "a year"})
     assert wrong.status_code == 422 and "ISO 8601" in wrong.text
+    silent = manager.post("/agreements/new", FORM | {"reason": " "})
+    assert silent.status_code == 422 and "Say why" in silent.text
     first = asked(manager, "/agreements/new", FORM)
     assert manager.post(f"/changes/{first}/accept").status_code == 409
     page = legal.text(f"/changes/{first}")
@@ -88,6 +90,7 @@ def test_an_agreement_from_its_first_day_to_its_renewal(desk: Desk) -> None:
     page = coordinator.text("/agreements/MOU-FI")
     assert "We may give FI-CSIRT: incident notification and situational report, up to TLP:AMBER" in page
     assert "It may be kept for at most 1 year. Art. 7" in page and "In force" in page
+    assert "Signed in Helsinki, note 12/2025" in page, "why, beside the version"
     assert "MOU-FI" in manager.text("/agreements")
 
     # Its text: kept sealed, hashed, with a label of its own; the terms name it, in a version that two persons make.

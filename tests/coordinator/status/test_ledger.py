@@ -22,7 +22,17 @@ from coordinator.status import ledger, ledger_file
 from coordinator.status.ledger import Asked
 from coordinator.store import Store
 from coordinator.timeline import queries as record
-from tests.alerting import MailBox, due, mail_server, mailbox, put_contact, put_incident, put_organisation, settings_of
+from tests.alerting import (
+    MailBox,
+    agreement,
+    due,
+    mail_server,
+    mailbox,
+    put_contact,
+    put_incident,
+    put_organisation,
+    settings_of,
+)
 from tests.factories import OTHER, PARTNER, World, person
 from workers import deliver as worker
 
@@ -132,6 +142,20 @@ def test_it_is_asked_by_incident_by_partner_and_by_item(desk: Store) -> None:
     for unknown in ({"incident": "INC-2026-009999"}, {"partner": "NOBODY"}, {"item": "itm-none"}):
         with pytest.raises(NotFound):
             found(**unknown)
+
+
+def test_it_is_asked_by_the_agreement_it_went_under(desk: Store) -> None:
+    with desk.unit_of_work() as tx:
+        agreement(tx, agreement_id="MOU-FI", clause_refs={"personal_data": "9", "encryption_in_transit": "8"})
+        agreement(tx, agreement_id="MOU-LV", code=OTHER)
+    incident, _reference = opened(desk)
+    fi, _lv = told(desk, incident, PARTNER, OTHER, marking=Marking(tlp="GREEN"))
+    sent(desk)
+    [line] = lines(desk, agreement="MOU-FI")["items"]
+    assert (line["alert"], line["agreement"], line["clauses"]) == (fi, "MOU-FI", ["9", "8"])
+    assert [each["recipient"] for each in as_file(desk, agreement="MOU-FI")] == [PARTNER]
+    with pytest.raises(NotFound):
+        lines(desk, agreement="MOU-XX")
 
 
 def test_what_one_may_not_know_of_is_in_no_line_and_no_answer(desk: Store) -> None:
