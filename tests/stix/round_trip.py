@@ -28,7 +28,7 @@ def of_stix(raw: bytes) -> list[str] | None:
         return None
     withheld = (report.get("caveats") or {}).get("no_attribution")
     came = [] if withheld else parse_json(raw)["objects"]  # they name their source
-    made = stix_out.write(_contents(report, objects=tuple(came)))
+    made = stix_out.write(contents_of(report, objects=tuple(came)))
     back = {json.dumps(one, sort_keys=True) for one in parse_json(made)["objects"]}
     lost = [f"{one['id']} changed or missing" for one in came if json.dumps(one, sort_keys=True) not in back]
     again = stix.read(made, NOW).report
@@ -42,7 +42,7 @@ def of_misp(raw: bytes) -> list[str] | None:
         report = dict(misp.read(raw, NOW).report)
     except (Invalid, NotParseable):
         return None
-    contents = _contents(report, observables=tuple((one["type"], one["value"]) for one in report["observables"]))
+    contents = contents_of(report, observables=tuple((one["type"], one["value"]) for one in report["observables"]))
     lost = _looser(report, stix.read(stix_out.write(contents), NOW).report)
     if contents.tlp is Tlp.RED:
         return lost
@@ -52,7 +52,7 @@ def of_misp(raw: bytes) -> list[str] | None:
     return lost + _looser(report, again)
 
 
-def _contents(report: Mapping[str, Any], **more: Any) -> Contents:
+def contents_of(report: Mapping[str, Any], **more: Any) -> Contents:
     """What a release of this report to one recipient would hold."""
     marking = marking_of_report(dict(report))
     sender = None if marking.no_attribution else US
