@@ -26,7 +26,7 @@ from coordinator.vocabulary.shapes import Malformed, Reader, Shape, absent, choi
 
 __all__ = [
     "DEFAULT_COMMUNITY", "UNCLASSIFIED", "UNMARKED_AS", "Iep", "Malformed", "Marking", "Pap", "Tlp", "UnknownLabel",
-    "combine", "find_secrecy", "parse_pap", "parse_tlp", "strictest", "tlp_of_stix_id",
+    "combine", "combine_policies", "find_secrecy", "parse_pap", "parse_tlp", "strictest", "tlp_of_stix_id",
 ]  # fmt: skip
 
 # Whom GREEN means where no community is named (TLP 2.0).
@@ -53,7 +53,11 @@ IEP_ACTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Iep(Shape):
-    """The statements of an Information Exchange Policy (FIRST IEP 2.0) that bear on a release."""
+    """The statements of an Information Exchange Policy (FIRST IEP 2.0). What is not said does not limit.
+
+    `external_reference`: where the licence or agreement behind it is; several, where policies were combined, with a
+    space between. `id`: the policy's own.
+    """
 
     tlp: str | None = None
     start_date: datetime | None = None
@@ -62,6 +66,9 @@ class Iep(Shape):
     permitted_actions: str | None = None
     affected_party_notifications: str | None = None
     attribution: str | None = None
+    unmodified_resale: str | None = None
+    external_reference: str | None = None
+    id: str | None = None
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "tlp": choice(IEP_TLP),
@@ -71,14 +78,24 @@ class Iep(Shape):
         "permitted_actions": choice(IEP_ACTIONS),
         "affected_party_notifications": choice(("may", "must-not")),
         "attribution": choice(("may", "must", "must-not")),
+        "unmodified_resale": choice(("may", "must-not")),
+        "external_reference": text(),
+        "id": text(),
     }
-    IGNORED: ClassVar[frozenset[str]] = frozenset(
-        {"id", "name", "description", "iep_version", "unmodified_resale", "external_reference", "id_ref", "url"}
-    )
+    IGNORED: ClassVar[frozenset[str]] = frozenset({"name", "description", "iep_version", "id_ref", "url"})
 
     @property
     def rank(self) -> int:
         return IEP_TLP[self.tlp].rank if self.tlp else 0
+
+    @property
+    def addresses(self) -> list[str]:
+        return (self.external_reference or "").split()
+
+    @property
+    def unnamed(self) -> Iep:
+        """The same without what leads to whoever wrote it."""
+        return replace(self, external_reference=None, id=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +135,12 @@ class Marking(Shape):
         "secrecy": text(default=UNCLASSIFIED),
         "iep": one(Iep, optional=True),
     }
+
+    @property
+    def policy_told(self) -> Iep | None:
+        """The exchange policy as a recipient may know it: where the source is withheld, nothing that leads there."""
+        withheld = self.no_attribution or (self.iep is not None and self.iep.attribution == "must-not")
+        return self.iep.unnamed if self.iep is not None and withheld else self.iep
 
     @property
     def effective(self) -> Tlp:
@@ -170,7 +193,7 @@ def _shared(sets: Iterable[frozenset[str]]) -> frozenset[str]:
 
 
 def _combined_label(parts: list[Marking]) -> tuple[Tlp | None, Iep | None]:
-    iep = _combined_iep([part.iep for part in parts if part.iep])
+    iep = combine_policies([part.iep for part in parts if part.iep])
     if all(part.tlp for part in parts):
         return strictest(part.tlp for part in parts), iep
     # Something unmarked keeps the whole unmarked, so that it is still referred to a person. The rank of a RED part is
@@ -180,9 +203,11 @@ def _combined_label(parts: list[Marking]) -> tuple[Tlp | None, Iep | None]:
     return None, iep
 
 
-def _combined_iep(policies: list[Iep]) -> Iep | None:
-    if not policies:
-        return None
+def combine_policies(policies: Iterable[Iep]) -> Iep | None:
+    """The strictest of each statement: it holds while all hold. None where there is no policy."""
+    policies = list(policies)
+    if len(policies) < 2:
+        return policies[0] if policies else None
     starts = [policy.start_date for policy in policies if policy.start_date]
     ends = [policy.end_date for policy in policies if policy.end_date]
 
@@ -198,6 +223,9 @@ def _combined_iep(policies: list[Iep]) -> Iep | None:
         permitted_actions=strictest_of("permitted_actions", *IEP_ACTIONS),
         affected_party_notifications=strictest_of("affected_party_notifications", "must-not", "may"),
         attribution=strictest_of("attribution", "must-not", "must", "may"),
+        unmodified_resale=strictest_of("unmodified_resale", "must-not", "may"),
+        external_reference=" ".join(sorted({one for each in policies for one in each.addresses})),
+        id=policies[0].id if len({policy.id for policy in policies}) == 1 else None,
     )
 
 

@@ -72,6 +72,7 @@ def event_for(tx: Session, alert: Alert, delivery: Delivery) -> Event:
             "kind": "check" if event_type.startswith("coordination.check.") else event_type.rsplit(".", 1)[1],
             "in_reply_to": _in_reply_to(tx, alert, release), "title": title, "body": body,
             "tlp": decision.effective_tlp, "pap": marking.pap.value if marking.pap else None,
+            "iep": marking.policy_told.to_json() or None if marking.policy_told else None,
             "purpose": release.purpose, "handling": list(decision.obligations),
             "originator": _originator(tx, release, decision), "noticed_at": release.facts.get("noticed_at"),
             "states_affected": release.facts.get("states_affected") or None, "reply_by": release.reply_by,

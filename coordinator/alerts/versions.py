@@ -32,6 +32,7 @@ from coordinator.sharing.inputs_from_world import OF_INCIDENT, text_of
 from coordinator.sharing.models import Release, ReleaseItem, ReleaseVersion
 from coordinator.sharing.rules import Result
 from coordinator.sharing.service import ENVELOPE, PARTS_ALONE, prepare_release
+from coordinator.sharing.unnamed import is_withheld
 
 DRAFT = "draft"
 INDICATORS_ONLY, FILES_ONLY = "Indicators are enclosed.", "Files are enclosed."
@@ -124,7 +125,7 @@ def make_for_each(tx: Session, base: Release, codes: Collection[str], *, refused
     incident = tx.get_one(Incident, base.incident_id)
     before, now, nothing = withheld_so_far(tx, incident.id), clock.now(), set[str]()
     pieces = pieces_of(tx, base)
-    unreadable, withheld = not_for_withheld(tx, base), Marking.from_json(base.marking).no_attribution
+    unreadable, withheld = not_for_withheld(tx, base), is_withheld(Marking.from_json(base.marking))
     groups: dict[tuple[str, ...], dict[str, dict[str, list[str]]]] = {}
     for partner in _partners(tx, list(codes)):
         left: dict[str, list[str]] = {

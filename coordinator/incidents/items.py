@@ -18,7 +18,7 @@ from coordinator.errors import NotFound, Refused, Stale
 from coordinator.incidents import statements
 from coordinator.incidents.models import ItemVersion
 from coordinator.incidents.references import new_public_id
-from coordinator.markings import Marking, parse_pap, parse_tlp
+from coordinator.markings import Iep, Marking, parse_pap, parse_tlp
 from coordinator.outside.canonical_json import canonical
 from coordinator.timeline.keys import new_key, seal, unseal
 
@@ -126,13 +126,14 @@ def with_basis(marking: Marking, basis: str) -> Marking:
 
 
 def marking_of_report(report: dict[str, Any]) -> Marking:
-    """The marking a native report states: label, PAP and caveats."""
-    caveats = report.get("caveats")
-    if not caveats:
+    """The marking a native report states: label, PAP, exchange policy and caveats."""
+    caveats, policy = report.get("caveats") or {}, report.get("iep")
+    if not caveats and policy is None:
         return _labelled(report["tlp"], report.get("pap"))
     said: dict[str, Any]
     said = {name: caveats[name] for name in _SAID if name in caveats}
     said |= {name: frozenset(caveats[name]) for name in ("rel_to", "not_rel_to", "named_recipients") if name in caveats}
+    said["iep"] = Iep(**policy) if policy is not None else None
     marking = Marking(tlp=parse_tlp(report["tlp"]), pap=parse_pap(report["pap"]) if "pap" in report else None, **said)
     return with_basis(marking, caveats.get("pd_basis", ""))
 

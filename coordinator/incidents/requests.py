@@ -9,7 +9,8 @@ from coordinator.errors import Fault, Invalid
 from coordinator.incidents.rules import FACTS, FIDELITIES, INSTANTS, Outlook, Status
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape, load
-from coordinator.outside.fields import Choice, Flag, Instant, Listed, Text, Token, Whole
+from coordinator.outside.fields import Choice, Flag, Instant, Listed, Part, Text, Token, Whole
+from coordinator.outside.policy import IepSchema
 
 # STIX incident core extension, determination.
 DETERMINATIONS = ("suspected", "confirmed", "blocked", "failed-attempt", "false-positive")
@@ -101,6 +102,7 @@ class TighteningSchema(Shape):
     item = Text(40, metadata={"description": "An item's key; left out: the whole incident."})
     tlp = terms.tlp()
     pap = terms.pap()
+    iep = Part(IepSchema, metadata={"description": "Statements of an exchange policy to add (FIRST IEP 2.0)."})
     not_rel_to = Listed(terms.OrganisationCode(), most=200)
     rel_to = Listed(terms.OrganisationCode(), most=200)
     orcon = Flag()
@@ -109,6 +111,10 @@ class TighteningSchema(Shape):
     personal_data = Flag()
     pd_basis = terms.legal_basis()
     embargo_until = Instant()
+    embargo_set = Listed(terms.OrganisationCode(), most=200, metadata={
+        "description": "Who may have it before the end of an embargo; with embargo_until."})
+    named_recipients = Listed(Text(200), most=200, metadata={
+        "description": "The persons who may have what is RED: mail addresses or codes of contacts."})
     asked_by = terms.OrganisationCode(metadata={"description": "The originator who wants it so; left out: we do."})
     reason = Text(2000, lines=True, required=True)
 

@@ -16,10 +16,11 @@ from marshmallow import ValidationError, validates_schema
 from coordinator import vocabulary
 from coordinator.errors import Fault, SecrecyMarkingFound
 from coordinator.incidents.rules import FIDELITIES, REPORT_INSTANTS, clock_order_flags
-from coordinator.markings import find_secrecy
+from coordinator.markings import IEP_TLP, find_secrecy, parse_tlp
 from coordinator.outside import terms
 from coordinator.outside.faults import Shape, load
 from coordinator.outside.fields import Choice, Flag, Instant, Listed, Part, Text, Token, Whole
+from coordinator.outside.policy import IepSchema
 from coordinator.outside.strict_json import parse_json
 
 __all__ = ["ATTACHMENT_BYTES", "ReportSchema", "load_report", "parse_json", "sanitise_name"]
@@ -115,6 +116,7 @@ class ReportSchema(Shape):
     external_id = Text(200, metadata={"description": "The sender's own reference; sent again, it is an update."})
     tlp = terms.tlp(required=True, metadata={"description": "Traffic Light Protocol 2.0. There is no default."})
     pap = terms.pap()
+    iep = Part(IepSchema, metadata={"description": "The exchange policy it was given under (FIRST IEP 2.0)."})
     occurred_at = Instant()
     detected_at = Instant()
     noticed_at = Instant()
@@ -162,12 +164,17 @@ def load_report(data: Any, *, now: datetime | None = None) -> dict[str, Any]:
     """A native report as plain, canonical data: codes as listed, instants as aware UTC datetimes, absent fields absent.
 
     Texts are kept to the character; a file's name is made harmless. `flags` lists what contradicts itself in time (see
-    `clock_order_flags`; what lies in the future only where `now` is given) and is [] where nothing does.
+    `clock_order_flags`; what lies in the future only where `now` is given) and is [] where nothing does. The label is
+    the stricter one where the exchange policy states another (`label-of-policy`).
     Raises SecrecyMarkingFound before anything else is looked at, or Invalid with every fault.
     """
     refuse_secrecy(data)
     report = load(_REPORT, data, hide=_marked_name)
-    return report | {"flags": clock_order_flags(report, now=now)}
+    flags = clock_order_flags(report, now=now)
+    stated = IEP_TLP.get(report.get("iep", {}).get("tlp", ""))
+    if stated is not None and stated > parse_tlp(report["tlp"]):
+        report["tlp"], flags = stated.value, [*flags, "label-of-policy"]
+    return report | {"flags": flags}
 
 
 def refuse_secrecy(data: Any) -> None:

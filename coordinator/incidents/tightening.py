@@ -19,7 +19,7 @@ from coordinator.incidents import changes, labels
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.items import marking_of, newest_version, read_item, with_basis, write_item
 from coordinator.incidents.models import Incident, ItemVersion
-from coordinator.markings import Marking, Tlp, combine, parse_pap, parse_tlp
+from coordinator.markings import IEP_TLP, Iep, Marking, Tlp, combine, parse_pap, parse_tlp
 from coordinator.outside.canonical_json import canonical
 from coordinator.partners.models import Organisation
 from coordinator.timeline.keys import seal
@@ -33,12 +33,13 @@ _TEXTS = ("alert-title", "alert-body", "alert-field")
 def tighten(
     tx: Session, incident_id: int, wanted: Mapping[str, Any], *, principal: Principal, item: str = "", reason: str
 ) -> Incident:
-    """`wanted`: tlp, pap, not_rel_to[], rel_to[], orcon, no_attribution, le_sensitive, personal_data, pd_basis (the
-    legal basis: there is personal data in it), embargo_until; what is left out stays. `asked_by`: the code of the
-    originator who wants it so; left out, we do, and may take the label back (R06). `item`: the key of one thing said;
-    "" is the whole incident.
+    """`wanted`: tlp, pap, iep, not_rel_to[], rel_to[], orcon, no_attribution, le_sensitive, personal_data, pd_basis
+    (the legal basis: there is personal data in it), embargo_until, embargo_set[], named_recipients[]; what is left out
+    stays. `asked_by`: the code of the originator who wants it so; left out, we do, and may take the label back (R06).
+    `item`: the key of one thing said; "" is the whole incident.
 
-    Raises Invalid (/reason, "" where nothing is stricter), Refused (a lower label), NotFound (no such item here).
+    Raises Invalid (/reason; /embargo_set, /named_recipients where they bind nothing; "" where nothing is stricter),
+    Refused (a lower label), NotFound (no such item here).
     """
     if not reason.strip() or len(reason) > LONGEST_REASON:
         raise Invalid([Fault("/reason", f"Say why, in at most {LONGEST_REASON} characters.")])
@@ -48,11 +49,14 @@ def tighten(
     label = parse_tlp(wanted["tlp"]) if wanted.get("tlp") else before.effective
     if label < before.effective:
         raise Refused("Here a label is raised only: its originator alone can lower it.")
+    # Where policy and label differ the stricter one counts.
+    label = max(label, IEP_TLP.get((wanted.get("iep") or {}).get("tlp", ""), label))
+    _check_bind(wanted, label)
     giver = _who_asks(tx, incident, item, wanted.get("asked_by") or "")
-    after = with_basis(combine([before, _marking(wanted, label)]), wanted.get("pd_basis") or "")
+    after = with_basis(combine([before, _marking(wanted, label, before)]), wanted.get("pd_basis") or "")
     if after == before:
         raise Invalid([Fault("", "Nothing of this is stricter than it is now.")])
-    if giver is not None and wanted.get("tlp"):
+    if giver is not None and (wanted.get("tlp") or label > before.effective):
         labels.note_raise(
             tx, incident, item, giver, label, at=clock.now(), by=principal.actor,
             sealed=seal(tx, incident.data_key_id, canonical({"reason": reason.strip()}), about=labels.ABOUT),
@@ -84,11 +88,29 @@ def _who_asks(tx: Session, incident: Incident, item: str, code: str) -> int | No
     return found
 
 
-def _marking(wanted: Mapping[str, Any], label: Tlp) -> Marking:
+def _check_bind(wanted: Mapping[str, Any], label: Tlp) -> None:
+    faults = []
+    if wanted.get("embargo_set") and not wanted.get("embargo_until"):
+        faults.append(Fault("/embargo_set", "Say until when the embargo lasts, too."))
+    start, end = ((wanted.get("iep") or {}).get(name) for name in ("start_date", "end_date"))
+    if start and end and end <= start:
+        faults.append(Fault("/iep/end_date", "Choose an end after the start."))
+    if wanted.get("named_recipients") and label is not Tlp.RED:
+        faults.append(Fault("/named_recipients", "Names bind what is RED only: choose that label too, or name nobody."))
+    if faults:
+        raise Invalid(faults)
+
+
+def _marking(wanted: Mapping[str, Any], label: Tlp, before: Marking) -> Marking:
+    """What is asked for, as a marking. Names of persons that are not asked about stay as they are."""
     said: dict[str, Any] = {name: True for name in FLAGS if wanted.get(name)}
     said |= {name: frozenset(wanted[name]) for name in LISTS if wanted.get(name)}
     pap = parse_pap(wanted["pap"]) if wanted.get("pap") else None
-    return Marking(tlp=label, pap=pap, embargo_until=wanted.get("embargo_until"), **said)
+    said["named_recipients"] = frozenset(wanted.get("named_recipients") or before.named_recipients)
+    until = wanted.get("embargo_until")
+    said["embargo_set"] = frozenset(wanted.get("embargo_set") or ()) if until else frozenset()
+    policy = Iep(**wanted["iep"]) if wanted.get("iep") else None
+    return Marking(tlp=label, pap=pap, embargo_until=until, iep=policy, **said)
 
 
 def _item(tx: Session, incident: Incident, item: str) -> ItemVersion:

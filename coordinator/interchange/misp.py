@@ -1,6 +1,6 @@
 """MISP events, read as one report. A distribution may narrow what a tag says and never widens it.
 
-Sources: MISP core format (draft 20), the MISP taxonomies tlp, PAP, rsit and exercise.
+Sources: MISP core format (draft 20), the MISP taxonomies tlp, PAP, iep2-policy, rsit and exercise.
 """
 
 from __future__ import annotations
@@ -14,9 +14,20 @@ from coordinator import vocabulary
 from coordinator.errors import Fault, Invalid, SecrecyMarkingFound
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.schema import MOST_OBSERVABLES, load_report
+from coordinator.interchange import policies
 from coordinator.interchange.misp_out import CLIENTS_GROUP, OWN_GROUP
 from coordinator.interchange.shortened import shortened
-from coordinator.markings import UNMARKED_AS, Pap, Tlp, UnknownLabel, find_secrecy, parse_pap, parse_tlp
+from coordinator.markings import (
+    IEP_TLP,
+    UNMARKED_AS,
+    Iep,
+    Pap,
+    Tlp,
+    UnknownLabel,
+    find_secrecy,
+    parse_pap,
+    parse_tlp,
+)
 from coordinator.outside.strict_json import parse_json
 
 MEDIA_TYPE = "application/vnd.misp+json"
@@ -85,13 +96,13 @@ def _instead(found: Any) -> str:
 def _report(
     event: Mapping[str, Any], tags: list[str], where: str, now: datetime
 ) -> tuple[dict[str, Any], list[str]]:
-    label, caveats, flags = _marking(event, tags)
+    label, caveats, flags, policy = _marking(event, tags)
     title, description, cut = shortened(event["info"], _described(event))
     observables, more = _observables(event)
     report: dict[str, Any] = {
         "title": title, "tlp": label.value, "observables": observables, **_noticed(event, where, now),
         **_classified(tags), **({"description": description} if description else {}),
-        **({"caveats": caveats} if caveats else {}),
+        **({"caveats": caveats} if caveats else {}), **policies.for_report(policy),
     }  # fmt: skip
     pap = [level for level in (_parsed(parse_pap, tag, "pap:") for tag in tags) if isinstance(level, Pap)]
     if pap:
@@ -108,9 +119,17 @@ def _report(
 # ---------------------------------------------------------------- marking
 
 
-def _marking(event: Mapping[str, Any], tags: list[str]) -> tuple[Tlp, dict[str, Any], list[str]]:
-    """The strictest of all labels in the event, on it and on its parts; without any it is unmarked."""
-    labels, caveats, flags = [], {}, []
+def _marking(event: Mapping[str, Any], tags: list[str]) -> tuple[Tlp, dict[str, Any], list[str], Iep | None]:
+    """The strictest of all labels in the event, on it and on its parts; without any it is unmarked. Of exchange
+    policies the strictest of each statement, and where one cannot be read the originator's consent is needed."""
+    labels: list[Tlp] = []
+    caveats: dict[str, Any] = {}
+    flags: list[str] = []
+    policy, whole = policies.of_tags(tags)
+    labels += [IEP_TLP[policy.tlp]] if policy is not None and policy.tlp else []
+    if not whole:
+        caveats["orcon"] = True
+        flags.append("unknown-marking")
     for tag in tags:
         if tag.lower() in ("tlp:ex:chr", "tlp:ex:chatham-house-rule"):
             caveats["no_attribution"] = True  # says not to name the source; it is no label
@@ -127,7 +146,7 @@ def _marking(event: Mapping[str, Any], tags: list[str]) -> tuple[Tlp, dict[str, 
     elif distribution == _SHARING_GROUP and _group(event) not in (OWN_GROUP, CLIENTS_GROUP):
         caveats["orcon"] = True  # its members are known to the sender only
         flags.append("distribution-sharing-group")
-    return max(labels), caveats, list(dict.fromkeys(flags))
+    return max(labels), caveats, list(dict.fromkeys(flags)), policy
 
 
 def _group(event: Mapping[str, Any]) -> str:

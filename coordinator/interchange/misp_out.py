@@ -2,7 +2,7 @@
 
 A case is one event: a further alert on it is the same event, newer. MISP has no distribution as narrow as RED, so that
 what is RED does not go out in this form.
-Sources: MISP core format (draft 20); the MISP taxonomies tlp, PAP and exercise.
+Sources: MISP core format (draft 20); the MISP taxonomies tlp, PAP, iep2-policy and exercise.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from coordinator.errors import Refused
+from coordinator.interchange import policies
 from coordinator.interchange.contents import Contents, Party
 from coordinator.interchange.stix_definitions import OURS
 from coordinator.markings import DEFAULT_COMMUNITY, Tlp
@@ -169,7 +170,7 @@ def _tags(contents: Contents) -> list[str]:
     named = contents.sender is not None
     return [
         contents.tlp.label.lower(), *([contents.marking.pap.label] if contents.marking.pap else []),
-        *([] if named else ["tlp:ex:chr"]),
+        *policies.tags_of(contents.marking.policy_told), *([] if named else ["tlp:ex:chr"]),
         *([f'exercise:generic="{contents.exercise}"'] if contents.exercise else []),
     ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from typing import Any
 from coordinator.errors import Fault, Invalid
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.schema import MOST_OBSERVABLES, load_report
-from coordinator.interchange import stix_out
+from coordinator.interchange import policies, stix_out
 from coordinator.interchange.shortened import shortened
 from coordinator.interchange.stix_checked import VERSION as VERSION
 from coordinator.interchange.stix_checked import Asked, check
@@ -159,6 +159,7 @@ def _report(
         report["caveats"] = marked.caveats
     if marked.pap is not None:
         report["pap"] = marked.pap.value
+    report |= policies.for_report(marked.iep)
     states = _states(subject, objects)
     if states:
         report["states_affected"] = states

@@ -10,8 +10,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from coordinator import clock
 from coordinator.alerts.wording import EXERCISE
+from coordinator.interchange import policies
 from coordinator.interchange.contents import Contents
 from coordinator.interchange.stix_markings import IEP2, TLP2
 from coordinator.markings import Iep, Tlp
@@ -34,7 +34,8 @@ def definitions(contents: Contents) -> list[dict[str, Any]]:
     if contents.marking.pap:
         found.append(statement(contents.marking.pap.label))
     found += [statement(line) for line in contents.handling]
-    if contents.marking.iep is not None and (policy := _policy(contents.marking.iep)):
+    told = contents.marking.policy_told
+    if told is not None and (policy := _policy(told)):
         found.append(policy)
     return [*found, statement(_terms(contents))]
 
@@ -62,21 +63,19 @@ def _terms(contents: Contents) -> str:
     return "\n".join([f"Released to {contents.recipient.name}{reference}.", *contents.binding])
 
 
-#: An IEP without all of these is none in the extension's own terms; its words then stand among the obligations.
-_ALL = ("encrypt_in_transit", "permitted_actions", "affected_party_notifications", "tlp", "attribution")
-
-
 def _policy(iep: Iep) -> dict[str, Any] | None:
-    if iep.start_date is None or any(getattr(iep, name) is None for name in _ALL):
+    """The policy under its extension; None where it does not state all that this requires. Its line among the
+    statements says the same words then."""
+    if not policies.is_whole(iep):
         return None
-    said: dict[str, Any] = {name: getattr(iep, name) for name in _ALL if name != "attribution"}
-    said |= {"provider_attribution": iep.attribution, "unmodified_resale": "must-not", "iep_version": 2.0}
-    said["start_date"] = clock.rfc3339(iep.start_date)
-    if iep.end_date is not None:
-        said["end_date"] = clock.rfc3339(iep.end_date)
-    number = str(uuid.uuid5(OURS, repr(sorted(said.items()))))
+    said: dict[str, Any] = policies.extension_of(iep)
+    number = iep.id or str(uuid.uuid5(OURS, repr(sorted(said.items()))))
+    own = str(uuid.uuid5(OURS, repr((number, iep.external_reference, sorted(said.items())))))
+    told = [{"source_name": "policy", "url": each} for each in iep.addresses]
     return {
-        "type": "marking-definition", "spec_version": "2.1", "id": f"marking-definition--{number}",
+        "type": "marking-definition", "spec_version": "2.1", "id": f"marking-definition--{own}",
         "created": _STATEMENTS_SINCE, "name": "IEP 2.0, as stated by the originator",
-        "extensions": {IEP2: {"extension_type": "property-extension", "iep_id": number, **said}},
+        "external_references": [policies.STANDARD, *told],
+        "extensions": {IEP2: {"extension_type": "property-extension", "iep_id": number, "iep_version": 2.0,
+                              "description": "As stated by the originator.", **said}},
     }  # fmt: skip

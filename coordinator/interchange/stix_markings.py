@@ -14,17 +14,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coordinator.errors import Fault, SecrecyMarkingFound
+from coordinator.interchange import policies
 from coordinator.markings import (
     IEP_TLP,
     UNMARKED_AS,
+    Iep,
     Pap,
     Tlp,
     UnknownLabel,
+    combine_policies,
     find_secrecy,
     parse_pap,
     parse_tlp,
     tlp_of_stix_id,
 )
+from coordinator.sharing.policy_line import read_policy_line
 
 TLP2 = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 IEP2 = "extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a"
@@ -37,12 +41,14 @@ _EMBARGO = re.compile(r"EMBARGO UNTIL (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6
 
 @dataclass
 class Marked:
-    """`caveats` are those of a native report. `flags`: what had to be assumed. `pap` where a statement says one."""
+    """`caveats` are those of a native report. `flags`: what had to be assumed. `pap` and `iep` where
+    markings state them."""
 
     tlp: Tlp
     caveats: dict[str, Any] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
     pap: Pap | None = None
+    iep: Iep | None = None
 
 
 def marking_of(objects: list[dict[str, Any]]) -> Marked:
@@ -64,8 +70,8 @@ def marking_of(objects: list[dict[str, Any]]) -> Marked:
         if not said and one["type"] not in _FRAME:
             labels.append(UNMARKED_AS)
             flags.add("unmarked-parts")
-    pap = caveats.pop("pap", None)
-    return Marked(max(labels, default=UNMARKED_AS), caveats, sorted(flags), pap)
+    pap, stated = caveats.pop("pap", None), caveats.pop("iep", [])
+    return Marked(max(labels, default=UNMARKED_AS), caveats, sorted(flags), pap, combine_policies(stated))
 
 
 def _refuse_classified(objects: list[dict[str, Any]]) -> None:
@@ -103,7 +109,7 @@ def _meaning(
         except UnknownLabel:
             return _unread(caveats, flags)
     if IEP2 in extensions:
-        return _policy(extensions[IEP2], caveats, flags)
+        return _policy(definition, extensions[IEP2], caveats, flags)
     if definition.get("definition_type") == "statement":
         flags.add("statement-marking")
         _statement(str((definition.get("definition") or {}).get("statement", "")), caveats)
@@ -111,20 +117,30 @@ def _meaning(
     return _unread(caveats, flags)
 
 
-def _policy(policy: Mapping[str, Any], caveats: dict[str, Any], flags: set[str]) -> Tlp | None:
-    """An IEP: its label counts like a label. Its further statements have no place in a report, so that the
-    originator is asked before anything goes on."""
-    caveats["orcon"] = True
+def _policy(
+    definition: Mapping[str, Any], said: Mapping[str, Any], caveats: dict[str, Any], flags: set[str]
+) -> Tlp | None:
+    """An IEP: its label counts like a label. Where it does not state all it has to, or something that cannot be read,
+    the originator is asked before anything goes on."""
+    policy, whole = policies.of_definition(definition, said)
     flags.add("policy-marking")
-    if policy.get("provider_attribution") == "must-not" or policy.get("attribution") == "must-not":
-        caveats["no_attribution"] = True
-    return IEP_TLP.get(str(policy.get("tlp", "")).lower())
+    if not whole:
+        caveats["orcon"] = True
+    if policy is None:
+        return None
+    caveats.setdefault("iep", []).append(policy)
+    return IEP_TLP[policy.tlp] if policy.tlp else None
 
 
 def _statement(words: str, caveats: dict[str, Any]) -> None:
     """The caveats that our own exports write as statements, word for word. Each only adds a limit."""
     if words in _CAVEATS:
         caveats[_CAVEATS[words]] = True
+    elif (said := read_policy_line(words)) is not None:
+        policy, whole = policies.read_statements(said)
+        caveats.setdefault("iep", []).extend([policy] if policy else [])
+        if not whole:
+            caveats["orcon"] = True
     elif words.startswith("PAP:"):
         with suppress(UnknownLabel):
             caveats["pap"] = max(parse_pap(words), caveats.get("pap", Pap.CLEAR))

@@ -16,6 +16,7 @@ from coordinator.markings import Marking
 from coordinator.outside.canonical_json import canonical
 from coordinator.sharing.fitting import Book
 from coordinator.sharing.inputs import OWN, Agreement, Item, Recipient
+from coordinator.sharing.policy_line import policy_line
 from coordinator.sharing.rules import POLICY_VERSION, Decision, decide, result_of
 
 #: How long a decision may be used when nothing it was made on changes (I1).
@@ -219,7 +220,7 @@ def handling(marking: Marking) -> list[str]:
         said.append("LAW ENFORCEMENT SENSITIVE")
     if marking.personal_data:
         said.append("PERSONAL DATA")
-    return said
+    return said + ([policy] if (policy := policy_line(marking.policy_told)) else [])
 
 
 def _instants(value: Any) -> Iterable[datetime]:

@@ -139,6 +139,19 @@ def _until(asked: Asked, items: list[Item]) -> list[str]:
     return [f"It ends {_instant(max(ends))}."] if ends else []
 
 
+def _policy_dates(asked: Asked, items: list[Item]) -> list[str]:
+    policies = [each.iep for each in items if each.iep is not None]
+    starts = [each.start_date for each in policies if each.start_date and asked.now < each.start_date]
+    ends = [each.end_date for each in policies if each.end_date and asked.now >= each.end_date]
+    said = [f"It begins {_instant(max(starts))}."] if starts else []
+    return said + ([f"It ended {_instant(min(ends))}."] if ends else [])
+
+
+def _encryption(asked: Asked, items: list[Item]) -> list[str]:
+    """By which policy or agreement: an agreement asks it of the whole, so that no item alone gives the reason."""
+    return ["Here: the exchange policy."] if items else ["Here: the agreement."]
+
+
 def _lists(asked: Asked, items: list[Item]) -> list[str]:
     lists = [each.rel_to for each in items if each.rel_to is not None]
     allowed = sorted(frozenset.intersection(*lists) - {OWN}) if lists else []
@@ -154,6 +167,8 @@ _BECAUSE: Mapping[str, Callable[[Asked, list[Item]], list[str]]] = {
     "D-SOURCE-NAMED": _sources,
     "D-SOURCE-WITHHELD": _sources,
     "D-REL-LIST": _lists,
+    "D-ENCRYPT": _encryption,
+    "R-IEP-DATES": _policy_dates,
 }
 
 

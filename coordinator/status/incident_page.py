@@ -128,12 +128,11 @@ def _item(tx: Session, row: Any, names: dict[str, str]) -> dict[str, Any]:
 
 
 def bound_by(marking: dict[str, Any]) -> list[str]:
-    """What binds it beside its label, in words: PAP, caveats, an exchange policy, the basis of personal data."""
+    """What binds it beside its label, in words: PAP, caveats and exchange policy, the basis of personal data."""
     said = Marking.from_json(marking)
     pap = [f"PAP:{said.pap.value}"] if said.pap is not None else []
-    policy = ["EXCHANGE POLICY"] if said.iep is not None else []
     basis = [f"LEGAL BASIS: {said.pd_basis}"] if said.pd_basis else []
-    return [*pap, *handling(said), *basis, *policy]
+    return [*pap, *handling(said), *basis]
 
 
 def read(tx: Session, version: ItemVersion) -> Any:

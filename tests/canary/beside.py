@@ -66,6 +66,7 @@ def _form(built: Any, case: str) -> dict[str, Any]:
         "attachments": [{"name": f"{word('name of a file')}.pdf", "media_type": "application/pdf", "sha256": "0" * 64,
                          "size": 7}],
         "caveats": {"named_recipients": [f"{word('named recipient')}@x.example"]},
+        "iep": {"attribution": "may", "name": word("name of a policy"), "description": word("words on a policy")},
     }  # fmt: skip
 
 
@@ -98,7 +99,9 @@ class _Writing:
         self._duty()
         said = self.built.rows(_SAID, incident=self.number)
         self._did("marked", DUTY, f"{self.path}/markings", {
-            "item": said[-1].item, "orcon": True, "reason": self._word("reason of a marking")})
+            "item": said[-1].item, "orcon": True, "reason": self._word("reason of a marking"), "iep": {
+                "attribution": "may", "name": self._word("name of a policy added"),
+                "description": self._word("words on a policy added")}})
         fact = self.built.rows(
             "SELECT v.id FROM item_versions v WHERE v.incident_id = :incident AND v.kind = 'details'",
             incident=self.number)  # fmt: skip

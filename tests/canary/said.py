@@ -11,7 +11,7 @@ _NO_WORDS = ("enum", "format", "pattern", "const")
 _METHODS = ("post", "put", "patch")
 #: Fields that hold a code, a name of something there is, or a measure, and whose schema only says text: by their end.
 _CODES = ("/language", "/exercise", "/corrects", "/to", "/from", "/other", "/duplicate_of", "/originator",
-          "/media_type", "/asks[]", "/sha256", "/type", "/rel_to[]", "/not_rel_to[]", "/item", "/id",
+          "/media_type", "/asks[]", "/sha256", "/type", "/rel_to[]", "/not_rel_to[]", "/embargo_set[]", "/item", "/id",
           "/spec_version", "/start", "/directory[]",
           "/incident", "/organisations[]", "/agreement", "/community", "/include[]", "/recipients[]", "/mapping{}",
           "/role", "/token", "/rule", "/holidays[]", "/mark", "/auth_header", "/organisation", "/phone",
@@ -20,6 +20,7 @@ _CODES = ("/language", "/exercise", "/corrects", "/to", "/from", "/other", "/dup
           "/review_due", "/supersedes", "/termination_notice")  # fmt: skip
 #: What this world has none of.
 NOT_HERE = {
+    "POST /incidents/{reference}/markings /named_recipients[]": "nothing here is raised to RED",
     "POST /floods/{number}/refuse /reason": "nothing floods it; tests/flows/test_a_partner_is_compromised.py has one",
     **{f"POST {path}/pd_basis": "nothing here holds personal data" for path in (
         "/incidents/{reference}/markings ", "/incidents/{reference}/notes ", "/incidents/{reference}/releases ",

@@ -241,6 +241,7 @@ class Built:
                 "no_attribution": self.dice.random() < 0.3,
                 "named_recipients": [f"{word('named recipient')}@x.example"],
                 **({"orcon": True} if self.dice.random() < 0.2 else {})},
+            "iep": {"attribution": "may", "name": word("name of a policy"), "description": word("words on a policy")},
             "attachments": [{"name": f"{word('name of a file')}.pdf", "media_type": "application/pdf",
                              "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}],
         })  # fmt: skip

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.errors import Invalid, SecrecyMarkingFound
+from coordinator.incidents.items import marking_of_report
 from coordinator.incidents.schema import ATTACHMENT_BYTES, load_report, sanitise_name
+from coordinator.markings import Iep
 
 SHA = "ab" * 32
 NOTICED = "2026-11-22T03:10:00+02:00"
@@ -51,6 +53,41 @@ def test_the_least_report_is_taken_with_absent_fields_absent():
     assert load_report(LEAST) == {
         "title": LEAST["title"], "tlp": "GREEN", "noticed_at": datetime(2026, 11, 22, 1, 10, tzinfo=UTC), "flags": [],
     }  # fmt: skip
+
+
+POLICY = {
+    "id": "0224BFDF-ea3a-49c3-96f6-66d908bb1845", "name": "Ours", "description": "For partners.", "iep_version": "2.0",
+    "start_date": "2026-01-01T00:00:00Z", "end_date": None, "encrypt_in_transit": "must",
+    "permitted_actions": "contact-for-instruction", "affected_party_notifications": "must-not", "tlp": "amber",
+    "attribution": "must-not", "unmodified_resale": "must-not", "external_reference": "https://csirt.example/iep",
+}  # fmt: skip
+
+
+def test_an_exchange_policy_is_taken_with_every_statement_and_the_stricter_label_counts():
+    report = load_report(LEAST | {"iep": POLICY})
+    assert (report["tlp"], report["flags"]) == ("AMBER", ["label-of-policy"])
+    kept = {name: value for name, value in POLICY.items() if name not in ("name", "description", "iep_version")}
+    assert marking_of_report(report).iep == Iep.from_json(kept | {"id": POLICY["id"].lower()})
+    assert load_report(LEAST | {"tlp": "RED", "iep": POLICY})["tlp"] == "RED"
+    one_statement = load_report(LEAST | {"iep": {"encrypt_in_transit": "must", "iep_version": 2.0}})
+    assert marking_of_report(one_statement).iep == Iep(encrypt_in_transit="must")
+
+
+@pytest.mark.parametrize(("policy", "pointer"), [
+    ({"tlp": "strict"}, "/iep/tlp"), ({"tlp": 4}, "/iep/tlp"), ({}, "/iep"), ([], "/iep"),
+    ({"id": POLICY["id"]}, "/iep"), ({"encrypt_in_transit": True}, "/iep/encrypt_in_transit"),
+    ({"permitted_actions": "all"}, "/iep/permitted_actions"), ({"attribution": "perhaps"}, "/iep/attribution"),
+    ({"affected_party_notifications": "must"}, "/iep/affected_party_notifications"),
+    ({"unmodified_resale": "must"}, "/iep/unmodified_resale"), ({"start_date": "2026-01-01"}, "/iep/start_date"),
+    ({"end_date": "never"}, "/iep/end_date"), ({"external_reference": "our terms"}, "/iep/external_reference"),
+    ({"external_reference": "javascript:" + "a" * 3000}, "/iep/external_reference"), ({"id": "7"}, "/iep/id"),
+    ({"iep_version": 1.0}, "/iep/iep_version"), ({"encrypt_at_rest": "must"}, "/iep/encrypt_at_rest"),
+    ({"provider_attribution": "must"}, "/iep/provider_attribution"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_policy_is_told_at_its_statement(policy, pointer):
+    if isinstance(policy, dict) and policy and "id" not in policy:
+        policy = {"tlp": "green"} | policy
+    assert list(faults_of(LEAST | {"iep": policy})) == [pointer]
 
 
 def test_every_field_of_the_contract_is_taken_and_normalised():

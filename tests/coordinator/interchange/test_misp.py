@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from coordinator.errors import Invalid, SecrecyMarkingFound
+from coordinator.incidents.items import marking_of_report
 from coordinator.interchange import misp
+from coordinator.markings import Iep
 
 NOW = datetime(2026, 11, 22, 3, 10, tzinfo=UTC)
 UUID = "54884656-2da8-4625-bf07-43ef950d210b"
@@ -45,6 +47,23 @@ def test_an_event_is_a_report_under_its_uuid_however_it_is_wrapped(wrap):
     assert (report["noticed_at"], report["noticed_at_fidelity"]) == (datetime(2026, 11, 21, tzinfo=UTC), "day")
     assert report["description"].splitlines() == [
         "MISP threat level: medium", "MISP analysis: ongoing", "Author, as stated: CERT-X"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tags", "policy", "label", "orcon"), [
+    (['iep2-policy:encrypt_in_transit="must"', 'iep2-policy:iep_version="2.0"', 'iep2-policy:end_date="null"'],
+     {"encrypt_in_transit": "must"}, "GREEN", None),
+    (['iep2-policy:tlp="amber"', 'iep2-policy:permitted_actions="none"', 'iep2-policy:permitted_actions='
+      '"contact-for-instruction"'], {"tlp": "amber", "permitted_actions": "none"}, "AMBER", None),
+    (['iep2-policy:tlp="strict"', 'iep2-policy:attribution="must-not"'], {"attribution": "must-not"}, "GREEN", True),
+    (['iep2-reference:url="https://csirt.example/iep"'], None, "GREEN", True),
+    (['iep:encrypt-at-rest="must"'], None, "GREEN", True), (['iep2-policy:tlp'], None, "GREEN", True),
+    (['iep2-policy:iep_version="1.0"'], None, "GREEN", True),
+])  # fmt: skip
+def test_an_exchange_policy_is_read_from_its_tags(tags, policy, label, orcon):
+    report = read(event("tlp:green", *tags)).report
+    assert report["tlp"] == label
+    assert report.get("caveats", {}).get("orcon") == orcon
+    assert marking_of_report(report).iep == (Iep.from_json(policy) if policy else None)
 
 
 @pytest.mark.parametrize(

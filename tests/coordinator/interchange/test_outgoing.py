@@ -14,10 +14,12 @@ from stix2validator import ValidationOptions, validate_parsed_json
 
 from coordinator.alerts.wording import KINDS
 from coordinator.errors import Refused
-from coordinator.interchange import misp, misp_out, page_out, stix, stix_out
+from coordinator.incidents.items import marking_of_report
+from coordinator.interchange import misp, misp_out, page_out, policies, stix, stix_out
 from coordinator.interchange.contents import Contents, Party
-from coordinator.markings import Iep, Marking, Pap, Tlp, parse_tlp
+from coordinator.markings import IEP_ACTIONS, Iep, Marking, Pap, Tlp, parse_tlp
 from coordinator.sharing.composed import handling
+from coordinator.sharing.unnamed import is_withheld
 
 NOW = datetime(2026, 11, 22, 3, 10, tzinfo=UTC)
 US, THEM, THIRD = Party("EE-MFA", "Estonia"), Party("FI-CSIRT", "Finland"), Party("LV-MFA", "Latvia")
@@ -34,6 +36,23 @@ def words(*, most):
     return st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=most).map("A ".__add__)
 
 
+def some_policies():
+    """Whole ones, and ones that state a part only. Their label is never the stricter one here."""
+    must_not = st.sampled_from(["may", "must-not"])
+    stated = {
+        "start_date": st.just(NOW), "encrypt_in_transit": st.sampled_from(["must", "may"]), "attribution": must_not,
+        "permitted_actions": st.sampled_from(IEP_ACTIONS), "affected_party_notifications": must_not,
+        "unmodified_resale": must_not, "tlp": st.just("white"),
+    }  # fmt: skip
+    more = {
+        "end_date": st.just(NOW + timedelta(days=9)), "id": st.just("0224bfdf-ea3a-49c3-96f6-66d908bb1845"),
+        "external_reference": st.sampled_from(["https://lv.example/iep;v=2", "https://lv.example/a urn:fi:b"]),
+    }  # fmt: skip
+    whole = st.fixed_dictionaries(stated, optional=more)
+    some = st.fixed_dictionaries({}, optional=stated | more)
+    return (whole | some).map(lambda said: Iep(**said))
+
+
 @st.composite
 def some_contents(draw):
     tlp = draw(st.sampled_from(Tlp))
@@ -41,10 +60,9 @@ def some_contents(draw):
         tlp=tlp, pap=draw(st.none() | st.sampled_from(Pap)), orcon=draw(st.booleans()),
         no_attribution=draw(st.booleans()), rel_to=draw(st.none() | st.just(frozenset({"FI-CSIRT"}))),
         embargo_until=draw(st.none() | st.just(NOW + timedelta(days=1))),
-        iep=draw(st.none() | st.just(Iep(tlp="amber", start_date=NOW, encrypt_in_transit="must", attribution="may",
-                                         permitted_actions="none", affected_party_notifications="may"))),
+        iep=draw(st.none() | some_policies()),
     )  # fmt: skip
-    named = not marking.no_attribution
+    named = not is_withheld(marking)
     return Contents(
         key="alr-" + "7" * 20, reference=draw(st.sampled_from(["", "REF-7K3M-Q9TD-W25C"])),
         kind=draw(st.sampled_from(sorted(KINDS))), title=draw(words(most=110)),
@@ -78,10 +96,25 @@ def test_what_a_bundle_says_of_its_markings_is_read_again(contents):
     marking, caveats = contents.marking, report.get("caveats", {})
     assert parse_tlp(report["tlp"]) == contents.tlp
     assert report.get("pap") == (marking.pap.value if marking.pap else None)
-    assert caveats.get("orcon", False) == (marking.orcon or marking.iep is not None)
+    assert caveats.get("orcon", False) == marking.orcon
+    assert _policy_in(report) == _told(marking)
     assert caveats.get("no_attribution", False) == marking.no_attribution
     assert caveats.get("rel_to") == (["FI-CSIRT"] if marking.rel_to else None)
     assert caveats.get("embargo_until") == marking.embargo_until
+
+
+def _told(marking):
+    """What a reader is to know of a policy. A part of one goes as words, which hold neither its label nor its id."""
+    told = marking.policy_told
+    if told is None or not policies.is_whole(told):
+        left = replace(told or Iep(), tlp=None, id=None)
+        return left if left != Iep() else None
+    return replace(told, id=None)
+
+
+def _policy_in(report):
+    read = marking_of_report(report).iep
+    return replace(read, id=None) if read is not None else None
 
 
 @slowly(60)
@@ -98,18 +131,21 @@ def test_a_misp_event_is_never_wider_than_its_label(contents):
     report = misp.read(json.dumps({"Event": event}).encode(), NOW).report
     assert parse_tlp(report["tlp"]) == contents.tlp
     assert report.get("pap") == (contents.marking.pap.value if contents.marking.pap else None)
-    assert report.get("caveats", {}).get("no_attribution", False) == contents.marking.no_attribution
+    assert report.get("caveats", {}).get("no_attribution", False) == is_withheld(contents.marking)
+    told = contents.marking.policy_told
+    assert marking_of_report(report).iep == (told if told and set(told.to_json()) - {"id"} else None)
     assert report.get("caveats", {}).get("orcon", False) >= contents.marking.orcon
 
 
 @slowly(60)
 @given(some_contents())
 def test_where_the_source_is_withheld_no_form_names_it(contents):
-    if contents.marking.no_attribution:
+    if is_withheld(contents.marking):
         said = stix_out.write(contents) + (b"" if contents.tlp is Tlp.RED else misp_out.write(contents))
         said += stix_out.write(replace(contents, sender=None, originator=None))
         for party in (US, THIRD):
             assert party.name.encode() not in said and party.code.encode() not in said
+        assert b"lv.example" not in said and b"0224bfdf" not in said
 
 
 @slowly(20)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.errors import Invalid, SecrecyMarkingFound
+from coordinator.incidents.items import marking_of_report
 from coordinator.interchange import stix
-from coordinator.markings import Tlp, parse_tlp
+from coordinator.markings import Iep, Tlp, parse_tlp
 
 NOW = datetime(2026, 11, 22, 3, 10, tzinfo=UTC)
 CORE = "extension-definition--ef765651-680c-498d-9894-99799f2fa126"
@@ -159,6 +160,63 @@ def test_what_a_marking_asks_and_we_cannot_carry_binds_to_the_originators_consen
     assert report["caveats"]["orcon"] is True
     assert flag in report["flags"]
     assert parse_tlp(report["tlp"]) >= Tlp.AMBER_STRICT
+
+
+POLICY = {
+    "extension_type": "property-extension", "encrypt_in_transit": "must",
+    "permitted_actions": "contact-for-instruction", "affected_party_notifications": "must-not", "tlp": "amber",
+    "provider_attribution": "must", "unmodified_resale": "must-not", "iep_id": "0224bfdf-ea3a-49c3-96f6-66d908bb1845",
+    "iep_version": 2.0, "description": "For partners.", "start_date": "2026-01-01T00:00:00Z",
+    "end_date": "2027-01-01T00:00:00Z",
+}  # fmt: skip
+
+
+def under_policy(said, *more, **about):
+    policy = marking(6, name="IEP", extensions={IEP2: said}, **about)
+    return read(incident(object_marking_refs=[Tlp.GREEN.stix_id, policy["id"]]), policy, *more).report
+
+
+def test_an_exchange_policy_is_read_statement_by_statement():
+    addresses = [{"source_name": "terms", "url": "https://csirt.example/iep"}]
+    report = under_policy(POLICY, external_references=addresses)
+    assert (report["tlp"], report.get("caveats")) == ("AMBER", None), "it asks for no consent by itself"
+    assert marking_of_report(report).iep == Iep(
+        tlp="amber", start_date="2026-01-01T00:00:00Z", end_date="2027-01-01T00:00:00Z", encrypt_in_transit="must",
+        permitted_actions="contact-for-instruction", affected_party_notifications="must-not", attribution="must",
+        unmodified_resale="must-not", external_reference="https://csirt.example/iep",
+        id="0224bfdf-ea3a-49c3-96f6-66d908bb1845",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [
+    {"tlp": "strict"}, {"tlp": None}, {"encrypt_in_transit": 5}, {"start_date": "soon"}, {"iep_version": 1.0},
+    {"encrypt_at_rest": "must"}, {"permitted_actions": "any"}, {"unmodified_resale": None}, {"iep_id": "x"},
+])  # fmt: skip
+def test_where_a_policy_is_not_whole_or_not_readable_the_originator_is_asked(change):
+    said = {name: value for name, value in (POLICY | change).items() if value is not None}
+    report = under_policy(said)
+    assert report["caveats"]["orcon"] is True
+    assert marking_of_report(report).iep.attribution == "must", "what can be read of it holds"
+
+
+def test_of_two_policies_the_strictest_of_each_statement_holds():
+    other = marking(7, extensions={IEP2: POLICY | {"permitted_actions": "none", "provider_attribution": "must-not",
+                                                   "start_date": "2027-06-01T00:00:00Z"}})  # fmt: skip
+    report = under_policy(POLICY, other, indicator(object_marking_refs=[other["id"]]))
+    policy = marking_of_report(report).iep
+    assert (policy.permitted_actions, policy.attribution, policy.start_date > policy.end_date) == (
+        "none", "must-not", True)  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "orcon"), [
+    ("IEP 2.0: ENCRYPT IN TRANSIT MUST; UNTIL 2027-01-01T00:00:00Z", None),
+    ("IEP 2.0: ENCRYPT IN TRANSIT MUST; UNTIL doomsday", True), ("IEP 2.0: ENCRYPT IN TRANSIT MUST; PLEASE", True),
+])  # fmt: skip
+def test_a_part_of_a_policy_that_we_wrote_as_words_is_read_again(words, orcon):
+    said = marking(8, definition_type="statement", definition={"statement": words})
+    report = read(incident(object_marking_refs=[Tlp.GREEN.stix_id, said["id"]]), said).report
+    assert report.get("caveats", {}).get("orcon") == orcon
+    assert marking_of_report(report).iep.encrypt_in_transit == "must"
 
 
 def test_a_statement_that_is_a_secrecy_marking_is_refused_without_echo():

@@ -55,6 +55,22 @@ def test_of_the_causes_for_a_second_person_only_those_that_apply_are_told(
     assert why(inputs(item, to=to, **more), "R-TWO-PERSON")[0] == because
 
 
+POLICIES = [
+    ({"iep": {"start_date": "2026-07-01T00:00:00Z"}}, {}, "R-IEP-DATES", ["It begins 1 Jul 2026, 00:00 UTC."]),
+    ({"iep": {"end_date": "2026-06-01T12:00:00Z"}}, {}, "R-IEP-DATES", ["It ended 1 Jun 2026, 12:00 UTC."]),
+    ({"iep": {"encrypt_in_transit": "must"}}, {}, "D-ENCRYPT", ["Here: the exchange policy."]),
+    ({}, {"mou": {"encryption": "must"}}, "D-ENCRYPT", ["Here: the agreement."]),
+]
+
+
+@pytest.mark.parametrize(("item", "more", "code", "because"), POLICIES)
+def test_of_a_policy_it_is_told_what_of_it_gave_the_reason(
+    item: dict[str, Any], more: dict[str, Any], code: str, because: list[str]
+) -> None:
+    clear_text = {"channel": {"kind": "email", "encrypted": False}}
+    assert why(inputs(item, to=clear_text, **more), code)[0][:1] == because
+
+
 def test_only_the_part_that_gives_a_reason_is_told_of() -> None:
     of = inputs({}, {"originator": "LV", "tlp": "AMBER"}, {"originator": "SE", "tlp": "CLEAR"})
     assert why(of, "D-AMBER-ONWARD") == (["It came from LV."], explaining.CONSENT)

@@ -34,6 +34,8 @@ ieps = st.fixed_dictionaries(
         "permitted_actions": st.sampled_from(["none", "contact-for-instruction", "internally-visible-actions"]),
         "affected_party_notifications": st.sampled_from(["may", "must-not"]),
         "attribution": st.sampled_from(["may", "must", "must-not"]),
+        "unmodified_resale": st.sampled_from(["may", "must-not"]),
+        "external_reference": st.just("https://csirt.example/iep"),
     },
 )
 markings = st.fixed_dictionaries(
