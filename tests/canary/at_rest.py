@@ -19,6 +19,7 @@ from coordinator.db import Base
 from tests.canary.model import Word
 from tests.harness.installation import ROOT
 from tests.harness.processes import PATIENCE
+from tests.unfolded import unfolded
 
 WORD = re.compile("zqk[a-z]{11}")
 #: Column → what stands there in the open, as the table of docs/security.md says; by how a word's `what` begins.
@@ -72,8 +73,8 @@ def rows(store: Any) -> Iterator[tuple[str, str]]:
             for row in tx.execute(select(*[_as_text(each) for each in columns])):
                 for column, value in zip(columns, row, strict=True):
                     text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
-                    if "zqk" in text.lower():
-                        yield from ((f"{table.name}.{column.name}", word) for word in WORD.findall(text.lower()))
+                    found = WORD.findall(unfolded(text).lower())
+                    yield from ((f"{table.name}.{column.name}", word) for word in found)
 
 
 def _as_text(column: Any) -> Any:

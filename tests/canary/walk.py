@@ -14,6 +14,7 @@ from typing import Any
 import requests
 
 from coordinator.accounts.rules import approvers
+from coordinator.interchange.exits import FORMS
 from tests.canary import at_rest
 from tests.canary.addresses import TAXII, addresses
 from tests.canary.exits import EXITS, OURS
@@ -23,6 +24,7 @@ from tests.harness.mail import MailServer
 from tests.harness.receiver import Receiver
 from tests.hostile.looking import Overhearing
 from tests.openpgp import opened
+from tests.unfolded import read_pdf, unfolded
 
 _LEFT = """
 SELECT a.id, a.recipient, a.release_id, d.effective_tlp, d.obligations, c.person_email, o.code AS originator, a.state,
@@ -51,7 +53,7 @@ JOIN organisations o ON o.id = k.organisation_id WHERE c.kind = 'email'
 """
 _HEALTH = ("metrics", "healthz", "readyz")
 _TOLD = """
-SELECT a.public_id, (SELECT COUNT(*) FROM release_files f WHERE f.release_id = a.release_id) AS files
+SELECT a.public_id, a.recipient, (SELECT COUNT(*) FROM release_files f WHERE f.release_id = a.release_id) AS files
 FROM alerts a WHERE a.user_id IS NULL
 """
 _GIVEN = """
@@ -84,6 +86,7 @@ class Walk:
         self._what_is_known()
         self._let_in()
         told = self.built.rows(_TOLD)
+        self._own = [(row.public_id, row.recipient) for row in told]
         self._to_read, self._with_files = {row.public_id for row in told}, {row.public_id for row in told if row.files}
         self._by_text = {word.text.lower(): word for word in self.model.words}
         self._pattern = re.compile("zqk[a-z]{11}|inc-[0-9]{4}-[0-9]{6}")
@@ -113,8 +116,18 @@ class Walk:
                 continue
             if "/files/" in several[0][1]:
                 first = [one for one in first if _named(one[1]) in self._with_files]
+            if endpoint in _FILES:
+                first = self._in_each_form(reader, several)
             others = [one for one in several if one not in first]
             yield from [*first, *self.built.dice.sample(others, min(len(others), most))]
+
+    def _in_each_form(self, reader: Reader, several: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+        """Two files in each form, of what was told to the partner of that reader."""
+        own, found = {name for name, recipient in self._own if recipient == reader.partner}, []
+        for form in FORMS:
+            theirs = [one for one in several if one[1].endswith(f"as={form}") and _named(one[1]) in own]
+            found += self.built.dice.sample(theirs, min(len(theirs), 2))
+        return found
 
     # ------------------------------------------------------------ exits
 
@@ -125,7 +138,7 @@ class Walk:
                 continue
             answer = browser.client.get(path, base_url=BASE_URL)
             refused = self._answered(endpoint, path, answer.status_code)
-            self._look(f"page {endpoint}", reader, _whole(answer.get_data(), answer.headers), token, path)
+            self._look(f"page {endpoint}", reader, self._whole(answer), token, path)
 
     def _tools(self, reader: Reader) -> None:
         client, bearer = self.built.app.test_client(), {"Authorization": f"Bearer {self.built.tokens[reader.name]}"}
@@ -136,7 +149,7 @@ class Walk:
             accepts = {"Accept": TAXII} if path.startswith("/taxii2") else {}
             answer = client.get(path, base_url=BASE_URL, headers=bearer | accepts)
             refused = self._answered(endpoint, path, answer.status_code)
-            self._look(f"tool {endpoint}", reader, _whole(answer.get_data(), answer.headers), token, path)
+            self._look(f"tool {endpoint}", reader, self._whole(answer), token, path)
 
     def _answered(self, endpoint: str, path: str, status: int) -> str:
         """Count it; the endpoint, where the reader's role alone is refused there and the short walk goes on. The
@@ -172,7 +185,7 @@ class Walk:
         for request in self.built.service.taken:
             given = permits[request.key]
             self.looks["service"] += 1
-            for found in set(self._pattern.findall(request.text.lower())):
+            for found in set(self._pattern.findall(unfolded(request.text).lower())):
                 word = self._by_text[found]
                 self.found["service"] += 1
                 permitted = given.result == "permit" and given.recipient == self.built.partners[0].code
@@ -223,7 +236,7 @@ class Walk:
     def _look(self, exit_: str, reader: Reader, text: str, token: str, where: str, *, sealed: bool = False) -> None:
         self.looks[exit_] += 1
         asked = where.lower()  # what a reader asked for themselves is no news to them
-        for found in set(self._pattern.findall(text.lower())):
+        for found in set(self._pattern.findall(unfolded(text).lower())):
             if found in asked:
                 continue
             word = self._by_text.get(found)
@@ -238,6 +251,16 @@ class Walk:
                 if key not in self._seen:
                     self._seen.add(key)
                     self._fault(exit_, where, f"{reader.name} came across the {word.what}")
+
+    def _whole(self, answer: Any) -> str:
+        """All that an answer says: headers, body, and what is drawn in it."""
+        said = "\n".join(f"{name}: {value}" for name, value in answer.headers if name.lower() != "set-cookie")
+        body = answer.get_data()
+        inside = read_pdf(body) if answer.mimetype == "application/pdf" else ""
+        if inside:
+            self.looks["PDF"] += 1
+            self.found["PDF"] += len(set(self._pattern.findall(inside.lower())))
+        return f"{said}\n{body.decode('utf-8', 'replace')}\n{inside}"
 
     def _restricted(self, word: Word) -> bool:
         return self.model.cases.get(word.case, Case()).restricted
@@ -310,12 +333,13 @@ class Walk:
         )
 
 
+_FILES = ("released.file", "api.exits.taken")
 _READ_BY_THEM = ("released.one", "api.released.one", "released.enclosed", "api.files.taken", "public.one")
 
 
 def _named(path: str) -> str:
     """The name, for the partner, of what an address below /released is of."""
-    return path.split("/files/")[0].rpartition("/")[2]
+    return path.split("/file")[0].rpartition("/")[2]
 
 
 def _theirs(endpoint: str) -> bool:
@@ -327,8 +351,3 @@ def _opened(sealed: bytes, key: str) -> str:
     inner = message_from_bytes(opened(sealed, key))
     bodies = [part.get_payload(decode=True) or b"" for part in inner.walk()]
     return f"{inner}\n" + "\n".join(each.decode("utf-8", "replace") for each in bodies)
-
-
-def _whole(body: bytes, headers: Iterable[tuple[str, str]]) -> str:
-    said = "\n".join(f"{name}: {value}" for name, value in headers if name.lower() != "set-cookie")
-    return f"{said}\n{body.decode('utf-8', 'replace')}"

@@ -4,15 +4,21 @@ where a permit or the role's need-to-know says so. The long form by hand: `pytho
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from coordinator import live
 from tests.canary.__main__ import walked
 from tests.canary.exits import EXITS, OURS
 from tests.canary.model import Left, Reader, Word
 from tests.canary.said import fields
 from tests.canary.walk import Walk
+from tests.harness.processes import wait_for
+from tests.hostile.looking import Overhearing
+from tests.unfolded import unfolded
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +47,32 @@ def test_the_walk_saw_what_there_is_to_see(walk: Walk) -> None:
     assert {"recall", "wrong-release", "told: correction", "a consent asked", "a duty", "an assessment", "a run",
             "told: initial", "told in versions", "for the public: published and withdrawn"} <= done  # fmt: skip
     assert any(one.over for one in walk.model.left)
+    assert walk.found["PDF"] > walk.looks["PDF"] > 3
     assert walk.looks["mail, opened"] and walk.looks["service"] and walk.looks["database"] > 100
     assert {"page incidents.incident", "tool api.incidents.timeline", "page quarantine.one"} <= set(walk.ours)
+
+
+def test_a_word_is_heard_whatever_it_is_wrapped_in(walk: Walk) -> None:
+    """Celery sends base64, a key holds kinds of values, a large one is compressed where it is dumped."""
+    word = "zqkabcdefghijkl"
+    wrapped = base64.urlsafe_b64encode(json.dumps({"args": [word]}).encode()).decode().rstrip("=")
+    assert word in unfolded(f"/a/{wrapped}?x") and word in unfolded(base64.b64encode(wrapped.encode()).decode())
+    client = live.connect(walk.built.machine.broker_url)
+    with Overhearing(walk.built.machine.broker_url) as broker:
+        broker.watch([word])
+        wait_for(lambda: client.get("quiet") is None and broker.commands, what="the listener")
+        client.set("canary-1", json.dumps({"body": wrapped}))
+        wait_for(lambda: broker.heard == {word}, what="the word")
+    for kind, write in {
+        "string": lambda key: client.set(key, f"{wrapped} " * 200), "list": lambda key: client.rpush(key, wrapped),
+        "hash": lambda key: client.hset(key, "a", word), "set": lambda key: client.sadd(key, word),
+        "zset": lambda key: client.zadd(key, {word: 1}), "stream": lambda key: client.xadd(key, {"a": word}),
+    }.items():
+        client.delete("canary-1")
+        assert word not in broker.left()
+        write("canary-1")
+        assert word in broker.left(), kind
+    client.delete("canary-1")
 
 
 def test_fields_of_the_api_that_take_words_held_one(walk: Walk) -> None:

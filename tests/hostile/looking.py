@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import redis
 
 from coordinator import live
+from tests.unfolded import unfolded
 
 #: Long enough to be found again, and unlike anything on a page.
 MARK = "zq7"
@@ -149,13 +150,24 @@ class Overhearing:
                 while not self._over.is_set():
                     said = monitor.next_command()["command"]
                     self.commands += 1
-                    self.heard |= {word for word in self._watched if word in said}
+                    whole = unfolded(said)  # Celery wraps what it sends in base64
+                    self.heard |= {word for word in self._watched if word in whole}
         except redis.RedisError:
             return
 
     def left(self) -> str:
-        """Every key and value in it now, as one text."""
+        """Every key and value in it now, as one text. (What DUMP gives is compressed, and hides a word.)"""
         found = []
         for key in self._client.scan_iter():
-            found += [str(key), str(self._client.dump(key))]
-        return "\n".join(found)
+            kind = self._client.type(key)
+            found.append(f"{key!r} {_READ[kind.decode() if isinstance(kind, bytes) else kind](self._client, key)}")
+        return unfolded("\n".join(found))
+
+
+#: Kind of a value -> how all of it is read; "none": it went meanwhile.
+_READ: dict[str, Callable[[Any, Any], Any]] = {
+    "string": lambda client, key: client.get(key), "list": lambda client, key: client.lrange(key, 0, -1),
+    "hash": lambda client, key: client.hgetall(key), "set": lambda client, key: client.smembers(key),
+    "zset": lambda client, key: client.zrange(key, 0, -1, withscores=True),
+    "stream": lambda client, key: client.xrange(key), "none": lambda _client, _key: "",
+}  # fmt: skip
