@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
+from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug.routing import Rule
 
 from coordinator import config, migrations
 from coordinator.app import Application, create_app
@@ -24,6 +27,42 @@ from tests.postgres import Database, NoPostgres, PostgresServer
 # A busy machine is no fault of a rule: no example has to be done, or made, by a time.
 examples.register_profile("untimed", examples.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 examples.load_profile("untimed")
+
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded stays: it is not looked through again for rubbish between tests, as in the server."""
+    gc.collect()
+    gc.freeze()
+
+
+class Compiled(BytecodeCache):
+    """What templates compile to, kept for the next application of this process: nearly every test has its own."""
+
+    kept: ClassVar[dict[str, bytes]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+Application.jinja_options = {"bytecode_cache": Compiled()}
+_BUILDERS: dict[Any, Any] = {}
+_compile_builder = Rule._compile_builder
+
+
+def _compiled_once(rule: Rule, append_unknown: bool = True) -> Any:
+    """What builds the address of a route follows from the route: it is compiled once, not for every application."""
+    asked = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+    if asked not in _BUILDERS:
+        _BUILDERS[asked] = _compile_builder(rule, append_unknown)
+    return _BUILDERS[asked]
+
+
+Rule._compile_builder = _compiled_once  # type: ignore[method-assign, assignment]
 
 
 @pytest.fixture(scope="session")
