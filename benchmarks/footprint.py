@@ -30,8 +30,9 @@ def main() -> None:
     folder = tempfile.mkdtemp(prefix="coordinator-bench-", dir="/var/tmp")
     found = []
     try:
-        _up(folder, 1.0)  # makes the database: what follows is a warm start
-        _bare(folder)
+        if not chosen.short:
+            _up(folder, 1.0)  # makes the database: what follows is a warm start
+            _bare(folder)
         for _ in range(rounds):
             seconds, parts = _up(folder, settle)
             bare_seconds, bare = _bare(folder)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import rfc8785
 from sqlalchemy import func, select
 
@@ -168,6 +169,8 @@ def postgres(wanted: bool) -> Iterator[str]:
 
     server_of_tests.SETTINGS |= {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
     with server_of_tests.PostgresServer() as server:
+        with psycopg.connect(server.superuser_url, autocommit=True) as connection:
+            connection.execute(f"GRANT SET ON PARAMETER session_replication_role TO {server_of_tests.OWNER}")
         yield server.new_database().owner_url
 
 

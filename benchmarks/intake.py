@@ -32,7 +32,7 @@ def main() -> None:
         installation(database_url=ours_url) as place, _floor(floor_url) as floor,
     ):  # fmt: skip
         place.start("broker", "web")
-        results, spent = _rounds(place, floor, rounds, each)
+        results, spent = _rounds(place, floor, rounds, each, warms=not chosen.short)
     for name, outcomes in results.items():
         printed.line(f"{name}: {printed.spread([each.rate for each in outcomes])} reports/s, "
                      f"p50 {printed.median([each.p50 for each in outcomes]):.0f} ms, "
@@ -46,13 +46,13 @@ def main() -> None:
 
 
 def _rounds(
-    place: Installation, floor: tuple[int, int], rounds: int, each: int
+    place: Installation, floor: tuple[int, int], rounds: int, each: int, *, warms: bool
 ) -> tuple[dict[str, list[load.Outcome]], dict[str, list[float]]]:
     """The outcomes by name, and the processor time a report, of the floor and of the door."""
     results: dict[str, list[load.Outcome]] = {"floor": [], "door": [], "installed": []}
     spent: dict[str, list[float]] = {"floor": [], "door": []}
     warm, (floor_port, floor_pid) = max(16, each // 10), floor
-    for number in range(rounds + 1):
+    for number in range(0 if warms else 1, rounds + 1):
         count = each if number else warm
         before = {"floor": load.processor_time(floor_pid), "door": load.processor_time(place.pid("web"))}
         found = {

@@ -23,7 +23,7 @@ ROUNDS, WARM = 30, 3
 
 def main() -> None:
     chosen = printed.arguments(__doc__ or "")
-    rounds = 2 if chosen.short else chosen.rounds or ROUNDS
+    rounds, warm = (1, 0) if chosen.short else (chosen.rounds or ROUNDS, WARM)
     printed.heading("latency", chosen)
     receiver = StandIn(acknowledge=False)
     partners = [receiver.partner(fiction.REPORTER, "fi-csirt"), receiver.partner(fiction.AFFECTED, "lv-csirt")]
@@ -34,10 +34,10 @@ def main() -> None:
             documents.install(tx, documents.alert_at_once())
         broker = place.store.settings.redis_url
         with celery_floor.workers(broker) as celery:
-            for number in range(rounds + WARM):
+            for number in range(rounds + warm):
                 receipt, alert = _one(place, receiver)
                 floor = _floor(celery, receiver, partners[0])
-                if number >= WARM:
+                if number >= warm:
                     for name, value in (("receipt", receipt), ("alert", alert), ("floor", floor)):
                         found[name].append(value)
     receiver.stop()

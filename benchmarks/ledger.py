@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -26,10 +27,11 @@ from sqlalchemy import select
 
 from benchmarks import load, printed
 from benchmarks.installation import Installation, installation, postgres
-from benchmarks.ledger_world import EXERCISE, HOLDER, World, fill
+from benchmarks.ledger_world import DRILLED, EXERCISE, HOLDER, World, fill
 from coordinator import clock
 from coordinator.accounts import service as accounts
 from coordinator.accounts import sessions
+from coordinator.accounts.models import User
 from coordinator.alerts.models import Alert
 from coordinator.app import create_app
 from coordinator.incidents.models import Incident
@@ -47,7 +49,7 @@ def main() -> None:
     printed.heading("ledger", chosen)
     taken: dict[tuple[int, str], list[float]] = {}
     with ExitStack() as stack:
-        readers = {}
+        worlds = {}
         for size in sizes:
             url = stack.enter_context(postgres(chosen.postgresql))
             place = stack.enter_context(installation(database_url=url))
@@ -55,17 +57,18 @@ def main() -> None:
             world = fill(place.store, size)
             printed.line(f"{size} releases made in {time.perf_counter() - began:.1f} s, "
                          f"{time.process_time() - busy:.1f} s of processor time here")  # fmt: skip
-            readers[size] = Reader(place, world, size)
+            worlds[size] = place, world
+        readers = {size: Reader(*each, size) for size, each in worlds.items()}
         gc.collect()
         gc.freeze()  # as the web server does: what was loaded is not looked through again in the middle of a page
-        for number in range(rounds + 1):
+        for number in range(1 if chosen.short else 0, rounds + 1):
             for size, reader in readers.items():
                 for kind, ask in reader.asked().items():
                     one = ask()
                     if number:  # the first round warms
                         taken.setdefault((size, kind), []).append(one * 1000)
         _pages(taken, sizes)
-        _everything(readers[sizes[1]], sizes[1])
+        _everything(readers[sizes[1]], sizes[1], chosen.lines or sizes[1])
 
 
 def _pages(taken: dict[tuple[int, str], list[float]], sizes: tuple[int, int]) -> None:
@@ -77,14 +80,17 @@ def _pages(taken: dict[tuple[int, str], list[float]], sizes: tuple[int, int]) ->
         printed.line(f"median {ours:.3g} and {floor:.3g} ms, {ours / floor:.2f}")
 
 
-def _everything(reader: Reader, size: int) -> None:
+def _everything(reader: Reader, size: int, limit: int) -> None:
     """The file of every line, from the installed web server; the floor reads the same rows and writes them."""
     floor = reader.rows_alone()
-    seconds, busy, before, most = reader.everything()
-    printed.three(f"ledger, file of everything, {size} lines, processor time a line (floor: rows read and written)",
-                  busy / size * 1000, floor / size * 1000, "ms")  # fmt: skip
-    printed.line(f"in {seconds:.1f} s, {size / seconds:.0f} lines/s; the web server's processes held {before:.0f} MiB "
-                 f"before and at most {most:.0f} MiB meanwhile (PSS)")  # fmt: skip
+    seconds, before, most, marks = reader.everything(limit)
+    lines, busy = marks[-1]
+    tenths = [(took - had) / (many - few) for (few, had), (many, took) in pairwise(marks)]
+    printed.three(f"ledger, file of everything, {lines} lines, processor time a line (floor: rows read and written)",
+                  busy / lines * 1000, floor / size * 1000, "ms")  # fmt: skip
+    printed.line(f"in {seconds:.1f} s, {lines / seconds:.0f} lines/s; the web server's processes held {before:.0f} MiB "
+                 f"before and at most {most:.0f} MiB meanwhile (PSS); the last tenth of the lines took "
+                 f"{tenths[-1] / tenths[0]:.2f} times what the first did")  # fmt: skip
 
 
 class Reader:
@@ -92,13 +98,14 @@ class Reader:
 
     def __init__(self, place: Installation, world: World, size: int) -> None:
         self.size, self._place, self._world = size, place, world
-        people, tokens = {}, {}
+        people, tokens, self._coordinator = {}, {}, 0
         with place.store.unit_of_work() as tx:
-            for role, whose in (("coordinator", None), ("partner-user", world.holder)):
+            for role, whose in (("coordinator", None), ("analyst", None), ("partner-user", world.holder)):
                 user = accounts.create_user(
                     tx, email=f"{role}@own.example", name="C", role=role, actor="cli:benchmark", organisation_id=whose
                 )
                 user.enrolled_at = clock.now()
+                self._coordinator = user.id if role == "coordinator" else self._coordinator
                 people[role] = sessions.open_session(tx, user, how="benchmark", second_factor=True)
                 tokens[role] = accounts.create_token(
                     tx, user.id, name="benchmark", scopes=["read"], actor="cli:benchmark"
@@ -106,7 +113,7 @@ class Reader:
         app = create_app(place.store)
         self._cookies: dict[str, str] = {}
         self._clients = {role: self._signed_in(app, role, token) for role, token in people.items()}
-        self._bearer = {"Authorization": f"Bearer {tokens['partner-user']}"}
+        self._bearer, self._tool = ({"Authorization": f"Bearer {tokens[each]}"} for each in ("partner-user", "analyst"))
         self._taxii = self._collection()
 
     def _signed_in(self, app: Any, role: str, token: str) -> Any:
@@ -125,12 +132,15 @@ class Reader:
 
     def asked(self) -> dict[str, Callable[[], float]]:
         """What is looked at: pages by each of the ways, the first lines as a file, and what the partner reads."""
-        world, middle = self._world, to_cursor(self.size // 2 + 1)
-        ours = {
-            "newest": "/ledger", "from the middle": f"/ledger?cursor={middle}",
-            "one partner": f"/ledger?partner={HOLDER}",
-            "one incident": f"/ledger?incident={world.reference}", "one item": f"/ledger?item={world.item}",
-            "one exercise": f"/ledger?exercise={EXERCISE}",
+        world = self._world
+        middle, end = (f"cursor={to_cursor(number)}" for number in (self.size // 2 + 1, DRILLED + 50))
+        case = "cursor=" + to_cursor(self._second(incident=world.reference))
+        ways = {
+            "newest": "", "from the middle": middle, "the oldest": end, "one partner": f"partner={HOLDER}",
+            "one partner, from the middle": f"partner={HOLDER}&{middle}",
+            "one incident": f"incident={world.reference}", "one incident, second": f"incident={world.reference}&{case}",
+            "one item": f"item={world.item}", "one item, second": f"item={world.item}&{case}",
+            "one exercise": f"exercise={EXERCISE}",
         }  # fmt: skip
         api, taxii = "/api/v1/released", self._taxii["whole"]
         theirs = {
@@ -147,12 +157,19 @@ class Reader:
             "TAXII one object": f"{taxii}/objects/{self._taxii['object']}/",
         }  # fmt: skip
         return {
-            **{kind: partial(self._page, "coordinator", path) for kind, path in ours.items()},
+            **{kind: partial(self._page, "coordinator", f"/ledger?{way}") for kind, way in ways.items()},
+            **{f"{kind}, API": partial(self._page, "analyst", f"/api/v1/ledger?{way}", **self._tool)
+               for kind, way in ways.items()},
             "file of one incident": partial(self._file, incident=world.reference),
             "file of one item": partial(self._file, item=world.item),
             **{kind: partial(self._page, "partner-user", path) for kind, path in theirs.items()},
             **{kind: partial(self._page, "partner-user", path, **self._bearer) for kind, path in tools.items()},
         }
+
+    def _second(self, **narrowed: str) -> int:
+        """The last line of the first page."""
+        answer = self._clients["analyst"].get(f"/api/v1/ledger?{urlencode(narrowed)}", headers=self._tool)
+        return int(answer.get_json()["items"][-1]["alert"])
 
     def _page(self, role: str, path: str, **headers: str) -> float:
         """Seconds of processor time."""
@@ -174,6 +191,11 @@ class Reader:
         return taken
 
     def _form(self, path: str) -> str:
+        """The token of the form of a file, signed in this minute."""
+        with self._place.store.unit_of_work() as tx:
+            again = sessions.open_session(tx, tx.get_one(User, self._coordinator), how="benchmark", second_factor=True)
+        with self._clients["coordinator"].session_transaction() as session:
+            session[access.TOKEN] = again
         token = re.search(r'name="csrf_token" value="([^"]+)"', self._clients["coordinator"].get(path).text)
         assert token is not None
         return token[1]
@@ -201,8 +223,9 @@ class Reader:
                 out.truncate()
         return self._busy() - began
 
-    def everything(self) -> tuple[float, float, float, float]:
-        """(seconds, seconds of processor time, MiB of the web server before, the most it held) for the whole file."""
+    def everything(self, limit: int) -> tuple[float, float, float, list[tuple[int, float]]]:
+        """(seconds, MiB of the web server before, the most it held, [(lines, seconds of processor time) so far at each
+        tenth]) for the whole file, all but what is restricted, or so many lines of it."""
         token, place = self._form("/ledger"), self._place
         client = self._clients["coordinator"]
         cookie = "; ".join(f"{each.key}={each.value}" for each in client._cookies.values())
@@ -210,7 +233,8 @@ class Reader:
         body = urlencode({"csrf_token": token}).encode()
         headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded", "Referer": place.base_url}
         pid = place.pid("web")
-        before, most, stop = _held(pid), 0.0, threading.Event()
+        before, stop = _held(pid), threading.Event()
+        most = before
 
         def watch() -> None:
             nonlocal most
@@ -222,17 +246,19 @@ class Reader:
         began, busy = time.perf_counter(), load.processor_time(pid) + _server(place)
         connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=600)
         connection.request("POST", "/ledger/file", body, headers)
-        answer, lines = connection.getresponse(), 0
+        answer, lines, marks = connection.getresponse(), 0, [(0, 0.0)]
         assert answer.status == 200, answer.read(300)
-        while chunk := answer.read(1 << 16):
+        while lines < limit and (chunk := answer.read(1 << 16)):
             lines += chunk.count(b"\r\n")
+            if lines - marks[-1][0] >= limit // 10:
+                marks.append((lines, load.processor_time(pid) + _server(place) - busy))
         connection.close()
-        seconds, busy = time.perf_counter() - began, load.processor_time(pid) + _server(place) - busy
+        seconds = time.perf_counter() - began
         stop.set()
         watching.join()
         place.stop()
-        assert lines == self.size + 1, lines
-        return seconds, busy, before, most
+        assert limit // 2 < lines <= self.size + 1, lines
+        return seconds, before, most, marks
 
 
 def _held(pid: int) -> float:

@@ -36,6 +36,8 @@ HOLDER, HELD = "P-007", 10
 YEARS = timedelta(days=5 * 365)
 GREEN = Marking(tlp=Tlp.GREEN)
 WORDS, PURPOSE, CATEGORY = "Ransomware seen", "network-defence", "incident-notification"
+#: One incident of so many is restricted.
+RESTRICTED = 20
 #: An exercise of long ago with a few releases.
 EXERCISE, DRILLED = "ex-1", 20
 
@@ -68,10 +70,13 @@ def fill(store: Store, size: int) -> World:
         same = {column.name: getattr(first, column.key) for column in Incident.__table__.columns}
         began, each = clock.now() - YEARS, YEARS / incidents
         tx.execute(insert(Incident), [
-            same | {"id": first.id + number, "created_at": began + each * number} for number in range(1, incidents)
+            same | {"id": first.id + number, "created_at": began + each * number,
+                    "restricted": number % RESTRICTED == 1 and number != incidents // 2}
+            for number in range(1, incidents)
         ])  # fmt: skip
         middle = tx.get_one(Incident, first.id + incidents // 2)
         drilled, usual, asked_for = (_said(tx, row) for row in (drill, first, middle))
+        _unchecked(tx)
         _left(tx, DRILLED, lambda _: (drill.id, drilled.id), exercise=EXERCISE, first=first.id, incidents=incidents)
 
         def whose(number: Any) -> tuple[Any, Any]:
@@ -91,6 +96,13 @@ def fill(store: Store, size: int) -> World:
         ).where(Alert.organisation_id == holder, Alert.id > size // 2).order_by(Alert.id).limit(1)  # fmt: skip
         public_id, at = tx.execute(held).one()
         return World(reference_of(middle), asked_for.item, holder, public_id, clock.rfc3339(at))
+
+
+def _unchecked(tx: Session) -> None:
+    """On PostgreSQL the keys of rows that are copies of one are not looked up one by one, in this transaction."""
+    if tx.get_bind().dialect.name == "postgresql":
+        tx.flush()
+        tx.execute(text("SET LOCAL session_replication_role = replica"))
 
 
 def _tidy(store: Store) -> None:

@@ -16,6 +16,7 @@ def arguments(about: str) -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="tiny: shows that it runs, measures nothing")
     parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL with fsync, instead of SQLite")
     parser.add_argument("--size", type=int, default=0, help="of the larger world, where there are two (ledger)")
+    parser.add_argument("--lines", type=int, default=0, help="of the file of everything (ledger; default: all)")
     parser.add_argument("--rounds", type=int, default=0, help="rounds of each (default: chosen by the benchmark)")
     return parser.parse_args()
 
