@@ -21,7 +21,7 @@ from coordinator.agreements import timers
 from coordinator.agreements.calendar import reminders as agreement_dates
 from coordinator.agreements.models import Agreement
 from coordinator.agreements.rules import may_end
-from coordinator.alerts import consents, published, reviews
+from coordinator.alerts import consents, destruction, published, reviews
 from coordinator.alerts.models import Delivery
 from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
@@ -102,6 +102,7 @@ def consent_ends(tx: Session, consent_id: int) -> None:
 def agreement_amended(tx: Session, agreement_id: int) -> None:
     """Suspended, ended or otherwise new, now or at a date that is reached: what waits is put to the rules again."""
     reviews.after_agreement(tx, agreement_id)
+    destruction.look(tx, agreement_id, now=clock.now())
 
 
 def bound_anew(tx: Session, incident_id: int) -> None:
@@ -119,6 +120,7 @@ def agreement_due(tx: Session, agreement_id: int) -> None:
     """A date of an agreement comes near: whoever keeps the register gets a task. Once a version and date, and not for a
     version that was amended or an agreement that has ended."""
     row, now = tx.get_one(Agreement, agreement_id), clock.now()
+    destruction.look(tx, agreement_id, now=now)
     near = [one for one in agreement_dates(row.terms) if one.at <= now < one.of]
     if not row.current or not near or not may_end(row.terms, now):
         return

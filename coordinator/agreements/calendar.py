@@ -52,6 +52,16 @@ def turns(register: Mapping[str, Any]) -> list[datetime]:
     return sorted({at for at in (*edges, *dates, *signed) if at is not None})
 
 
+def destroyed_by(register: Mapping[str, Any], *, superseded_at: datetime | None = None) -> datetime | None:
+    """When what was given under it is to be destroyed (destruction_on). `expiry`: when it is over, whichever way;
+    `termination`: when it was terminated. None where it does not say so, has no end, or another agreement took its
+    place before that: then the terms of that one hold."""
+    over = {"expiry": ("expires_on", "terminated_on"), "termination": ("terminated_on",)}
+    names = over.get(register.get("destruction_on") or "", ())
+    at = min((found for name in names if (found := _instant(register.get(name))) is not None), default=None)
+    return None if at is None or (superseded_at is not None and superseded_at <= at) else at
+
+
 def objects_by(register: Mapping[str, Any]) -> datetime | None:
     """The last instant to object before it renews by itself: its end less the notice; None where it does not."""
     end, notice = _instant(register.get("expires_on")), register.get("termination_notice")

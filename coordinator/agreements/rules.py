@@ -142,6 +142,8 @@ def to_decision_input(
         "retention_max": register.get("retention_max"),
         "encryption": register.get("encryption_in_transit"),
         "attribution": register.get("attribution_rule"),
+        "destruction": register.get("destruction_on"),
+        "certificate": bool(register.get("destruction_certificate")),
     }
 
 
@@ -156,6 +158,12 @@ def recipients_of(register: Register, own: str) -> set[str]:
     if own not in _in_role(parties, "provider"):
         return set()
     return {"OWN" if code == own else code for code in _in_role(parties, "recipient")}
+
+
+def givers_of(register: Register, own: str) -> set[str]:
+    """The parties that may give us under it."""
+    parties = register.get("parties", ())
+    return _in_role(parties, "provider") - {own} if own in _in_role(parties, "recipient") else set()
 
 
 def guarded(register: Register, now: datetime, *, own: str, superseded_at: datetime | None = None) -> set[str]:
@@ -186,15 +194,12 @@ def _giving(
 ) -> set[str]:
     """The parties that give us, while what is agreed of it binds us: in force or suspended, or over and `surviving` is
     among what survives."""
-    parties = register.get("parties", ())
-    if own not in _in_role(parties, "recipient"):
-        return set()
     found = status(register, now, superseded_at=superseded_at)
     start = _instant(register.get("effective_from"))
     begun = start is not None and start <= now and (is_signed(register, now) or bool(register.get("provisional")))
     survives = surviving in (register.get("survives_termination") or ())
     holds = found in LIVE or found is AgreementStatus.SUSPENDED or (begun and found in OVER and survives)
-    return _in_role(parties, "provider") - {own} if holds else set()
+    return givers_of(register, own) if holds else set()
 
 
 def _in_role(parties: Iterable[Register], role: str) -> set[str]:

@@ -39,6 +39,7 @@ class LedgerLineSchema(Schema):
     agreement = shapes.text(none=True)
     clauses = fields.List(fields.String(), required=True)
     keep_until = shapes.at(none=True)
+    destroy_by = shapes.at(none=True)
     recall = fields.Dict(required=True, allow_none=True, metadata={"description": "How far it is asked back."})
     obligations = fields.List(fields.String(), required=True)
     files = fields.List(fields.Nested(LedgerFileSchema), required=True)

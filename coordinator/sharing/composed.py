@@ -124,6 +124,9 @@ def _owed(owed: set[str], inputs: Inputs, under: Iterable[Agreement]) -> set[str
     rules = {each.attribution for each in under}
     if any(each.encryption == "must" for each in under):
         owed.add("O-ENCRYPT")
+    for each in under:
+        if each.destruction not in (None, "none"):
+            owed |= {f"O-DESTROY-{each.destruction}"} | ({"O-DESTROY-certificate"} if each.certificate else set())
     if "must-not" in rules:
         owed.add("O-NO-ATTRIBUTION")
     if "must" in rules or inputs.must_name:

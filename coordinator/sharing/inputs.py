@@ -235,6 +235,8 @@ class Agreement(Shape):
     retention_max: str | None = None
     encryption: str | None = None  # must: asked of the whole (composed.judge), as a policy statement would
     attribution: str | None = None  # likewise: whether who receives under it must, may or must not name the source
+    destruction: str | None = None  # on what it is destroyed by who receives it
+    certificate: bool = False  # of the destruction
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "id": text(required=True),
@@ -255,6 +257,8 @@ class Agreement(Shape):
         "retention_max": duration(),
         "encryption": choice(("must", "may")),
         "attribution": choice(("may", "must", "must-not")),
+        "destruction": choice(("expiry", "termination", "request", "none")),
+        "certificate": flag(False),
     }
     ALIASES: ClassVar[Mapping[str, str]] = {
         "agreement_id": "id",
@@ -265,12 +269,14 @@ class Agreement(Shape):
         "onward_sharing": "onward",
         "encryption_in_transit": "encryption",
         "attribution_rule": "attribution",
+        "destruction_on": "destruction",
+        "destruction_certificate": "certificate",
     }
     # The rest of the register: nothing a decision turns on.
     IGNORED: ClassVar[frozenset[str]] = frozenset({
         "reference", "title", "kind", "legal_status", "parties", "depositary_or_holder", "instrument_text_ref",
         "clause_refs", "scope_description", "classification_ceiling", "third_party_rule", "notification_duties",
-        "request_answer_due", "destruction_on", "breach_report_due",
+        "request_answer_due", "breach_report_due",
         "signed_on", "renewal", "termination_notice", "survives_termination", "points_of_contact", "channels",
         "languages", "review_due", "last_reviewed", "dispute_settlement", "supersedes", "status",
     })  # fmt: skip

@@ -150,6 +150,12 @@ _ONWARD = {
     "community": "Keep it within your community.",
     "free": "The agreement does not limit passing it on; the label may.",
 }
+_DESTROY = {
+    "expiry": "Destroy it when the agreement is over.",
+    "termination": "Destroy it when the agreement is terminated.",
+    "request": "Destroy it when asked to.",
+    "certificate": "Certify that it was destroyed.",
+}
 _ACTIONS = {
     "none": "Do not act on it at all.",
     "contact-for-instruction": "Ask the originator before acting on it.",
@@ -181,7 +187,7 @@ def _obligation(kind: str, value: str, code: str) -> str:
         return f"Use it for this purpose only: {PURPOSES.label(value) if value in PURPOSES else value}."
     if kind == "RETAIN":
         return f"Keep it no longer than {in_words(value)}."
-    sentences = {"PAP": _PAP, "ONWARD": _ONWARD, "ACTIONS": _ACTIONS}.get(kind)
+    sentences = {"PAP": _PAP, "ONWARD": _ONWARD, "ACTIONS": _ACTIONS, "DESTROY": _DESTROY}.get(kind)
     if sentences is None or value not in sentences:
         raise KeyError(code)
     return sentences[value]

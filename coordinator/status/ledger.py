@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.agreements.models import Agreement
+from coordinator.alerts.destruction import deadlines
 from coordinator.alerts.left import has_left, keep_until, recalled
 from coordinator.alerts.models import (
     Acknowledgement,
@@ -139,8 +140,8 @@ def published(
             "purpose": row.ShareDecision.purpose, "info_category": row.Release.info_category,
             "originator": codes.get(row.Release.originator_id), "agreement": None, "agreement_version": None,
             "obligations": row.ShareDecision.obligations, "decision": row.ShareDecision.id, "keep_until": None,
-            "taken_as": [], "acknowledged_at": None, "withdrawn_at": row.PublicNotice.withdrawn_at, "clauses": [],
-            "recall": None, "exercise": None, "files": [],
+            "destroy_by": None, "taken_as": [], "acknowledged_at": None,
+            "withdrawn_at": row.PublicNotice.withdrawn_at, "clauses": [], "recall": None, "exercise": None, "files": [],
         }
         for row in rows
     ]
@@ -189,6 +190,7 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
     titles: dict[int, str] = {}
     back = recalled(tx, {row.Release.id for row in rows})
     clauses = _clauses(tx, rows)
+    destroyed = deadlines(tx, _bound_to_destroy(rows), clock.now())
     found = []
     for row in rows:
         alert, release, decision = row.Alert, row.Release, row.ShareDecision
@@ -203,13 +205,19 @@ def _described(tx: Session, rows: list[Any]) -> list[dict[str, Any]]:
             "info_category": release.info_category, "originator": codes.get(release.originator_id),
             "agreement": decision.agreement, "agreement_version": decision.agreement_version,
             "obligations": decision.obligations, "decision": decision.id,
-            "keep_until": keep_until(since, decision.obligations),
+            "keep_until": keep_until(since, decision.obligations), "destroy_by": destroyed.get(decision.agreement),
             "taken_as": forms.get(alert.id, []), "files": files.get(alert.id, []),
             "acknowledged_at": alert.acknowledged_at, "withdrawn_at": alert.withdrawn_at,
             "clauses": clauses.get((decision.agreement, decision.agreement_version), []),
             "recall": back.get((release.id, alert.recipient)), "exercise": alert.exercise or None,
         })  # fmt: skip
     return found
+
+
+def _bound_to_destroy(rows: list[Any]) -> set[str]:
+    """The agreements under which something went that is to be destroyed when they are over."""
+    said = [row.ShareDecision for row in rows]
+    return {each.agreement for each in said if any(code.startswith("O-DESTROY-") for code in each.obligations)}
 
 
 def _clauses(tx: Session, rows: list[Any]) -> dict[tuple[str | None, int | None], list[str]]:

@@ -22,7 +22,7 @@ COLUMNS = (
     "since", "sure", "recipient", "incident", "kind", "title", "tlp", "purpose", "info_category", "originator",
     "agreement", "agreement_version", "clauses", "obligations", "keep_until", "channel", "taken_as", "acknowledged_at",
     "withdrawn_at", "recalled_at", "recall_state", "recall_answered_at", "recall_note", "public_id", "reference",
-    "exercise", "files", "files_sha256", "files_taken_at", "recall_answered_by",
+    "exercise", "files", "files_sha256", "files_taken_at", "recall_answered_by", "destroy_by",
 )  # fmt: skip
 NOT_TAKEN = "not-taken"
 

@@ -118,7 +118,7 @@ def test_the_terms_are_given_in_the_words_of_the_decision():
         "recipients": ["FI-CSIRT", "OWN"], "categories": ["incident-notification"],
         "categories_excluded": ["victim-identity"], "tlp_ceiling": "AMBER", "purposes": ["incident-response"],
         "purposes_prohibited": ["commercial"], "personal_data": "minimised", "onward": "clients",
-        "retention_max": "P1Y", "encryption": None, "attribution": None,
+        "retention_max": "P1Y", "encryption": None, "attribution": None, "destruction": None, "certificate": False,
     }  # fmt: skip
     assert Agreement.from_json(given_terms).id == "MOU-1"
 

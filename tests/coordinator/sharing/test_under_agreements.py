@@ -6,18 +6,28 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock
-from coordinator.agreements.queries import uncovered
+from coordinator.agreements.calendar import destroyed_by
+from coordinator.agreements.queries import uncovered, version
 from coordinator.agreements.service import record_consent
+from coordinator.alerts import destruction
+from coordinator.alerts import telling as alerts
+from coordinator.alerts.models import Delivery
+from coordinator.incidents.items import write_item
+from coordinator.markings import Marking
 from coordinator.partners.models import Contact
 from coordinator.sharing.approvals import approve
 from coordinator.sharing.inputs_from_world import text_of
 from coordinator.sharing.models import Release
 from coordinator.sharing.service import decide_share, forecast, redecide
 from coordinator.sharing.unnamed import WITHHELD
+from coordinator.status import ledger
 from coordinator.status.agreement_page import used
+from coordinator.tasks.contents import contents_of
+from coordinator.tasks.models import Task
 from tests.alerting import (
     addressee,
     agreement,
@@ -30,6 +40,8 @@ from tests.alerting import (
 )
 from tests.factories import OTHER, PARTNER, World
 from tests.releasing import clearing, release
+
+SOONER, END = "2026-02-01T00:00:00Z", "2027-02-01T00:00:00Z"
 
 
 def test_what_was_cleared_by_a_second_person_went_under_it_too_and_once(tx: Session, world: World) -> None:
@@ -149,3 +161,57 @@ def test_a_text_that_names_a_source_stops_when_an_agreement_comes_to_forbid_it(t
     assert reasons(before, onward) == ("D-SOURCE-NAMED", "R-TWO-PERSON")
     agreement(tx, **ended)
     assert reasons(before, onward) == ("R-TWO-PERSON",)
+
+
+@pytest.mark.parametrize(("on", "more", "after", "day"), [
+    ("expiry", {"expires_on": END}, None, END), ("expiry", {"expires_on": END, "terminated_on": SOONER}, None, SOONER),
+    ("termination", {"expires_on": END}, None, None), ("termination", {"terminated_on": SOONER}, None, SOONER),
+    ("request", {"expires_on": END}, None, None), ("none", {"expires_on": END}, None, None),
+    ("expiry", {"expires_on": END}, END, None), ("expiry", {}, None, None),
+])  # fmt: skip
+def test_when_what_was_given_is_destroyed_follows_from_the_dates(
+    on: str, more: dict[str, str], after: str | None, day: str | None
+) -> None:
+    at = destroyed_by({"destruction_on": on, **more}, superseded_at=clock.parse(after) if after else None)
+    assert (clock.rfc3339(at) if at else None) == day
+
+
+def test_when_an_agreement_is_over_what_was_given_is_asked_for_and_what_we_hold_is_destroyed(
+    tx: Session, world: World
+) -> None:
+    put_system(tx, "https://csirt.fi.example/hook")
+    contact = put_contact(tx, webhook())
+    terms: dict[str, Any] = {"destruction_on": "termination", "destruction_certificate": True,
+                             "clause_refs": {"destruction_on": "Art. 12"}}  # fmt: skip
+    agreement(tx, **terms)
+    decision = decide_share(tx, release(tx, put_incident(tx, tlp="AMBER")), addressee(tx, contact))
+    assert {"O-DESTROY-termination", "O-DESTROY-certificate"} <= set(decision.obligations)
+
+    def tasks() -> list[Task]:
+        destruction.look(tx, version(tx, "MOU").id, now=clock.now())
+        return list(tx.execute(select(Task).order_by(Task.id)).scalars())
+
+    assert tasks() == []
+    ends = clock.now().replace(microsecond=0) + timedelta(days=60)
+    agreement(tx, **terms, terminated_on=clock.rfc3339(ends))
+    assert tasks() == [], "nothing left under it, and nothing of theirs is here"
+    alerts.tell(
+        tx, kind="initial", title="Ransomware", body="What we saw.", purpose="network-defence",
+        info_category="incident-notification", requested_by="user:99", incident=put_incident(tx, tlp="AMBER"), ack="",
+        audience={"organisations": [PARTNER]},
+    )  # fmt: skip
+    tx.execute(update(Delivery).values(lease_until=clock.now()))  # a worker has it in hand
+    write_item(
+        tx, kind="note", content="What they saw.", marking=Marking(tlp="AMBER"), author="user:1",
+        info_category="incident-notification", incident=put_incident(tx), originator_id=world.partner_id,
+    )  # fmt: skip
+    assert tasks() and len(tasks()) == 2, "once, however often it is looked at"
+    out, here = tasks()
+    assert out.title == "Agreement MOU: have what we gave under it destroyed"
+    assert here.title == "Agreement MOU: destroy what was given to us under it"
+    assert [each.due_at for each in (out, here)] == [ends, ends]
+    asked = contents_of(tx, out)
+    assert "Art. 12" in asked.instructions and "certificate" in asked.fields
+    with tx.begin_nested():
+        [line] = ledger.lines(tx, principal=clearing(tx, "coordinator"), asked=ledger.Asked(agreement="MOU"))["items"]
+    assert line["destroy_by"] == ends
