@@ -7,13 +7,12 @@ RFC 7970 §3.1–3.4 and RFC 5070 (IncidentID, purpose, status, restriction). No
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from coordinator.errors import NotParseable, TooLarge
 from coordinator.markings import Tlp, parse_tlp
@@ -103,35 +102,90 @@ def _is_narrow(group: Any) -> bool:
 def _iodef(body: bytes) -> Known | None:
     if len(body) > MOST:
         return None
+    reading = _Reading()
+    parser = DefusedXMLParser(target=reading, forbid_dtd=True)
     try:
-        root = fromstring(body, forbid_dtd=True)
+        parser.feed(body)
+        parser.close()
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError):
         return None
-    space, _, name = root.tag.removeprefix("{").partition("}")
+    space, _, name = reading.root.removeprefix("{").partition("}")
     if name != "IODEF-Document" or space not in _IODEF:
         return None
-    incidents = root.findall(f"{{{space}}}Incident")
-    ids = [_short(f"{one.get('name', '')} {(one.text or '').strip()}".strip()) for one in _ids(incidents, space)]
-    restrictions = [one.get("restriction", "") for one in root.iter() if "restriction" in one.attrib]
-    restrictions += [_UNSAID for one in incidents if "restriction" not in one.attrib]
-    labels = [_RESTRICTION[word] for word in restrictions if word in _RESTRICTION]
-    said = {
-        key: ", ".join(sorted({_short(one.get(key, "")) for one in incidents if one.get(key)}))
-        for key in ("purpose", "status", "restriction")
-    }
+    labels = [_RESTRICTION[word] for word in reading.restrictions if word in _RESTRICTION]
+    said = {key: _short(", ".join(sorted(_short(word) for word in words))) for key, words in reading.said.items()}
     return Known(
-        "iodef", _IODEF[space], tuple(ids), max(labels, default=None), len(labels) < len(restrictions),
-        tuple((key, value) for key, value in said.items() if value),
+        "iodef", _IODEF[space], tuple(_short(" ".join(each)) for each in reading.ids), max(labels, default=None),
+        len(labels) < len(reading.restrictions), tuple((key, value) for key, value in said.items() if value),
     )  # fmt: skip
 
 
-def _ids(incidents: list[Element], space: str) -> Iterator[Element]:
-    for number, incident in enumerate(incidents):
-        if number >= _MOST_IDS:
-            return
-        found = incident.find(f"{{{space}}}IncidentID")
-        if found is not None:
-            yield found
+class _Reading:
+    """What is read out while the document goes by; nothing else of it is kept, however large it is."""
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.restrictions: set[str] = set()
+        self.ids: list[tuple[str, ...]] = []
+        self.said: dict[str, set[str]] = {"purpose": set(), "status": set(), "restriction": set()}
+        self._depth = self._incidents = 0
+        self._id: list[str] | None = None
+        self._is_awaited = False  # the id of the incident that goes by
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element begins. Ids and attributes of the first incidents are read; a restriction counts wherever it is.
+
+        Raises ValueError where it nests deeper than any document does.
+        """
+        self.root = self.root or tag
+        self._keep_id()
+        if "restriction" in attributes:
+            self._restrict(attributes["restriction"])
+        if self._depth == 1:
+            self._is_awaited = self._is_own(tag, "Incident") and self._begin_incident(attributes)
+        elif self._depth == 2 and self._is_awaited and self._is_own(tag, "IncidentID"):
+            self._id, self._is_awaited = [attributes.get("name", ""), ""], False
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ValueError("nested too deeply")
+
+    def data(self, text: str) -> None:
+        """Words; those of an id are kept."""
+        if self._id is not None and len(self._id[1]) < _LONGEST:
+            self._id[1] += text
+
+    def end(self, _tag: str) -> None:
+        """An element ends."""
+        self._keep_id()
+        self._depth -= 1
+
+    def close(self) -> None:
+        """The document ends."""
+
+    def _is_own(self, tag: str, name: str) -> bool:
+        return tag == f"{self.root[: self.root.find('}') + 1]}{name}"
+
+    def _begin_incident(self, attributes: dict[str, str]) -> bool:
+        """Whether it is one of those whose id is read."""
+        if "restriction" not in attributes:
+            self._restrict(_UNSAID)
+        self._incidents += 1
+        if self._incidents > _MOST_IDS:
+            return False
+        for key, words in self.said.items():
+            if word := attributes.get(key):
+                words.add(word)
+        return True
+
+    def _keep_id(self) -> None:
+        if self._id is not None:
+            self.ids.append(tuple(part for part in (self._id[0], self._id[1].strip()) if part))
+            self._id = None
+
+    def _restrict(self, word: str) -> None:
+        """Each word once; of many that we do not know one is enough."""
+        if word in _RESTRICTION or self.restrictions <= _RESTRICTION.keys():
+            self.restrictions.add(word)
 
 
 def _label(word: Any) -> Tlp | None:

