@@ -18,6 +18,9 @@ from coordinator.timeline.keys import Erased
 from coordinator.timeline.queries import ERASED
 from coordinator.vocabulary.spans import later
 
+#: Kinds of messages that tell of a case. The others are fixed texts, or for our own people.
+TELLING = ("initial", "update", "correction", "closure", "request")
+
 
 def releases_of_items(items: Iterable[str]) -> Any:
     """Ids of the texts that a version of one of these items went into, as its words or as a part."""

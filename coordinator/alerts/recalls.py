@@ -18,7 +18,7 @@ from coordinator.alerts import published, rungs, service_calls, telling, version
 from coordinator.alerts.answers import COULD_NOT
 from coordinator.alerts.audience import AUTOMATIC
 from coordinator.alerts.changes import take_back
-from coordinator.alerts.left import has_left, releases_of_items, still_out
+from coordinator.alerts.left import TELLING, has_left, releases_of_items, still_out
 from coordinator.alerts.models import Alert
 from coordinator.alerts.wording import RECALL
 from coordinator.errors import Fault, Invalid, NotFound, Refused
@@ -31,7 +31,7 @@ from coordinator.sharing.models import Recall, Recalled, Release
 from coordinator.tasks.service import open_task
 
 #: What can be asked back: texts that hold something of a case, and what a service was given by a request.
-KINDS = ("initial", "update", "correction", AUTOMATIC)
+KINDS = (*TELLING, AUTOMATIC)
 CAUSES = ("asked", "consent-withdrawn", "label-raised", "wrong-release")
 LONGEST_REASON = 2000
 PURPOSE, CATEGORY = "incident-response", "incident-notification"

@@ -18,6 +18,7 @@ from coordinator import clock
 from coordinator.accounts.principal import Principal
 from coordinator.alerts.audience import organisations_of
 from coordinator.alerts.desk import held, record
+from coordinator.alerts.left import TELLING
 from coordinator.alerts.models import Alert
 from coordinator.alerts.pieces import KIND, OWN_WORDS, Piece, name_of, parts_of, pieces_of, text_of_parts
 from coordinator.alerts.reach import of_parts
@@ -175,7 +176,7 @@ def withheld_so_far(tx: Session, incident_id: int) -> dict[str, set[str]]:
         select(Alert.recipient, Alert.release_id, ReleaseVersion.left_out)
         .outerjoin(ReleaseVersion, ReleaseVersion.release_id == Alert.release_id)
         .where(Alert.incident_id == incident_id, Alert.organisation_id.is_not(None), Alert.state != "withdrawn",
-               Alert.kind.in_(("initial", "update", "correction")))
+               Alert.kind.in_(TELLING))
         .order_by(Alert.id)
     )  # fmt: skip
     rows = list(tx.execute(query))

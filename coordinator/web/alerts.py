@@ -18,7 +18,7 @@ from coordinator.alerts import corrections, drafts, recalls, wrong
 from coordinator.alerts import service as alerts
 from coordinator.alerts.answers import offered
 from coordinator.alerts.desk_calls import waiting_plans
-from coordinator.alerts.left import is_still_out
+from coordinator.alerts.left import TELLING, is_still_out
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.errors import Fault, Invalid, NotFound, Refused, SecrecyMarkingFound
 from coordinator.incidents.form import form_field, from_form
@@ -334,6 +334,6 @@ def _page(
         out = is_still_out(tx, row)
     return page.show(
         "alerts/one.html", here="board", one=one, alert=alert, text=text, decision=decision, values=values,
-        errors=errors, code=code, exercise=one["exercise"], out=out,
+        errors=errors, code=code, exercise=one["exercise"], out=out, telling=TELLING,
         offered=offered(alert["kind"], [each["answer"] for each in alert["answers"]]),
     )  # fmt: skip

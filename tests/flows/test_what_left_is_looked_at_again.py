@@ -74,10 +74,10 @@ class House:
         with self.store.read() as tx:
             return tx.get_one(Release, number).state
 
-    def _tell(self, title: str, *, cleared: bool = True, **more: Any) -> int:
+    def _tell(self, title: str, *, cleared: bool = True, kind: str = "initial", **more: Any) -> int:
         with self.store.unit_of_work() as tx:
             told = tell(
-                tx, incident=tx.get_one(Incident, self.incident), kind="initial", title=title, body="What we heard.",
+                tx, incident=tx.get_one(Incident, self.incident), kind=kind, title=title, body="What we heard.",
                 purpose="network-defence", info_category="incident-notification", requested_by=self.owner.actor,
                 audience={"organisations": [OTHER]}, ack="", **more,
             )  # fmt: skip
@@ -149,6 +149,15 @@ def test_a_withdrawn_consent_stops_what_waits_and_lists_who_has_it_and_the_origi
         assert tx.execute(select(Review.answer)).scalar_one() == "recall"
         assert tx.execute(select(Alert.recipient).where(Alert.kind == "recall")).scalar_one() == OTHER
     assert house.told_originator() == ["update"]
+
+
+@pytest.mark.parametrize("kind", ["update", "closure", "request"])
+def test_whatever_kind_of_message_told_it_somebody_is_asked_and_it_is_asked_back(house: House, kind: str) -> None:
+    house.sent(house.tell("Seen", kind=kind))
+    withdraw(house)
+    house.decide("recall")
+    with house.store.read() as tx:
+        assert [row.recipient for row in tx.execute(select(Recalled)).scalars()] == [OTHER]
 
 
 def test_what_was_lawful_when_sent_may_stand_with_a_reason(house: House) -> None:
