@@ -141,6 +141,19 @@ _CAVEATS: dict[str, Callable[[Form, str], Any]] = {
     "embargo_until": _exact,
     "named_recipients": _lines,
 }
+_IEP: dict[str, Callable[[Form, str], Any]] = {
+    **dict.fromkeys(("tlp", "encrypt_in_transit", "permitted_actions", "affected_party_notifications", "attribution",
+                     "unmodified_resale", "external_reference"), _code),
+    "start_date": _exact,
+    "end_date": _exact,
+}  # fmt: skip
+_MARKING: dict[str, Callable[[Form, str], Any]] = {
+    **dict.fromkeys(("item", "info_category", "tlp", "pap"), _code),
+    **dict.fromkeys(("pd_basis", "reason"), _prose),
+    **dict.fromkeys(("rel_to", "not_rel_to", "embargo_set"), _several),
+    "embargo_until": _exact,
+    "named_recipients": _lines,
+}
 _CONTACT: dict[str, Callable[[Form, str], Any]] = dict.fromkeys(("name", "email", "phone"), _code)
 
 
@@ -152,8 +165,15 @@ def from_form(form: Form) -> dict[str, Any]:
     caveats = _read(form, _CAVEATS, "caveats_")
     if _ticked(form, "caveats_rel_to_nobody"):
         caveats.setdefault("rel_to", [])
-    groups = {"caveats": caveats, "contact": _read(form, _CONTACT, "contact_")}
+    groups = {"caveats": caveats, "contact": _read(form, _CONTACT, "contact_"), "iep": _read(form, _IEP, "iep_")}
     return report | {name: values for name, values in groups.items() if values}
+
+
+def marking_from_form(form: Form, flags: Sequence[str]) -> dict[str, Any]:
+    """The form of a label and caveats, for `requests.load_tightening`; `flags`: those that a box "caveats" may tick."""
+    ticked = {name: True for name in form.getlist("caveats") if name in flags}
+    policy = _read(form, _IEP, "iep_")
+    return _read(form, _MARKING) | ticked | ({"iep": policy} if policy else {})
 
 
 def _read(form: Form, readers: dict[str, Callable[[Form, str], Any]], prefix: str = "") -> dict[str, Any]:
@@ -179,11 +199,14 @@ def load_form(
     return load_report(report | {"attachments": list(attachments)} if attachments else report, now=now)
 
 
+_DATED = ("reply_by", "caveats_embargo_until", "embargo_until", "iep_start_date", "iep_end_date")
+
+
 def form_field(pointer: str) -> str:
     """The name of the form field that a fault's pointer belongs to. The missing instant is asked for at noticed_at."""
     first, *rest = pointer.removeprefix("/").split("/")
     if not first:
         return "noticed_at_date"
-    name = f"{first}_{rest[0]}" if first in ("caveats", "contact") and rest else first
-    dated = name in REPORT_INSTANTS or name in ("reply_by", "caveats_embargo_until")
+    name = f"{first}_{rest[0]}" if first in ("caveats", "contact", "iep") and rest else first
+    dated = name in REPORT_INSTANTS or name in _DATED
     return f"{name}_date" if dated else name

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from coordinator import clock
 from coordinator.errors import NotFound, Refused, Stale
@@ -113,6 +113,17 @@ def newest_version(tx: Session, item: str) -> ItemVersion:
     if found is None:
         raise NotFound()
     return found
+
+
+def called_otherwise(tx: Session, versions: Iterable[ItemVersion]) -> bool:
+    """Whether any of these is another kind of information by now."""
+    later = aliased(ItemVersion)
+    query = (
+        select(ItemVersion.id)
+        .join(later, (later.item == ItemVersion.item) & (later.id > ItemVersion.id))
+        .where(ItemVersion.id.in_([each.id for each in versions]), later.info_category != ItemVersion.info_category)
+    )
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def marking_of(version: ItemVersion) -> Marking:

@@ -100,6 +100,8 @@ class TighteningSchema(Shape):
     data recorded."""
 
     item = Text(40, metadata={"description": "An item's key; left out: the whole incident."})
+    info_category = Choice(vocabulary.INFO_CATEGORIES.codes, metadata={
+        "description": "What kind of information the item is; an attribution assessment stays one."})
     tlp = terms.tlp()
     pap = terms.pap()
     iep = Part(IepSchema, metadata={"description": "Statements of an exchange policy to add (FIRST IEP 2.0)."})

@@ -27,6 +27,7 @@ from coordinator.timeline.keys import seal
 #: Codes of parties, and what is said or not said.
 LISTS, FLAGS = ("not_rel_to", "rel_to"), ("orcon", "no_attribution", "le_sensitive", "personal_data")
 LONGEST_REASON = 2000
+ATTRIBUTION = "attribution-assessment"
 _TEXTS = ("alert-title", "alert-body", "alert-field")
 
 
@@ -36,10 +37,10 @@ def tighten(
     """`wanted`: tlp, pap, iep, not_rel_to[], rel_to[], orcon, no_attribution, le_sensitive, personal_data, pd_basis
     (the legal basis: there is personal data in it), embargo_until, embargo_set[], named_recipients[]; what is left out
     stays. `asked_by`: the code of the originator who wants it so; left out, we do, and may take the label back (R06).
-    `item`: the key of one thing said; "" is the whole incident.
+    `item`: the key of one thing said; "" is the whole incident. `info_category`: what kind of information it is.
 
-    Raises Invalid (/reason; /embargo_set, /named_recipients where they bind nothing; "" where nothing is stricter),
-    Refused (a lower label), NotFound (no such item here).
+    Raises Invalid (/reason; /embargo_set, /named_recipients, /info_category where they bind nothing; "" where nothing
+    is stricter), Refused (a lower label; an attribution called otherwise), NotFound (no such item here).
     """
     if not reason.strip() or len(reason) > LONGEST_REASON:
         raise Invalid([Fault("/reason", f"Say why, in at most {LONGEST_REASON} characters.")])
@@ -54,7 +55,8 @@ def tighten(
     _check_bind(wanted, label)
     giver = _who_asks(tx, incident, item, wanted.get("asked_by") or "")
     after = with_basis(combine([before, _marking(wanted, label, before)]), wanted.get("pd_basis") or "")
-    if after == before:
+    category = _category(version, wanted.get("info_category") or "")
+    if after == before and not category:
         raise Invalid([Fault("", "Nothing of this is stricter than it is now.")])
     if giver is not None and (wanted.get("tlp") or label > before.effective):
         labels.note_raise(
@@ -62,7 +64,7 @@ def tighten(
             sealed=seal(tx, incident.data_key_id, canonical({"reason": reason.strip()}), about=labels.ABOUT),
         )  # fmt: skip
     if version is not None:
-        _rewrite(tx, incident, version, after, author=principal.actor)
+        _rewrite(tx, incident, version, after, category or version.info_category, author=principal.actor)
     else:
         changes.bind(tx, incident, after)
     incident.updated_at, incident.version = clock.now(), incident.version + 1
@@ -70,7 +72,7 @@ def tighten(
     timeline.append(
         tx, "marking.tightened", "A label was raised or a caveat added.", actor=principal.actor, incident=incident,
         values={"item": item, "before": before.to_json(), "after": after.to_json(), "reason": reason.strip(),
-                "asked_by": wanted.get("asked_by") or ""},
+                "asked_by": wanted.get("asked_by") or "", **({"info_category": category} if category else {})},
         about=("incident", incident.id),
     )  # fmt: skip
     timeline.pending(tx, "incident.changed", incident.id, exercise=incident.exercise)
@@ -101,6 +103,17 @@ def _check_bind(wanted: Mapping[str, Any], label: Tlp) -> None:
         raise Invalid(faults)
 
 
+def _category(version: ItemVersion | None, wanted: str) -> str:
+    """The kind of information it is from now on, "" where that stays. Raises Invalid (/info_category), Refused."""
+    if not wanted or (version is not None and wanted == version.info_category):
+        return ""
+    if version is None:
+        raise Invalid([Fault("/info_category", "Choose what was said, too: an incident has no kind of information.")])
+    if version.info_category == ATTRIBUTION:
+        raise Refused("It was called an attribution and stays one: two persons look at it before it leaves.")
+    return wanted
+
+
 def _marking(wanted: Mapping[str, Any], label: Tlp, before: Marking) -> Marking:
     """What is asked for, as a marking. Names of persons that are not asked about stay as they are."""
     said: dict[str, Any] = {name: True for name in FLAGS if wanted.get(name)}
@@ -120,10 +133,12 @@ def _item(tx: Session, incident: Incident, item: str) -> ItemVersion:
     return version
 
 
-def _rewrite(tx: Session, incident: Incident, version: ItemVersion, marking: Marking, *, author: str) -> None:
+def _rewrite(
+    tx: Session, incident: Incident, version: ItemVersion, marking: Marking, category: str, *, author: str
+) -> None:
     """The same words as a further version, bound more strictly; the incident is never looser than what it holds."""
     write_item(
-        tx, kind=version.kind, content=read_item(tx, version), marking=marking, info_category=version.info_category,
+        tx, kind=version.kind, content=read_item(tx, version), marking=marking, info_category=category,
         author=author, incident=incident, item=version.item, report_id=version.report_id,
     )  # fmt: skip
     if marking.effective > parse_tlp(incident.tlp):

@@ -18,7 +18,7 @@ from coordinator.accounts.models import User
 from coordinator.accounts.rules import Role
 from coordinator.agreements.queries import Givers, consents, decision_agreements_of, givers
 from coordinator.errors import NotFound
-from coordinator.incidents.items import read_item
+from coordinator.incidents.items import called_otherwise, read_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.incidents.queries import originator_claimed
 from coordinator.incidents.references import reference_of
@@ -160,9 +160,9 @@ def as_the_incident(incident: Incident) -> tuple[Marking, int | None, int | None
 
 
 def label_raised(tx: Session, release: Release) -> bool:
-    """Whether what the text was made from is bound more strictly now than the text says: its reader would be told a
-    label that holds no more."""
-    return bound_now(tx, release) != Marking.from_json(release.marking)
+    """Whether what the text was made from is bound more strictly now than the text says, or another kind of
+    information: its reader would be told a label that holds no more, or an agreement would not have it."""
+    return bound_now(tx, release) != Marking.from_json(release.marking) or called_otherwise(tx, items_of(tx, release))
 
 
 def bound_now(tx: Session, release: Release) -> Marking:

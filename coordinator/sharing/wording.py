@@ -80,8 +80,8 @@ REASONS = {
         " have to agree to be named, or the parties to another clause."
     ),
     "D-LABEL-RAISED": (
-        "The label or a caveat of what the text was made from was raised after it was written. Write it anew: it is"
-        " bound by the new label then."
+        "The label, a caveat or the kind of information of what the text was made from was changed after it was"
+        " written. Write it anew: it is bound by what holds now."
     ),
     "D-RECALLED": (
         "This recipient was asked to delete it. What is to be known instead is a new text, decided as such."

@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _
 from coordinator import vocabulary
 from coordinator.web.words_people import CHANGE, CHANGE_STATE, SCOPE
 from coordinator.web.words_sharing import ANSWER, ANSWER_BUTTON, CAUSE, CONSENT, CONSENT_REQUEST, PART, RECALL, THANKS
+from coordinator.web.words_sharing import IEP as IEP
 
 STATUS = {
     "reported": (_("Reported"), "new"),
@@ -205,6 +206,7 @@ ITEM_KIND = {
     "details": _("Details"),
     "note": _("Note"),
     "attachment": _("Attachment"),
+    "assessment": _("Assessment"),
     "task-result": _("Task result"),
     "partner-reply": _("Partner's reply"),
     "alert-title": _("Alert title"),

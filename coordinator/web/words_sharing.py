@@ -90,6 +90,27 @@ PART = {
 }  # fmt: skip
 
 
+#: The statements of an exchange policy (FIRST IEP 2.0), strictest first.
+IEP = {
+    "encrypt_in_transit": {"must": _("Must be encrypted"), "may": _("May be encrypted")},
+    "permitted_actions": {
+        "none": _("Nothing at all"),
+        "contact-for-instruction": _("Ask the originator first"),
+        "internally-visible-actions": _("Only what nobody outside can see"),
+        "externally-visible-indirect-actions": _("Also passive checks that others can see"),
+        "externally-visible-direct-actions": _("Anything"),
+    },
+    "affected_party_notifications": {"must-not": _("They must not be told"), "may": _("They may be told")},
+    "attribution": {
+        "must-not": _("The source must not be named"),
+        "must": _("The source must be named"),
+        "may": _("The source may be named"),
+    },
+    "unmodified_resale": {"must-not": _("It must not be resold"), "may": _("It may be resold")},
+    "tlp": {"red": "RED", "amber": "AMBER", "green": "GREEN", "white": _("WHITE (TLP:CLEAR)")},
+}
+
+
 def what_became_of(told: Told) -> str:
     """What pressing the button did, of what the rules permit, refer to a person and refuse."""
     if told.permitted and not (told.referred or told.denied):

@@ -103,6 +103,24 @@ def test_names_and_who_may_have_it_during_an_embargo(tx: Session, incident: Inci
     assert bound is not None and marking_of(bound).named_recipients == {"a@fi.example"}, "nobody is added"
 
 
+def test_what_is_called_another_kind_of_information_is_written_anew(
+    tx: Session, incident: Incident, note: ItemVersion
+) -> None:
+    release = drafts.draft(
+        tx, incident=incident, principal=clearing(tx, "coordinator"), kind="initial", title="Ransomware", body="",
+        purpose="network-defence", info_category="incident-notification", items=[note.id],
+    )  # fmt: skip
+    bound = bind(tx, incident, note, info_category="attribution-assessment")
+    assert bound is not None and bound.info_category == "attribution-assessment"
+    (one,) = who_could_receive(tx, release, now=clock.now(), codes=[PARTNER])
+    assert one.decision is not None and one.decision.reasons == ("D-LABEL-RAISED",)
+    assert {"D-NO-AGREEMENT", "R-TWO-PERSON"} <= set(decided(tx, incident, bound).reasons)
+    with pytest.raises(Refused):
+        bind(tx, incident, note, info_category="incident-notification")
+    with pytest.raises(Invalid):
+        bind(tx, incident, None, info_category="incident-notification")
+
+
 @pytest.mark.parametrize(("wanted", "pointer"), [
     ({"embargo_set": ["FI-CSIRT"]}, "/embargo_set"), ({"named_recipients": ["a@fi.example"]}, "/named_recipients"),
     ({"iep": {"start_date": LATER, "end_date": LATER}}, "/iep/end_date"),

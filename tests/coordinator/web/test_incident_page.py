@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -13,7 +13,9 @@ from sqlalchemy import select
 from coordinator import clock
 from coordinator.accounts.models import User
 from coordinator.incidents.holds import lock_incident
+from coordinator.incidents.models import Incident
 from coordinator.incidents.references import parse_reference
+from coordinator.markings import Iep, Marking
 from coordinator.tasks.service import open_task
 from tests.coordinator.web.conftest import Browser, Desk, visible_text
 
@@ -159,6 +161,54 @@ def test_what_kind_a_note_is_and_what_binds_it_stands_with_it(desk: Desk, file_r
     given = {"item": item, "pap": "RED", "pd_basis": "Cybersecurity Act, section 14", "reason": "Asked the adviser."}
     assert coordinator.post(f"{path}/markings", given).status_code == 303
     assert "PAP:RED · PERSONAL DATA · LEGAL BASIS: Cybersecurity Act, section 14" in officer.text(path)
+
+
+def test_a_policy_an_embargo_and_names_are_said_on_the_page_of_label_and_caveats(
+    desk: Desk, file_report: Callable[..., str]
+) -> None:
+    coordinator = desk.sit("coordinator")
+    reference = file_report(desk.sit("liaison-officer"))
+    path = f"/incidents/{reference}/markings"
+    coordinator.get(path)
+    given = {
+        "iep_encrypt_in_transit": "must", "iep_attribution": "must-not", "iep_start_date_date": "2026-12-01",
+        "iep_start_date_time": "08:00", "iep_external_reference": "our terms", "zone": "Europe/Tallinn",
+        "embargo_until_date": "2026-12-02", "reason": "They asked.", "named_recipients": "a@fi.example\r\nb@fi.example",
+    }  # fmt: skip
+    wrong = coordinator.post(path, given)
+    assert wrong.status_code == 422
+    for field in ("iep_external_reference", "embargo_until_date"):
+        assert f'href="#{field}"' in wrong.text
+    assert 'value="our terms"' in wrong.text and 'value="must" selected' in wrong.text and "b@fi.example" in wrong.text
+    right = given | {"iep_external_reference": "https://fi.example/iep", "embargo_until_time": "10:00"}
+    coordinator.get(path)
+    answer = coordinator.post(path, right)
+    assert answer.status_code == 422 and 'href="#named_recipients"' in answer.text
+    coordinator.get(path)
+    assert coordinator.post(path, right | {"tlp": "RED"}).status_code == 303
+    with desk.store.read() as tx:
+        marking = Marking.from_json(tx.execute(select(Incident.marking)).scalar_one())
+    assert marking.iep == Iep(encrypt_in_transit="must", attribution="must-not", start_date="2026-12-01T06:00:00Z",
+                              external_reference="https://fi.example/iep")  # fmt: skip
+    assert marking.named_recipients == {"a@fi.example", "b@fi.example"}
+    assert marking.embargo_until == datetime(2026, 12, 2, 8, tzinfo=UTC)
+
+
+def test_what_kind_of_information_a_text_of_a_report_is_can_be_said(
+    desk: Desk, file_report: Callable[..., str]
+) -> None:
+    coordinator = desk.sit("coordinator")
+    path = f"/incidents/{file_report(desk.sit('liaison-officer'))}"
+    items = re.findall(r'value="(itm-[^"]+)"', coordinator.get(f"{path}/markings").text)
+    given = {"item": items[0], "info_category": "attribution-assessment", "reason": "It names a group."}
+    whole = coordinator.post(f"{path}/markings", given | {"item": ""})
+    assert whole.status_code == 422 and 'href="#info_category"' in whole.text
+    coordinator.get(f"{path}/markings")
+    assert coordinator.post(f"{path}/markings", given).status_code == 303
+    assert "Attribution assessment" in coordinator.text(path)
+    coordinator.get(f"{path}/markings")
+    back = coordinator.post(f"{path}/markings", given | {"info_category": "technical-indicators"})
+    assert back.status_code == 409 and "two persons" in visible_text(back.text)
 
 
 def test_linked_incidents_show_on_both(desk: Desk, file_report: Callable[..., str]) -> None:
