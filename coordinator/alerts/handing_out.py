@@ -78,7 +78,10 @@ def _given_out(tx: Session, alert: Alert) -> bool:
     """Whether it may be given to anybody at all: not taken or held back, and its recipient is still a partner."""
     if alert.state in ("withdrawn", "withheld"):
         return False
-    return alert.organisation_id is None or tx.get_one(Organisation, alert.organisation_id).active
+    if alert.organisation_id is None:
+        return True
+    organisation = tx.get_one(Organisation, alert.organisation_id)
+    return organisation.active and organisation.code == alert.recipient
 
 
 def note(

@@ -46,12 +46,11 @@ def begin(tx: Session, alert: Alert, addressee: Addressee, decision: ShareDecisi
     delivery = Delivery(
         alert_id=alert.id, rung=last.rung + 1 if last else 0, contact_id=addressee.contact_id,
         channel_id=addressee.channel_id, user_id=addressee.user_id, kind=addressee.channel_kind, webhook_id=message_id,
-        decision_id=decision.id, next_attempt_at=now, ack_hash=token_hash(message_id), ack_expires_at=now + LINK_LIFE,
-        created_at=now, exercise=alert.exercise,
+        decision_id=decision.id, next_attempt_at=now, ack_hash=token_hash(_token(tx, message_id)),
+        ack_expires_at=now + LINK_LIFE, created_at=now, exercise=alert.exercise,
     )  # fmt: skip
     tx.add(delivery)
     tx.flush()
-    delivery.ack_hash = token_hash(ack_token(tx, delivery))
     alert.rung = delivery.rung
     alert.contact_id = addressee.contact_id or alert.contact_id
     if alert.state in ("failed", "withheld"):
@@ -66,7 +65,11 @@ def ack_token(tx: Session, delivery: Delivery) -> str:
 
     Made from the message id, which is random: after a restore the numbers of rows are given out a second time.
     """
-    return store_of(tx).vault.token("acknowledge", f"delivery:{delivery.webhook_id}")
+    return _token(tx, delivery.webhook_id)
+
+
+def _token(tx: Session, message_id: str) -> str:
+    return store_of(tx).vault.token("acknowledge", f"delivery:{message_id}")
 
 
 def sign_in_token(tx: Session, delivery: Delivery) -> str:

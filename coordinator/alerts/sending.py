@@ -199,6 +199,11 @@ def _decide_again(tx: Session, alert: Alert, delivery: Delivery, *, now: datetim
     if decision.result != Result.PERMIT:
         _withhold(tx, alert, delivery, decision, decision.reasons, now=now)
         return None
+    if (decision.recipient, decision.contact_id, decision.channel_id) != (
+        alert.recipient, delivery.contact_id, delivery.channel_id
+    ):  # the database refuses it too: this is not a way that anybody decided on
+        _withhold(tx, alert, delivery, decision, ["ADDRESS-CHANGED"], now=now)
+        return None
     if _address_changed(tx, delivery, decision):
         _withhold(tx, alert, delivery, decision, ["ADDRESS-CHANGED"], now=now)
         return None

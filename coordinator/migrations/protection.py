@@ -56,6 +56,8 @@ LATER_FIXED_COLUMNS = {
     "release_items": ("release_id", "item_version_id", "enclosed", "field", "exercise"),
     "consents": ("from_id", "to_id", "purpose", "item", "valid_until", "evidence", "granted_at", "recorded_by",
                  "answer"),
+    "deliveries": ("alert_id", "rung", "contact_id", "channel_id", "user_id", "kind", "webhook_id", "ack_hash",
+                   "created_at", "exercise"),
     "obligation_rules": ("rule", "version", "digest", "terms", "recorded_at", "recorded_by"),
     "label_words": ("incident_id", "from_id", "tlp", "channel", "said_at", "report_id", "data_key_id", "sealed",
                     "file_name", "file_type", "file_sha256", "file_sealed", "asked_by", "asked_at", "exercise"),
@@ -81,6 +83,15 @@ REFUSED_ROWS = (
      "nothing leaves without a permit for that text and recipient"),
 )  # fmt: skip
 
+#: Of a delivery: its decision is on another release, another recipient or another way.
+_OTHER_WAY = (
+    "NOT EXISTS (SELECT 1 FROM share_decisions d JOIN alerts a ON a.id = NEW.alert_id WHERE d.id = NEW.decision_id"
+    " AND d.release_id = a.release_id AND d.recipient = a.recipient"
+    " AND COALESCE(d.contact_id, 0) = COALESCE(NEW.contact_id, 0)"
+    " AND COALESCE(d.channel_id, 0) = COALESCE(NEW.channel_id, 0)"
+    " AND COALESCE(a.user_id, 0) = COALESCE(NEW.user_id, 0))"
+)
+
 #: The same for files that leave with a release: only with a permit for its text, and only the bytes it names.
 REFUSED_FILES = (
     ("file_handouts_permit", "file_handouts",
@@ -92,6 +103,22 @@ REFUSED_FILES = (
      "no file leaves without a permit for that release and recipient, nor with other bytes"),
 )  # fmt: skip
 
+
+#: Where something goes, and who may see it, is what was decided; published is what a release authority cleared.
+REFUSED_WAYS = (
+    ("alerts_recipient", "alerts",
+     "(NEW.organisation_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organisations o WHERE o.id = NEW.organisation_id"
+     " AND o.code = NEW.recipient)) OR (NEW.user_id IS NOT NULL AND NEW.recipient <> 'user:' || NEW.user_id)",
+     "an alert is for the recipient that its permit names"),
+    ("deliveries_way", "deliveries", _OTHER_WAY, "a delivery goes by the way that was decided on"),
+    ("public_notices_cleared", "public_notices",
+     "NOT EXISTS (SELECT 1 FROM share_decisions d JOIN share_decisions asked ON asked.release_id = d.release_id"
+     " AND asked.recipient = d.recipient JOIN approvals a ON a.decision_id = asked.id WHERE d.id = NEW.decision_id"
+     " AND d.release_id = NEW.release_id AND d.valid_until > NEW.published_at AND a.answer = 'approve'"
+     " AND a.role = 'release-authority' AND a.content_digest = NEW.content_digest AND a.until > NEW.published_at"
+     " AND d.requested_by <> 'user:' || a.user_id)",
+     "a release authority who did not ask for it clears exactly what is published"),
+)  # fmt: skip
 
 #: What is over is not begun again, and what somebody gave is not made longer: (trigger, table, columns, when, said).
 REFUSED_CHANGES = (
@@ -106,6 +133,31 @@ REFUSED_CHANGES = (
      "a version of an agreement that was amended is not in force again"),
     ("releases_stay_withdrawn", "releases", ("state",), "OLD.state = 'withdrawn' AND NEW.state <> 'withdrawn'",
      "a release that was withdrawn stays so"),
+)  # fmt: skip
+
+
+#: The same of what came after these; `1 = 1`: never changed at all.
+LATER_REFUSED_CHANGES = (
+    ("alerts_same_recipient", "alerts",
+     ("incident_id", "kind", "organisation_id", "user_id", "partner_reference", "in_reply_to_id", "ack", "created_at"),
+     "1 = 1", "whose an alert is never changes"),
+    ("alerts_stay_withdrawn", "alerts", ("state", "withdrawn_at"),
+     "OLD.state = 'withdrawn' AND (NEW.state <> 'withdrawn' OR NEW.withdrawn_at IS NULL)",
+     "an alert that was withdrawn stays so"),
+    ("deliveries_same_way", "deliveries", ("decision_id",), _OTHER_WAY,
+     "a delivery goes by the way that was decided on"),
+    ("deliveries_stay_cancelled", "deliveries", ("state",), "OLD.state = 'cancelled' AND NEW.state <> 'cancelled'",
+     "a delivery that was called off stays so"),
+    ("public_notices_stay_withdrawn", "public_notices", ("withdrawn_at",),
+     "OLD.withdrawn_at IS NOT NULL AND (NEW.withdrawn_at IS NULL OR NEW.withdrawn_at <> OLD.withdrawn_at)",
+     "what was withdrawn from the public stays so"),
+    ("standing_clearances_confirmed_once", "standing_clearances", ("confirmed_by", "confirmed_role", "confirmed_at"),
+     "OLD.confirmed_at IS NOT NULL", "a text is cleared beforehand once"),
+    ("standing_clearances_stay_revoked", "standing_clearances", ("revoked_at",),
+     "OLD.revoked_at IS NOT NULL AND (NEW.revoked_at IS NULL OR NEW.revoked_at <> OLD.revoked_at)",
+     "a clearance that was revoked stays so"),
+    ("reviews_answered_once", "reviews", ("answer", "answered_by", "answered_at"), "OLD.answer <> ''",
+     "what a person decided on what left stays so"),
 )  # fmt: skip
 
 

@@ -25,6 +25,14 @@ from coordinator.accounts.models import ApiToken
 from coordinator.alerts.models import Delivery
 from coordinator.config import Settings, prepare_data_dir
 from coordinator.errors import Misconfigured, NotParseable, Refused
+from coordinator.migrations import protected_labels
+from coordinator.migrations.protection import (
+    REFUSED_FILES,
+    REFUSED_ROWS,
+    REFUSED_WAYS,
+    protect_permits,
+    unprotect_permits,
+)
 from coordinator.store import Store
 from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Epoch
@@ -60,7 +68,7 @@ def restore(settings: Settings, file: Path, key: Path, *, actor: str, against: P
     try:
         _check_empty(owner)
         migrations.upgrade(settings)
-        with owner.unit_of_work() as tx, _without_foreign_keys(tx):
+        with owner.unit_of_work() as tx, _without_foreign_keys(tx), _as_it_was(tx):
             _check_empty(owner, tx)
             loader = dump.Loader(tx, lambda header: _check_header(header, vault))
             _read(file, identity, loader)
@@ -152,6 +160,21 @@ def _read(file: Path, identity: Any, loader: dump.Loader) -> None:
         raise NotParseable(dump.DAMAGED) from None
     if not loader.whole:
         raise NotParseable(dump.DAMAGED)
+
+
+@contextmanager
+def _as_it_was(tx: Session) -> Iterator[None]:
+    """Rows of then, that each held when it was written: a permit that is refused by now let something leave all the
+    same. What the database asks of new rows it asks again afterwards."""
+    for rows in _ASKED:
+        unprotect_permits(tx.connection(), rows)
+    yield
+    tx.flush()
+    for rows in _ASKED:
+        protect_permits(tx.connection(), rows)
+
+
+_ASKED = (REFUSED_ROWS, REFUSED_FILES, REFUSED_WAYS, protected_labels.REFUSED_ROWS)
 
 
 def _begin_epoch(

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from coordinator.alerts import rungs
 from coordinator.alerts import service as alerts
 from coordinator.alerts.models import Alert
 from coordinator.incidents.models import Incident
+from coordinator.partners.models import Channel
 from coordinator.runs import duplicates
 from coordinator.store import Store
-from tests.alerting import alert_of, deliveries
-from tests.receiving import Receiver, officer, run_due, told
+from tests.alerting import alert_of, deliveries, put_contact, put_organisation, put_system, webhook
+from tests.factories import OTHER
+from tests.owner import past_protection
+from tests.receiving import Receiver, attempts, officer, run_due, told
 from workers.steps import ARMS
 
 
@@ -58,3 +61,18 @@ def test_a_worker_does_not_send_what_was_withdrawn_though_it_is_queued(desk: Sto
     assert receiver.seen == []
     [row] = deliveries(desk, alert)
     assert (row.id, row.state) == (number, "cancelled")
+
+
+def test_a_delivery_that_the_owner_of_the_database_turned_to_another_partner_does_not_go(
+    desk: Store, receiver: Receiver
+) -> None:
+    alert = told(desk, {"kind": "email", "address": "desk@csirt.fi.example"})
+    with desk.unit_of_work() as tx:
+        put_organisation(tx, OTHER)
+        put_system(tx, receiver.url, code=OTHER, slug="lv-out")
+        other = put_contact(tx, webhook("lv-out"), code="lv-cyber", organisation=OTHER).id
+        channel = tx.execute(select(Channel.id).where(Channel.contact_id == other)).scalar_one()
+    past_protection(desk, "deliveries", "UPDATE deliveries SET channel_id = :channel, contact_id = :contact,"
+                    " kind = 'webhook'", channel=channel, contact=other)  # fmt: skip
+    run_due(desk)
+    assert receiver.seen == [] and attempts(desk, alert) == ["withheld"]

@@ -22,6 +22,7 @@ from coordinator.accounts.service import create_link, create_token
 from coordinator.alerts.models import Alert, Delivery
 from coordinator.errors import Misconfigured, NotParseable, Refused
 from coordinator.incidents.models import Incident
+from coordinator.sharing.service import redecide
 from coordinator.store import Store
 from coordinator.timeline import sending_hold
 from coordinator.timeline.models import Epoch
@@ -29,7 +30,7 @@ from coordinator.timeline.queries import entries
 from coordinator.timeline.verify import checkpoint, newest_checkpoint, verify
 from coordinator.upkeep import dump
 from coordinator.upkeep.backup import make_backup, read_identity
-from coordinator.upkeep.restore import restore
+from coordinator.upkeep.restore import _ASKED, restore
 from coordinator.vault import open_master_key
 from tests.alerting import alert_of, deliveries, put_organisation, put_system, settings_of
 from tests.factories import PARTNER, PartnerSystem, World, native, person, user_row
@@ -75,9 +76,20 @@ def counts(store: Store) -> dict[str, int]:
         return {table.name: tx.execute(select(func.count()).select_from(table)).scalar_one() for table in dump.tables()}
 
 
+def asks_of_new_rows(store: Store) -> bool:
+    """Whether the database refuses new rows that would let something out: all that it ever refuses."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%BEFORE INSERT%'"
+    if not store.one_machine:
+        query = "SELECT trigger_name FROM information_schema.triggers WHERE event_manipulation = 'INSERT'" \
+                " AND action_timing = 'BEFORE'"
+    with store.read() as tx:
+        there = set(tx.execute(text(query)).scalars())
+    return there == {name for rows in _ASKED for name, *_rest in rows}
+
+
 @pytest.fixture
 def filled(store: Store, world: World, partner: PartnerSystem) -> Store:
-    """A report, an alert that waits to be sent, somebody signed in, a link and a token."""
+    """A report, an alert that waits to be sent and is refused by now, somebody signed in, a link and a token."""
     assert partner.post(native(title="Something at a hospital", description=SECRET, tlp="AMBER")).status_code == 202
     officer = person(store, "coordinator")
     with store.unit_of_work() as tx:
@@ -86,7 +98,12 @@ def filled(store: Store, world: World, partner: PartnerSystem) -> Store:
         sessions.open_session(tx, user_row(tx, officer.user_id), how="test")
         create_link(tx, officer.user_id, actor="cli:test")
         create_token(tx, officer.user_id, name="t", scopes=["read"], actor="cli:test")
-    told(store)
+    alert = told(store)
+    with store.unit_of_work() as tx:
+        row = tx.get_one(Alert, alert)
+        tx.get_one(Incident, row.incident_id).tlp = "AMBER"
+        tx.flush()
+        assert redecide(tx, row.decision_id, now=clock.now()).result == "deny"
     return store
 
 
@@ -105,6 +122,7 @@ def test_what_was_backed_up_is_there_after_a_restore_and_waits_on_hold(
     assert {name: count for name, count in after.items() if name not in grown} == {
         name: count for name, count in before.items() if name not in grown
     }
+    assert asks_of_new_rows(there)
     with there.read() as tx:
         assert verify(tx).broken == ""
         assert tx.execute(select(Incident.id)).scalars().all() and tx.execute(select(Epoch.number)).scalar_one() == 2
@@ -133,6 +151,7 @@ def test_a_backup_of_one_machine_goes_into_postgresql_and_new_rows_follow_the_ol
     )
     restore(settings, file, key, actor="cli:anna")
     there = Store(settings)
+    assert asks_of_new_rows(there)
     with there.unit_of_work() as tx:
         assert verify(tx).broken == ""
         accounts.create_user(tx, email="new@aa.example", name="New", role="analyst", actor="cli:test")

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from coordinator.agreements.service import record_consent, withdraw_consent
+from coordinator.sharing import standing
 from coordinator.sharing.approvals import approve
 from coordinator.store import Store
 from coordinator.upkeep.vouched import prove
@@ -58,3 +59,14 @@ def test_a_withdrawal_that_the_owner_of_the_database_took_back_is_named(house: S
     past_protection(house, "consents", "UPDATE consents SET withdrawn_at = NULL")
     with house.read() as tx:
         assert "consent 2" in prove(tx).broken
+
+
+def test_what_was_taken_back_and_made_to_hold_again_by_the_owner_of_the_database_is_named(house: Store) -> None:
+    with house.unit_of_work() as tx:
+        first, second = clearing(tx, "coordinator"), clearing(tx)
+        text_ = standing.propose(tx, title="Call us", body="Please call our desk.", language="en", principal=first)
+        standing.confirm(tx, text_.id, principal=second)
+        standing.revoke(tx, text_.id, principal=second, reason="No more.")
+    past_protection(house, "standing_clearances", "UPDATE standing_clearances SET revoked_at = NULL")
+    with house.read() as tx:
+        assert "clearance 1 of a fixed text: it was revoked" in prove(tx).broken
