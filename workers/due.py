@@ -27,6 +27,7 @@ from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
 from coordinator.incidents import intake
 from coordinator.incidents.models import Draft, Flood, Report, ReportBody
+from coordinator.obligations import agreed
 from coordinator.obligations import service as obligations
 from coordinator.partners.models import Endpoint
 from coordinator.partners.queries import duty_role
@@ -138,6 +139,19 @@ _COMES = {"end": "ends on", "review": "is to be reviewed by", "objection": "the 
 def facts_reckoned(tx: Session, incident_id: int) -> None:
     """Facts of an incident changed: its duties are reckoned anew."""
     obligations.reckon_again(tx, incident_id)
+    agreed.begin(tx, incident_id)
+
+
+def agreed_duties(tx: Session, incident_id: int) -> None:
+    """An incident was opened or taken up: what agreements ask for on it begins."""
+    agreed.begin(tx, incident_id)
+
+
+def asked_again(tx: Session, report_id: int) -> None:
+    """A further report came in: it may ask for an answer."""
+    incident_id = tx.execute(select(Report.incident_id).where(Report.id == report_id)).scalar_one_or_none()
+    if incident_id is not None:
+        agreed.begin(tx, incident_id)
 
 
 def obligation_due(tx: Session, obligation_id: int) -> None:

@@ -87,6 +87,8 @@ REVIEW_DECIDED = _job("review-decided", "workers.due:review_decided")
 CHANGE_EXPIRES = _job("change-expires", "workers.due:change_expires")
 TELL_CLOCK = _job("tell-clock", "workers.tell:clock_doubted", queue=ALERTS)
 OBLIGATIONS_RECKON = _job("obligations-reckon", "workers.due:facts_reckoned")
+AGREED_DUTIES = _job("agreed-duties", "workers.due:agreed_duties")
+ASKED_AGAIN = _job("asked-again", "workers.due:asked_again")
 OBLIGATION_DUE = _job("obligation-due", "workers.due:obligation_due", queue=ALERTS)
 OBLIGATION_SETTLED = _job("runs-obligation-settled", "workers.advance:obligation_settled")
 HTTP_SEND = _job("http-send", "workers.call_service:send", queue=ALERTS, outside=True)
@@ -98,13 +100,13 @@ TELL_RUN = _job("tell-run-attention", "workers.tell:run_needs_attention", queue=
 SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "report.received": (READ_REPORT,),
     "report.accepted": (SEND_RECEIPT,),
-    "report.updated": (REPORT_UPDATED,),
+    "report.updated": (REPORT_UPDATED, ASKED_AGAIN),
     "alert.arrived": (ACKNOWLEDGE,),
     "report.quarantined": (TELL_QUARANTINE,),
     "quarantine.due": (TELL_QUARANTINE_DUE,),
     "flood.began": (FLOOD_BEGAN,),
     "flood.over": (FLOOD_OVER,),
-    "incident.opened": (START_INTERNAL, TELL_INCIDENT),
+    "incident.opened": (START_INTERNAL, TELL_INCIDENT, AGREED_DUTIES),
     "incident.life-at-risk": (TELL_LIFE,),
     "incident.remind": (INCIDENT_REMIND,),
     "incident.fallback": (INCIDENT_FALLBACK,),

@@ -36,16 +36,18 @@ HOLD, NOTE = "obligation", "obligation-note"
 
 def start(
     tx: Session, incident: Incident, rule: str, *, actor: str, basis_at: datetime | None = None,
-    fidelity: str = "second", anew: bool = False,
+    fidelity: str = "second", anew: bool = False, again: bool = False,
 ) -> Obligation:  # fmt: skip
     """Begin a duty under the newest version of a rule; the same rule again gives the duty there is, settled or not.
 
     `basis_at`: the instant it counts from, where a person knows it and the incident does not hold it. `anew`: a person
-    asks, so one that was set aside begins again, beside the one that was. `incident` is locked by this transaction.
+    asks, so one that was set aside begins again, beside the one that was; `again`: so does
+    one that was met, for it is owed once more. `incident` is locked by this transaction.
     Raises NotFound for an unknown rule, Refused where the incident is rejected or a duplicate.
     """
     known = of_rule(tx, incident.id, rule)
-    if known is not None and not (anew and known.state in SET_ASIDE):
+    ended = SET_ASIDE | {State.MET} if again else SET_ASIDE
+    if known is not None and not (anew and known.state in ended):
         return known
     if incident.status in (Status.REJECTED, Status.DUPLICATE):
         raise Refused(f"This incident is {incident.status}: a duty belongs to one that is worked on.")
