@@ -6,7 +6,7 @@ the source is withheld it is not in here at all, so that no format can let it sl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from coordinator.alerts.models import Alert
 from coordinator.alerts.wording import KINDS
 from coordinator.incidents.items import read_item
 from coordinator.incidents.models import ItemVersion, Report, ReportBody
-from coordinator.interchange.stix_markings import marking_of
+from coordinator.interchange.stix_markings import Marked, marking_of
 from coordinator.markings import Marking, Tlp, parse_tlp
 from coordinator.outside.strict_json import parse_json
 from coordinator.partners.models import Organisation
@@ -109,7 +109,7 @@ def contents_of(tx: Session, alert: Alert, decision: ShareDecision | Decision) -
     marking = Marking.from_json(release.marking)
     named = NO_ATTRIBUTION not in decision.obligations
     tlp = max(marking.effective, parse_tlp(decision.effective_tlp))
-    observables, objects = _enclosed(tx, release, named=named, tlp=tlp)
+    observables, objects = _enclosed(tx, release, named=named, marking=replace(marking, tlp=tlp))
     at = left_at(tx, alert) or clock.now()
     return Contents(
         key=alert.public_id, reference=alert.partner_reference, kind=alert.kind, title=title, body=body,
@@ -164,13 +164,13 @@ def _first(tx: Session, alert: Alert) -> datetime | None:
 
 
 def _enclosed(
-    tx: Session, release: Release, *, named: bool, tlp: Tlp
+    tx: Session, release: Release, *, named: bool, marking: Marking
 ) -> tuple[tuple[tuple[str, str], ...], tuple[dict[str, Any], ...]]:
     """(observables, STIX objects as they came) of the parts that go along.
 
-    Objects of another's bundle bear their author in ids and references, and their own labels. So none goes out where
-    the source is withheld, or where the release is under a stricter label than the bundle was; what can be looked for
-    in them does, under the label of the release.
+    Objects of another's bundle bear their author in ids and references, and their own markings. So none goes out where
+    the source is withheld, or where the release is bound more strictly than the bundle was, by its label or otherwise;
+    what can be looked for in them does, under the markings of the release.
     """
     query = (
         select(ItemVersion)
@@ -182,11 +182,15 @@ def _enclosed(
     objects: list[dict[str, Any]] = []
     for version in tx.execute(query).scalars():
         came = _as_it_came(tx, version) if named else []
-        came = came if came and marking_of(came).tlp >= tlp else []
+        came = came if came and _binds(marking_of(came), marking) else []
         objects += came
         if not came:
             observables |= dict.fromkeys(_observables(read_item(tx, version)))
     return tuple(observables), tuple(objects)
+
+
+def _binds(came: Marked, marking: Marking) -> bool:
+    return came.tlp >= marking.effective and came.says(marking)
 
 
 def _observables(content: Any) -> list[tuple[str, str]]:

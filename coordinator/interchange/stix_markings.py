@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from coordinator.errors import Fault, SecrecyMarkingFound
@@ -19,6 +20,7 @@ from coordinator.markings import (
     IEP_TLP,
     UNMARKED_AS,
     Iep,
+    Marking,
     Pap,
     Tlp,
     UnknownLabel,
@@ -50,6 +52,19 @@ class Marked:
     pap: Pap | None = None
     iep: Iep | None = None
 
+    def says(self, marking: Marking) -> bool:
+        """Whether whoever reads these objects alone is bound as `marking` binds, its label aside."""
+        lists, until = self.caveats.get("rel_to"), marking.embargo_until
+        embargo = str(self.caveats.get("embargo_until") or "")
+        return (
+            (marking.pap is None or (self.pap is not None and self.pap >= marking.pap))
+            and (not marking.orcon or bool(self.caveats.get("orcon")))
+            and (marking.rel_to is None or (lists is not None and set(lists) <= marking.rel_to))
+            and not marking.not_rel_to
+            and (until is None or (bool(embargo) and datetime.fromisoformat(embargo) >= until))
+            and marking.iep in (None, self.iep)
+        )  # fmt: skip
+
 
 def marking_of(objects: list[dict[str, Any]]) -> Marked:
     """The marking of what these objects say together. `objects` are valid STIX 2.1.
@@ -62,8 +77,6 @@ def marking_of(objects: list[dict[str, Any]]) -> Marked:
     caveats: dict[str, Any] = {}
     flags: set[str] = set()
     for one in objects:
-        if one["type"] == "marking-definition":
-            continue
         own = [_meaning(reference, defined, caveats, flags) for reference in _references(one)]
         said = [label for label in own if label is not None]
         labels += said

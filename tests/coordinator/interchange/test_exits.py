@@ -230,10 +230,11 @@ def test_what_we_know_nothing_of_goes_out_again_as_it_came(desk, client, aino, r
     assert {one["id"] for one in CAME} <= set(report["object_refs"])
 
 
-def test_objects_do_not_go_out_under_a_looser_label_than_the_release_or_where_their_source_is_withheld(
+def test_objects_do_not_go_out_bound_more_loosely_than_the_release_or_where_their_source_is_withheld(
     desk, client, aino, released_bundle
 ):
-    for marking in (Marking(tlp="AMBER"), Marking(tlp="GREEN", no_attribution=True)):
+    bound = (Marking(tlp="AMBER"), Marking(tlp="GREEN", pap="AMBER"), Marking(tlp="GREEN", no_attribution=True))
+    for marking in bound:
         bundle = file_of(client, released_bundle(marking=marking), aino).get_json(force=True)
         assert not {one["id"] for one in CAME} & {one["id"] for one in bundle["objects"]}
         assert [one["pattern"] for one in bundle["objects"] if one["type"] == "indicator"] == [CAME[2]["pattern"]]

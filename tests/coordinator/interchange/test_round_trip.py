@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordinator.interchange import misp, misp_out, stix
-from coordinator.markings import Tlp, parse_tlp
+from coordinator.interchange.stix_markings import marking_of
+from coordinator.markings import Iep, Marking, Tlp, parse_tlp
 from tests.coordinator.interchange.test_stix import an_id, incident, indicator, marking, sdo
 from tests.stix import round_trip
 from tests.stix.verdicts import NOW
@@ -76,6 +78,29 @@ def test_a_random_bundle_keeps_every_label_and_every_object_there_and_back(made)
         again = misp.read(json.dumps(event).encode(), NOW).report
         assert parse_tlp(again["tlp"]) >= label
         assert set(report.get("caveats", {})) & {"no_attribution"} <= set(again.get("caveats", {}))
+
+
+UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("said", "asked", "says"), [
+    ([], {}, True), (["PAP:RED"], {}, True), (["PAP:RED"], {"pap": "AMBER"}, True), ([], {"pap": "AMBER"}, False),
+    (["PAP:GREEN"], {"pap": "AMBER"}, False), (["ORIGINATOR CONTROLLED"], {"orcon": True}, True),
+    ([], {"orcon": True}, False), (["REL TO FI-CSIRT"], {"rel_to": frozenset({"FI-CSIRT", "LV-MFA"})}, True),
+    (["REL TO FI-CSIRT, LV-MFA"], {"rel_to": frozenset({"FI-CSIRT"})}, False), ([], {"rel_to": frozenset()}, False),
+    (["NOT RELEASABLE TO OTHERS"], {"rel_to": frozenset({"FI-CSIRT"})}, True),
+    (["EMBARGO UNTIL 2027-01-01T00:00:00Z"], {"embargo_until": UNTIL}, True), ([], {"embargo_until": UNTIL}, False),
+    (["EMBARGO UNTIL 2026-12-31T23:59:59Z"], {"embargo_until": UNTIL}, False),
+    ([], {"not_rel_to": frozenset({"LV-MFA"})}, False), ([], {"iep": Iep(tlp="amber")}, False),
+])  # fmt: skip
+def test_objects_that_are_bound_more_loosely_than_a_marking_do_not_say_it(said, asked, says):
+    """So that they do not go out as they came where a person bound the case more strictly since."""
+    defined = [one for one in DEFINED if one["definition"]["statement"] in said] + [
+        marking(60 + place, definition_type="statement", definition={"statement": words})
+        for place, words in enumerate(said) if words not in STATEMENTS
+    ]  # fmt: skip
+    case = incident(object_marking_refs=[Tlp.GREEN.stix_id, *(one["id"] for one in defined)])
+    assert marking_of([case, *defined]).says(Marking(tlp="GREEN", **asked)) is says
 
 
 @pytest.mark.parametrize("label", [label for label in Tlp if label > Tlp.GREEN])
