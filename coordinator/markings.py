@@ -41,6 +41,8 @@ def _level(levels: type[Level], parse: Any) -> Reader:
 
 
 IEP_TLP = {"white": Tlp.CLEAR, "green": Tlp.GREEN, "amber": Tlp.AMBER, "red": Tlp.RED}
+#: Of many combined policies so many addresses are kept; whatever reads a policy takes as many.
+MOST_ADDRESSES = 40
 # Strictest first: "none" means do not act at all.
 IEP_ACTIONS = (
     "none",
@@ -203,6 +205,11 @@ def _combined_label(parts: list[Marking]) -> tuple[Tlp | None, Iep | None]:
     return None, iep
 
 
+def addresses_of(policies: Iterable[Iep]) -> list[str]:
+    """Where the terms of all of them are, each once."""
+    return sorted({one for each in policies for one in each.addresses})
+
+
 def combine_policies(policies: Iterable[Iep]) -> Iep | None:
     """The strictest of each statement: it holds while all hold. None where there is no policy."""
     policies = list(policies)
@@ -224,7 +231,7 @@ def combine_policies(policies: Iterable[Iep]) -> Iep | None:
         affected_party_notifications=strictest_of("affected_party_notifications", "must-not", "may"),
         attribution=strictest_of("attribution", "must-not", "must", "may"),
         unmodified_resale=strictest_of("unmodified_resale", "must-not", "may"),
-        external_reference=" ".join(sorted({one for each in policies for one in each.addresses})),
+        external_reference=" ".join(addresses_of(policies)[:MOST_ADDRESSES]),
         id=policies[0].id if len({policy.id for policy in policies}) == 1 else None,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from coordinator import clock
-from coordinator.markings import Iep, combine_policies
+from coordinator.markings import MOST_ADDRESSES, Iep, addresses_of, combine_policies
 from coordinator.outside.policy import IepSchema
 
 #: What the extension demands and what limits: without one of these it is not known what its author meant.
@@ -61,6 +61,11 @@ def for_report(policy: Iep | None) -> dict[str, Any]:
     return {"iep": said} if set(said) - {"id"} else {}
 
 
+def together(policies: list[Iep]) -> tuple[Iep | None, bool]:
+    """(what all of them ask, whether all of it is kept): of very many addresses some are not."""
+    return combine_policies(policies), len(addresses_of(policies)) <= MOST_ADDRESSES
+
+
 def is_whole(policy: Iep) -> bool:
     """Whether it states everything that the extension requires."""
     return all(getattr(policy, name) is not None for name in REQUIRED)
@@ -95,7 +100,8 @@ def of_tags(tags: Iterable[str]) -> tuple[Iep | None, bool]:
             stated.append(free := {})
         free[one[1]] = one[2]
     read = [read_statements(each) for each in stated]
-    return combine_policies([policy for policy, _ in read if policy]), whole and all(said for _, said in read)
+    policy, kept = together([policy for policy, _ in read if policy])
+    return policy, whole and kept and all(said for _, said in read)
 
 
 def tags_of(policy: Iep | None) -> list[str]:

@@ -24,7 +24,6 @@ from coordinator.markings import (
     Pap,
     Tlp,
     UnknownLabel,
-    combine_policies,
     find_secrecy,
     parse_pap,
     parse_tlp,
@@ -84,7 +83,10 @@ def marking_of(objects: list[dict[str, Any]]) -> Marked:
             labels.append(UNMARKED_AS)
             flags.add("unmarked-parts")
     pap, stated = caveats.pop("pap", None), caveats.pop("iep", [])
-    return Marked(max(labels, default=UNMARKED_AS), caveats, sorted(flags), pap, combine_policies(stated))
+    policy, kept = policies.together(stated)
+    if not kept:
+        caveats["orcon"] = True
+    return Marked(max(labels, default=UNMARKED_AS), caveats, sorted(flags), pap, policy)
 
 
 def _refuse_classified(objects: list[dict[str, Any]]) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 
 from marshmallow import ValidationError, post_load, pre_load, validates_schema
 
-from coordinator.markings import IEP_ACTIONS, IEP_TLP, Iep
+from coordinator.markings import IEP_ACTIONS, IEP_TLP, MOST_ADDRESSES, Iep
 from coordinator.outside.faults import Shape
 from coordinator.outside.fields import Choice, Instant, Text, Token
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _URI = r"[A-Za-z][A-Za-z0-9+.-]{1,30}:[^\s<>\"{}|\\^`\x00-\x20\x7f-\x9f]{1,450}"
-_URIS = rf"{_URI}(?: {_URI}){{0,9}}"
+_URIS = rf"{_URI}(?: {_URI}){{0,{MOST_ADDRESSES - 1}}}"
+_LONGEST = MOST_ADDRESSES * 500
 #: What the standard's earlier version stated and this one does not.
 _EARLIER = {"encrypt_at_rest": "IEP 2.0 has no such statement: leave it out, and say it in the policy you refer to."}
 
@@ -35,7 +36,7 @@ class IepSchema(Shape):
     attribution = Choice(("may", "must", "must-not"))
     unmodified_resale = Choice(("may", "must-not"))
     external_reference = Token(_URIS, "Send an address (URI), like https://csirt.example/iep; of several, each after a"
-                               " space, at most 2000 characters together.", longest=2000, metadata={"pattern": _URIS})
+                               f" space, at most {MOST_ADDRESSES}.", longest=_LONGEST, metadata={"pattern": _URIS})
     id = Token(_UUID, "Send the id of the policy as a UUID.", longest=36, canonical=str.lower,
                metadata={"pattern": _UUID})
     name = Text(500)

@@ -37,6 +37,13 @@ def faults_of(document):
     return sorted(fault.pointer for fault in refused.value.errors)
 
 
+def test_an_alert_brings_the_exchange_policy_of_its_text():
+    policy = {"encrypt_in_transit": "must", "tlp": "red", "end_date": "2027-01-01T00:00:00Z"}
+    report = load_event(alert(iep=policy)).report
+    assert (report["tlp"], report["iep"]["encrypt_in_transit"]) == ("RED", "must")
+    assert faults_of(alert(iep=policy | {"tlp": "strict"})) == ["/data/iep/tlp"]
+
+
 # ---------------------------------------------------------------- native reports
 
 

@@ -20,7 +20,7 @@ from coordinator.interchange import exits
 from coordinator.interchange.contents import Party, contents_of
 from coordinator.interchange.misp_out import _organisation
 from coordinator.interchange.stix_definitions import stix_id
-from coordinator.markings import Marking
+from coordinator.markings import Iep, Marking
 from coordinator.sharing.approvals import approve
 from coordinator.sharing.models import ShareDecision
 from coordinator.store import Store
@@ -29,6 +29,9 @@ from tests.coordinator.sharing.test_source_withheld import NAMES, SAYS, put_sour
 from tests.drawn import words_of
 from tests.factories import OTHER, OWN, PARTNER, World
 from tests.releasing import clearing
+
+POLICY = Iep(encrypt_in_transit="must", external_reference="https://terms.example/of-theirs",
+             id="0224bfdf-ea3a-49c3-96f6-66d908bb1845")  # fmt: skip
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def told(tx: Session, world: World) -> tuple[Alert, ShareDecision]:
     put_system(tx, "https://lv.example/hook", code=OTHER, slug="lv-out")
     put_contact(tx, webhook("lv-out"), mailbox("desk@lv.example"), code="lv-cyber", organisation=OTHER)
     whose = {"originator_id": world.partner_id, "author": "user:1", "incident": incident}
-    said = write_item(tx, kind="note", content=SAYS, marking=Marking(tlp="GREEN"),
+    said = write_item(tx, kind="note", content=SAYS, marking=Marking(tlp="GREEN", iep=POLICY),
                       info_category="incident-notification", **whose)  # fmt: skip
     seen = {"observables": [{"type": "domain-name", "value": "evil.example"}]}
     indicators = write_item(tx, kind="details", content=seen, marking=Marking(tlp="GREEN"),
@@ -68,7 +71,8 @@ def told(tx: Session, world: World) -> tuple[Alert, ShareDecision]:
 
 
 def leads_to(text: str) -> list[str]:
-    ids = [stix_id("identity", PARTNER), _organisation(Party(PARTNER, ""))["uuid"], stix_id("identity", OWN)]
+    ids = [stix_id("identity", PARTNER), _organisation(Party(PARTNER, ""))["uuid"], stix_id("identity", OWN),
+           *POLICY.addresses, str(POLICY.id)]  # fmt: skip
     return [each for each in (*NAMES, *ids) if each.casefold() in text.casefold()]
 
 
@@ -77,7 +81,7 @@ def test_what_is_pushed_leads_nowhere(tx: Session, told: tuple[Alert, ShareDecis
     delivery = tx.execute(select(Delivery).where(Delivery.alert_id == alert.id)).scalar_one()
     event = letters.event_for(tx, alert, delivery)
     letter, _ = letters.letter_for(tx, alert, delivery)
-    assert event.data["originator"] is None
+    assert (event.data["originator"], event.data["iep"]) == (None, {"encrypt_in_transit": "must"})
     assert leads_to(json.dumps(event.data, default=str) + letter.subject + letter.body) == []
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from coordinator.errors import Invalid, SecrecyMarkingFound
 from coordinator.incidents.items import marking_of_report
 from coordinator.interchange import stix
-from coordinator.markings import Iep, Tlp, parse_tlp
+from coordinator.markings import MOST_ADDRESSES, Iep, Tlp, parse_tlp
 
 NOW = datetime(2026, 11, 22, 3, 10, tzinfo=UTC)
 CORE = "extension-definition--ef765651-680c-498d-9894-99799f2fa126"
@@ -206,6 +206,13 @@ def test_of_two_policies_the_strictest_of_each_statement_holds():
     policy = marking_of_report(report).iep
     assert (policy.permitted_actions, policy.attribution, policy.start_date > policy.end_date) == (
         "none", "must-not", True)  # fmt: skip
+
+
+def test_of_very_many_addresses_some_are_kept_and_the_originator_is_asked():
+    many = [marking(100 + one, extensions={IEP2: POLICY}, external_references=[
+        {"source_name": "terms", "url": f"https://csirt{one}.example/{'a' * 400}"}]) for one in range(60)]  # fmt: skip
+    report = read(incident(object_marking_refs=[each["id"] for each in many]), *many).report
+    assert (report["caveats"]["orcon"], len(marking_of_report(report).iep.addresses)) == (True, MOST_ADDRESSES)
 
 
 @pytest.mark.parametrize(("words", "orcon"), [

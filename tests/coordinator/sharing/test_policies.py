@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator import clock
 from coordinator.alerts import drafts
+from coordinator.alerts.letters import event_for, said_in
+from coordinator.alerts.models import Delivery
 from coordinator.alerts.reach import who_could_receive
 from coordinator.errors import Invalid, Refused
 from coordinator.incidents import service, tightening
@@ -101,6 +104,22 @@ def test_names_and_who_may_have_it_during_an_embargo(tx: Session, incident: Inci
     assert marking_of(bound).embargo_set == {"FI-CSIRT", "LV-MFA"}
     bound = bind(tx, incident, note, named_recipients=["a@fi.example", "c@fi.example"])
     assert bound is not None and marking_of(bound).named_recipients == {"a@fi.example"}, "nobody is added"
+
+
+def test_a_policy_goes_out_with_the_event_and_in_words(tx: Session, incident: Incident, note: ItemVersion) -> None:
+    policy = {"encrypt_in_transit": "must", "unmodified_resale": "must-not", "external_reference": "https://a.example/b"}
+    bound = bind(tx, incident, note, iep=policy)
+    assert bound is not None
+    officer = clearing(tx, "coordinator")
+    release = drafts.draft(
+        tx, incident=incident, principal=officer, kind="initial", title="Ransomware", body="",
+        purpose="network-defence", info_category="incident-notification", items=[bound.id],
+    )  # fmt: skip
+    (alert,) = drafts.submit(tx, release.id, codes=[PARTNER], principal=officer).permitted
+    delivery = tx.execute(select(Delivery).where(Delivery.alert_id == alert.id)).scalar_one()
+    assert event_for(tx, alert, delivery).data["iep"] == policy
+    words = "IEP 2.0: ENCRYPT IN TRANSIT MUST; UNMODIFIED RESALE MUST-NOT; REFERENCE https://a.example/b"
+    assert said_in(tx, alert, delivery).handling == (words,)
 
 
 def test_what_is_called_another_kind_of_information_is_written_anew(
