@@ -27,7 +27,7 @@ from sqlalchemy import select
 
 from benchmarks import load, printed
 from benchmarks.installation import Installation, installation, postgres
-from benchmarks.ledger_world import DRILLED, EXERCISE, HOLDER, World, fill
+from benchmarks.ledger_world import AGREEMENT, DRILLED, EXERCISE, HOLDER, World, fill
 from coordinator import clock
 from coordinator.accounts import service as accounts
 from coordinator.accounts import sessions
@@ -140,7 +140,8 @@ class Reader:
             "one partner, from the middle": f"partner={HOLDER}&{middle}",
             "one incident": f"incident={world.reference}", "one incident, second": f"incident={world.reference}&{case}",
             "one item": f"item={world.item}", "one item, second": f"item={world.item}&{case}",
-            "one exercise": f"exercise={EXERCISE}",
+            "one agreement": f"agreement={AGREEMENT}",
+            "one agreement, from the middle": f"agreement={AGREEMENT}&{middle}", "one exercise": f"exercise={EXERCISE}",
         }  # fmt: skip
         api, taxii = "/api/v1/released", self._taxii["whole"]
         theirs = {

@@ -32,7 +32,7 @@ from coordinator.timeline.keys import new_key
 
 PARTNERS, EACH_INCIDENT = 200, 100
 #: Every tenth release went to this partner.
-HOLDER, HELD = "P-007", 10
+HOLDER, HELD, AGREEMENT = "P-007", 10, "AG-1"
 YEARS = timedelta(days=5 * 365)
 GREEN = Marking(tlp=Tlp.GREEN)
 WORDS, PURPOSE, CATEGORY = "Ransomware seen", "network-defence", "incident-notification"
@@ -59,7 +59,7 @@ def fill(store: Store, size: int) -> World:
     incidents = max(2, size // EACH_INCIDENT)
     with store.unit_of_work() as tx:
         own = own_organisation(tx).code  # of the demo's world, which every installation to measure begins with
-        tx.add(Agreement(key="AG-1", version=1, terms=_terms(own), created_at=clock.now(), digest="0" * 64,
+        tx.add(Agreement(key=AGREEMENT, version=1, terms=_terms(own), created_at=clock.now(), digest="0" * 64,
                          recorded_by="cli:benchmark"))  # fmt: skip
         tx.execute(insert(Organisation), [
             {"code": f"P-{number:03}", "name": f"Partner {number}", "kind": "national-csirt", "communities": [],
@@ -138,7 +138,7 @@ def _listed(tx: Session, holder: int) -> Iterator[dict[str, Any]]:
 
 def _terms(own: str) -> dict[str, Any]:
     return {
-        "agreement_id": "AG-1", "title": "AG-1", "kind": "cert-cert", "legal_status": "operational",
+        "agreement_id": AGREEMENT, "title": AGREEMENT, "kind": "cert-cert", "legal_status": "operational",
         "parties": [{"party": code, "role": "both", "signed_on": "2019-01-01"} for code in (own, HOLDER)],
         "info_categories_allowed": [CATEGORY], "tlp_ceiling": "AMBER", "permitted_purposes": [PURPOSE],
         "personal_data": "none", "onward_sharing": "own-organisation", "effective_from": "2019-01-02T00:00:00Z",
@@ -194,7 +194,7 @@ def _left(
         (ShareDecision, about | {
             "release_id": number, "recipient": partner.c.code, "channel_kind": "webhook", "result": "permit",
             "reasons": [], "obligations": ["O-TLP-GREEN", "O-RETAIN-P1Y"], "effective_tlp": "GREEN",
-            "agreement_problems": {}, "purpose": PURPOSE, "inputs": {}, "inputs_digest": digest,
+            "agreement_problems": {}, "purpose": PURPOSE, "inputs": {}, "inputs_digest": digest, "agreement": AGREEMENT, "agreement_version": 1,
             "policy_version": "1", "evaluated_at": at, "valid_until": clock.now(), "requested_by": "user:1",
         }),
         (Alert, about | {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, union
+from sqlalchemy import ColumnElement, and_, false, func, literal_column, or_, select, union, union_all
 from sqlalchemy.orm import Session
 
 from coordinator import clock
@@ -71,7 +71,7 @@ def lines(
     """
     limit = bounded(limit)
     before = from_cursor(cursor, int)
-    rows = list(tx.execute(_query(tx, principal, asked, before[0] if before else None).limit(limit + 1)))
+    rows = list(tx.execute(_query(tx, principal, asked, before[0] if before else None, limit + 1)))
     return {
         "items": _described(tx, rows[:limit]),
         "next": to_cursor(rows[limit - 1].Alert.id) if len(rows) > limit else None,
@@ -79,7 +79,7 @@ def lines(
     }
 
 
-def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) -> Any:
+def _query(tx: Session, principal: Principal, asked: Asked, before: int | None, limit: int) -> Any:
     criteria: list[ColumnElement[bool]] = [
         Alert.kind != "notice", Alert.exercise == asked.exercise, has_left(),
         or_(Alert.incident_id.is_(None), visible(principal)),
@@ -95,7 +95,7 @@ def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) 
     if asked.item:
         criteria.append(Alert.release_id.in_(_releases_of(tx, asked.item, principal)))
     if asked.agreement:
-        criteria += _went_under(tx, asked.agreement)
+        criteria.append(Alert.id.in_(_newest_under(tx, asked.agreement, criteria, limit)))
     return (
         select(Alert, Release, ShareDecision, Incident)
         .join(Release, Release.id == Alert.release_id)
@@ -103,6 +103,7 @@ def _query(tx: Session, principal: Principal, asked: Asked, before: int | None) 
         .outerjoin(Incident, Incident.id == Alert.incident_id)
         .where(and_(*criteria))
         .order_by(Alert.id.desc())
+        .limit(limit)
     )
 
 
@@ -154,14 +155,25 @@ def _organisation(tx: Session, code: str) -> int:
     return found
 
 
-def _went_under(tx: Session, key: str) -> list[ColumnElement[bool]]:
-    """Told to one of its parties, on a decision that names it: the first is found by an index."""
+def _newest_under(tx: Session, key: str, criteria: list[ColumnElement[bool]], limit: int) -> Any:
+    """What was told to its other parties on a decision that names it: the newest to each. An index has those of one
+    party in their order, so that this costs the same however much there is."""
     terms = tx.execute(select(Agreement.terms).where(Agreement.key == key)).scalars()
     codes = {party["party"] for each in terms for party in each["parties"]}
     if not codes:
         raise NotFound()
-    parties = tx.execute(select(Organisation.id).where(Organisation.code.in_(codes))).scalars().all()
-    return [Alert.organisation_id.in_(parties), ShareDecision.agreement == key]
+    parties = select(Organisation.id).where(Organisation.code.in_(codes), Organisation.is_own.is_(False))
+    each = [
+        select(Alert.id)
+        .join(ShareDecision, ShareDecision.id == Alert.decision_id)
+        .outerjoin(Incident, Incident.id == Alert.incident_id)
+        .where(Alert.organisation_id == party, ShareDecision.agreement == key, *criteria)
+        .order_by(Alert.id.desc())
+        .limit(limit)
+        .subquery()
+        for party in tx.execute(parties).scalars()
+    ]
+    return union_all(*(select(one.c.id) for one in each)) if each else select(Alert.id).where(false())
 
 
 def _releases_of(tx: Session, item: str, principal: Principal) -> Any:

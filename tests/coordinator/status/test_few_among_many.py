@@ -15,6 +15,7 @@ from coordinator.interchange import collection
 from coordinator.status import task_lists
 from coordinator.status.ledger import Asked, lines
 from coordinator.store import Store
+from tests.alerting import agreement
 from tests.factories import World, person
 
 
@@ -41,6 +42,16 @@ def test_releases_that_wait_and_the_ledger_of_an_exercise_have_an_index_of_their
     assert "ix_releases_waiting" in waiting
     exercise = plans(store, lambda tx: lines(tx, principal=reader, asked=Asked(exercise="ex-1")))
     assert "ix_alerts_exercise" in exercise and "hashed SubPlan" not in exercise
+
+
+def test_what_went_under_an_agreement_is_found_party_by_party_in_its_order(store: Store, world: World) -> None:
+    with store.unit_of_work() as tx:
+        agreement(tx)
+    reader = Principal(user_id=1, name="C", role="coordinator")
+    under = plans(store, lambda tx: lines(tx, principal=reader, asked=Asked(agreement="MOU")))
+    assert "ix_alerts_organisation" in names(under) and "hashed SubPlan" not in under
+    sorting = "TEMP B-TREE FOR ORDER BY"
+    assert under.count(sorting) == plans(store, lambda tx: lines(tx, principal=reader, asked=Asked())).count(sorting)
 
 
 def test_what_a_partner_reads_is_found_in_the_order_in_which_it_is_read(store: Store, world: World) -> None:
