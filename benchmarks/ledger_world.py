@@ -194,7 +194,8 @@ def _left(
         (ShareDecision, about | {
             "release_id": number, "recipient": partner.c.code, "channel_kind": "webhook", "result": "permit",
             "reasons": [], "obligations": ["O-TLP-GREEN", "O-RETAIN-P1Y"], "effective_tlp": "GREEN",
-            "agreement_problems": {}, "purpose": PURPOSE, "inputs": {}, "inputs_digest": digest, "agreement": AGREEMENT, "agreement_version": 1,
+            "agreement_problems": {}, "purpose": PURPOSE, "inputs": {}, "inputs_digest": digest,
+            "agreement": AGREEMENT, "agreement_version": 1,
             "policy_version": "1", "evaluated_at": at, "valid_until": clock.now(), "requested_by": "user:1",
         }),
         (Alert, about | {
