@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -10,15 +11,18 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from coordinator import clock
+from coordinator.incidents import intake
 from coordinator.incidents.items import write_item
 from coordinator.incidents.models import Incident, ItemVersion
 from coordinator.markings import Marking
 from coordinator.obligations import agreed, register
 from coordinator.obligations.models import Obligation, ObligationRule
 from coordinator.partners.models import Organisation
+from coordinator.partners.queries import intake_endpoint
 from coordinator.store import Store
 from tests.alerting import agreement, put_incident
-from tests.factories import World, small_world
+from tests.factories import World, native, small_world
+from tests.workers.drained import drain
 
 CLAUSES = {"clause_refs": {"request_answer_due": "Art. 6", "notification_duties": "Art. 5"}}
 
@@ -96,3 +100,27 @@ def test_the_name_of_such_a_rule_is_one_the_table_takes(agreement_key: str, part
     name = agreed.name_of("AGR-ACK", agreement_key, party)
     assert len(name) <= 60 and set(name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
     assert name != agreed.name_of("AGR-ACK", agreement_key.upper() + "X", party)
+
+
+def test_a_report_that_asks_begins_the_clock_when_it_opens_an_incident_and_when_it_comes_in_later(
+    sqlite_store: Store, world: World
+) -> None:
+    with sqlite_store.unit_of_work() as tx:
+        register.ship_rules(tx)
+        agreement(tx, request_answer_due="PT4H")
+
+    def sent(number: int, **said: Any) -> list[tuple[str, str]]:
+        raw = json.dumps(native(external_id="FI-7", title=f"Report {number}", **said)).encode()
+        with sqlite_store.unit_of_work() as tx:
+            endpoint = intake_endpoint(tx, world.endpoint)
+            kept = intake.keep_raw(tx, via="webhook", media_type="application/json", raw=raw, endpoint=endpoint,
+                                   message_id=f"msg-{number}")  # fmt: skip
+        with sqlite_store.unit_of_work() as tx:
+            intake.read_report(tx, kept.report_id)
+        drain(sqlite_store)
+        with sqlite_store.read() as tx:
+            return [tuple(row) for row in tx.execute(select(Obligation.rule, Obligation.state))]  # type: ignore[misc]
+
+    assert sent(1) == []
+    assert sent(2, asks="Which servers?") == [("AGR-ACK-MOU-FI-CSIRT", "running")]
+    assert sent(3, asks="And since when?") == [("AGR-ACK-MOU-FI-CSIRT", "running")], "the first clock runs still"
