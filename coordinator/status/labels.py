@@ -14,12 +14,13 @@ from coordinator.alerts.lowering import why_not
 from coordinator.errors import NotFound
 from coordinator.incidents.label_models import LabelWord, LabelWordItem
 from coordinator.incidents.labels import ABOUT, labelled
-from coordinator.incidents.models import Incident, Report
-from coordinator.incidents.queries import note_read
+from coordinator.incidents.models import Incident, ItemVersion, Report
+from coordinator.incidents.queries import note_read, visible
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Tlp
 from coordinator.partners.models import Organisation
 from coordinator.status import people
+from coordinator.status.incident_page import read
 from coordinator.timeline.keys import Erased, unseal
 from coordinator.timeline.queries import ERASED
 
@@ -27,10 +28,10 @@ MOST = 200
 
 
 def standing(tx: Session, incident: Incident) -> list[dict[str, Any]]:
-    """What bears a label: {item ("" = the incident), kind, tlp, said: {originator: label}, raised: ours or None}."""
+    """What bears a label: {item ("" = the incident), kind, tlp, begins, said: {originator: label}, raised: by us}."""
     codes = _codes(tx)
     return [
-        {"item": one.item, "kind": one.kind, "tlp": one.standing.now.value,
+        {"item": one.item, "kind": one.kind, "tlp": one.standing.now.value, "begins": _begins(tx, one.newest),
          "said": {codes[each]: label.value for each, label in sorted(one.standing.said.items())},
          "raised": one.standing.raised.value if one.standing.raised and one.standing.raised > Tlp.CLEAR else None}
         for one in labelled(tx, incident)
@@ -64,6 +65,15 @@ def words(tx: Session, incident: Incident, *, principal: Principal, word_id: int
     ]  # fmt: skip
 
 
+def waiting(tx: Session, *, principal: Principal) -> list[dict[str, Any]]:
+    """What waits for a second person in incidents this person may know of, oldest first: as `words`."""
+    query = (
+        select(LabelWord, Incident).join(Incident, Incident.id == LabelWord.incident_id)
+        .where(LabelWord.state == "waiting", visible(principal)).order_by(LabelWord.id).limit(MOST)
+    )  # fmt: skip
+    return [word(tx, row.Incident, row.LabelWord.id, principal=principal) for row in tx.execute(query)]
+
+
 def word(tx: Session, incident: Incident, word_id: int, *, principal: Principal) -> dict[str, Any]:
     """One of them. Raises NotFound."""
     found = words(tx, incident, principal=principal, word_id=word_id)
@@ -87,6 +97,12 @@ def _said(tx: Session, row: LabelWord) -> dict[str, str]:
     except Erased:
         return {"said_by": ERASED, "words": ERASED, "reason": ERASED}
     return {name: str(found.get(name, "")) for name in ("said_by", "words", "reason")}
+
+
+def _begins(tx: Session, version: ItemVersion | None) -> str:
+    """How it begins, where it is words: so that two notes are told apart."""
+    content = read(tx, version) if version is not None else ""
+    return content[:60] if isinstance(content, str) else ""
 
 
 def _codes(tx: Session) -> dict[int, str]:

@@ -18,7 +18,7 @@ from coordinator.incidents.models import Incident
 from coordinator.incidents.references import reference_of
 from coordinator.sharing import approvals
 from coordinator.sharing.models import Release, ShareDecision
-from coordinator.status import leaving_files, outgoing, task_lists
+from coordinator.status import labels, leaving_files, outgoing, task_lists
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
@@ -37,7 +37,10 @@ def waiting() -> Response:
         for one in shown["items"]:
             one["title"] = outgoing.title_of(tx, tx.get_one(Release, one["release"]))
             one["by"] = outgoing.people.names(tx, [one["requested_by"]])[one["requested_by"]]
-    return page.show("clearances/waiting.html", here="clearances", shown=shown, first=not request.args.get("cursor"))
+        lowered = labels.waiting(tx, principal=access.required())
+    return page.show(
+        "clearances/waiting.html", here="clearances", shown=shown, lowered=lowered, first=not request.args.get("cursor")
+    )
 
 
 @pages.get("/<int:decision_id>")

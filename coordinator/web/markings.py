@@ -16,7 +16,7 @@ from coordinator.incidents.queries import described_in_full, get_visible
 from coordinator.incidents.requests import load_tightening
 from coordinator.markings import Pap, Tlp
 from coordinator.partners.queries import organisations
-from coordinator.status import incident_page
+from coordinator.status import incident_page, labels
 from coordinator.web import access
 from coordinator.web import pages as page
 from coordinator.web.access import needs
@@ -63,9 +63,10 @@ def _page(reference: str, values: dict[str, Any], errors: dict[str, str], *, cod
         row = get_visible(tx, reference, principal=access.required())
         one = described_in_full(tx, row)
         said = [each for each in incident_page.items(tx, row.id) if each["kind"] not in ("title", "task-result")]
+        givers = sorted({each for one in labels.standing(tx, row) for each in one["said"]})
         partners = [(each.code, each.code) for each in organisations(tx) if each.active and not each.is_own]
     return page.show(
-        "incidents/markings.html", here="board", one=one, said=said, partners=partners, errors=errors,
+        "incidents/markings.html", here="board", one=one, said=said, partners=partners, givers=givers, errors=errors,
         values={"zone": page.zone()} | values,
         code=code, exercise=one["exercise"], labels_tlp=[label.value for label in Tlp],
         categories=vocabulary.INFO_CATEGORIES.choices(),

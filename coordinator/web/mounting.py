@@ -31,6 +31,7 @@ from coordinator.web import (
     http_hosts,
     incidents,
     keys,
+    labels,
     ledger,
     live,
     markings,
@@ -61,7 +62,7 @@ from coordinator.web.pulse import EVERY, Pulse
 BLUEPRINTS = (
     sending.pages, operations.pages,
     site.pages, sign_in.pages, account.pages, board.pages, reports.pages, incidents.pages, alerts.pages, tasks.pages,
-    consents.pages, markings.pages, public.pages,
+    consents.pages, labels.pages, markings.pages, public.pages,
     desk_calls.pages, clearances.pages, standing.pages, ledger.pages, released.pages, changes.pages, partners.pages,
     endpoints.pages, agreements.pages, playbooks.pages, users.pages, record.pages, acknowledge.pages,
     live.pages, passkeys.pages, sources.pages, quarantine.pages, keys.pages, exercises.pages,
@@ -143,6 +144,7 @@ def _templates(app: Flask) -> None:
         answer_choice=lambda code: (code, words.state("answer", code)[0]),
         item_choice=_item_choice, consent_item=_consent_item,
         said_choice=lambda item: (item["item"], _item_choice(item)[1]),
+        standing_choice=lambda one: (one["item"] or "incident", _standing_choice(one)),
         same=lambda code: (code, code),
         tri_choices=lambda table: [(code, name, "") for code, name in table.items()],
     )
@@ -153,6 +155,13 @@ def _templates(app: Flask) -> None:
         duration_words=formats.duration_words,
     )  # fmt: skip
     app.context_processor(pages.common)
+
+
+def _standing_choice(one: dict[str, Any]) -> str:
+    """Something that bears a label: what it is, its label, and which of its kind."""
+    name = words.name("item-kind", one["kind"]) if one["item"] else gettext("The case itself")
+    which = one["begins"] or one["item"]
+    return f"{name}, TLP:{one['tlp']}" + (f": {which}" if which else "")
 
 
 def _item_choice(item: dict[str, Any]) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from coordinator import vocabulary
 from coordinator.web.words_people import CHANGE, CHANGE_STATE, SCOPE
 from coordinator.web.words_sharing import ANSWER, ANSWER_BUTTON, CAUSE, CONSENT, CONSENT_REQUEST, PART, RECALL, THANKS
 from coordinator.web.words_sharing import IEP as IEP
+from coordinator.web.words_sharing import LABEL_WORD as LABEL_WORD
 
 STATUS = {
     "reported": (_("Reported"), "new"),
@@ -328,6 +329,7 @@ _TABLES: dict[str, dict[str, tuple[object, str]]] = {
     "consent": CONSENT,
     "consent-request": CONSENT_REQUEST,
     "recall": RECALL,
+    "label-word": LABEL_WORD,
 }
 _NAMES: dict[str, dict[str, object]] = {
     "outlook": OUTLOOK,

@@ -120,3 +120,19 @@ def what_became_of(told: Told) -> str:
     if told.referred:
         return gettext("Nothing has left: it waits for a second person.")
     return gettext("Nothing has left: see what was refused, and why.")
+#: How far the record of a lowered label is.
+LABEL_WORD = {
+    "waiting": (_("Waits for a second person"), "warn"),
+    "effective": (_("Confirmed"), "good"),
+    "refused": (_("Not confirmed"), "bad"),
+    "withdrawn": (_("Withdrawn"), "plain"),
+}
+#: How an originator said that it lowered its label.
+LABEL_CHANNEL = {
+    "email": _("By mail"),
+    "voice": _("On the telephone"),
+    "letter": _("By letter"),
+    "meeting": _("In a meeting"),
+    "message": _("In a message of their system"),
+    "other": _("In another way"),
+}

@@ -9,13 +9,15 @@ from sqlalchemy import select
 
 from coordinator import clock
 from coordinator.agreements.service import record_refusal
-from coordinator.alerts import drafts, publishing, versions
+from coordinator.alerts import drafts, lowering, publishing, versions
+from coordinator.alerts.evidence import Evidence
 from coordinator.alerts.models import PublicNotice
 from coordinator.changes import service as changes
 from coordinator.changes.rules import Kind
 from coordinator.cleaning.bounded import Outcome
 from coordinator.incidents import intake, quarantine_queries, service
 from coordinator.incidents.holds import lock_incident
+from coordinator.incidents.items import write_item
 from coordinator.incidents.references import reference_of
 from coordinator.markings import Marking
 from coordinator.obligations import register
@@ -56,7 +58,10 @@ PAGES = {
         "/incidents/INC-{year}-000001/call?to=FI-CSIRT", "/partners", "/partners/FI-CSIRT",
         "/partners/FI-CSIRT/contacts/new", "/partners/new",
         "/agreements", "/agreements/MOU", "/consents", "/incidents/INC-{year}-000001/markings",
-        "/consents/new?incident=INC-{year}-000001", "/changes", "/changes/1", "/users/1", "/users/1/leave", "/ledger",
+        "/consents/new?incident=INC-{year}-000001",
+        "/incidents/INC-{year}-000001/lowered-labels",
+        "/incidents/INC-{year}-000001/lowered-labels/1",
+        "/changes", "/changes/1", "/users/1", "/users/1/leave", "/ledger",
         "/playbooks", "/playbooks/3", "/playbooks/3/try", "/runs/1", f"/runs/1?step={sid('a')}", "/runs/1/move",
         "/playbooks/3/changes/3", "/playbooks/import", "/playbooks/signers", "/users", "/account",
         "/account/tokens", "/help",
@@ -73,6 +78,12 @@ PAGES = {
     "auditor": ["/record", "/operations"],
     "partner-user": ["/released"],
     "": ["/sign-in", "/help", "/public", "/public/{notice}", "/a/not-a-link", "/sign-in/not-a-link"],
+}  # fmt: skip
+
+
+LOWERED = {
+    "from": PARTNER, "tlp": "CLEAR", "channel": "email", "said_by": "Aino Virtanen, duty desk", "reason": "They wrote.",
+    "words": "From now on you may treat report 4711 as TLP:CLEAR.",
 }  # fmt: skip
 
 
@@ -210,3 +221,7 @@ def _releases(site: Site) -> None:
         decision = publishing.ask(tx, notice.id, principal=officer)
         approvals.approve(tx, decision.id, principal=authority)
         publishing.publish(tx, notice.id, principal=officer)
+        write_item(tx, kind="note", content="What FI saw.", marking=Marking(tlp="AMBER"), author="system",
+                   info_category="indicators", incident=incident, originator_id=site.world.partner_id)  # fmt: skip
+        lowering.record(tx, 1, LOWERED | {"said_at": clock.now()}, principal=officer,
+                        file=Evidence("our letter.eml", "message/rfc822", b"From: fi"))  # fmt: skip
