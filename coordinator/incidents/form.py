@@ -148,7 +148,7 @@ _IEP: dict[str, Callable[[Form, str], Any]] = {
     "end_date": _exact,
 }  # fmt: skip
 _MARKING: dict[str, Callable[[Form, str], Any]] = {
-    **dict.fromkeys(("item", "info_category", "tlp", "pap"), _code),
+    **dict.fromkeys(("item", "info_category", "tlp", "pap", "asked_by"), _code),
     **dict.fromkeys(("pd_basis", "reason"), _prose),
     **dict.fromkeys(("rel_to", "not_rel_to", "embargo_set"), _several),
     "embargo_until": _exact,
