@@ -25,8 +25,8 @@ from coordinator.alerts import consents, destruction, published, reviews
 from coordinator.alerts.models import Delivery
 from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
-from coordinator.incidents import intake
-from coordinator.incidents.models import Draft, Flood, Report, ReportBody
+from coordinator.incidents import erasing, intake
+from coordinator.incidents.models import Draft, Flood, Report
 from coordinator.obligations import agreed
 from coordinator.obligations import service as obligations
 from coordinator.partners.models import Endpoint
@@ -62,7 +62,6 @@ LONGEST_WAIT = timedelta(minutes=6)  # more than a failed job ever waits (jobs.L
 SILENT = timedelta(hours=1)  # heartbeats of processes that are gone for good
 KEPT_LINKS = timedelta(days=30)
 KEPT_DRAFTS = timedelta(days=30)
-KEPT_REFUSED = timedelta(days=30)  # bodies of reports that were not valid
 
 log = logging.getLogger("coordinator.sweeper")
 
@@ -289,11 +288,10 @@ def write_sink(sink: Path, document: dict[str, Any]) -> None:
 def expire(store: Store) -> None:
     """Take away what has had its time: links, sessions, drafts, bodies of invalid reports, heartbeats of the gone."""
     now = clock.now()
-    refused = select(Report.id).where(Report.disposition == "invalid", Report.received_at < now - KEPT_REFUSED)
     with store.unit_of_work() as tx:
         tx.execute(delete(SignInLink).where(SignInLink.expires_at < now - KEPT_LINKS))
         tx.execute(delete(UserSession).where(UserSession.expires_at < now - KEPT_LINKS))
         tx.execute(delete(Draft).where(Draft.updated_at < now - KEPT_DRAFTS))
-        tx.execute(delete(ReportBody).where(ReportBody.report_id.in_(refused.scalar_subquery())))
+        erasing.erase_refused(tx, now=now)
         gone = ("web", "worker", "relay")
         tx.execute(delete(Heartbeat).where(Heartbeat.kind.in_(gone), Heartbeat.at < now - SILENT))

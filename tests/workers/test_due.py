@@ -15,11 +15,11 @@ from coordinator import clock, timeline
 from coordinator.accounts.models import SignInLink
 from coordinator.accounts.service import create_link
 from coordinator.incidents import intake
-from coordinator.incidents.models import Incident, Report
+from coordinator.incidents.models import Incident, Report, ReportBody
 from coordinator.partners.queries import intake_endpoint
 from coordinator.runs.models import Timer
 from coordinator.store import Store
-from coordinator.timeline.models import Checkpoint, Heartbeat, Pending
+from coordinator.timeline.models import Checkpoint, DataKey, Heartbeat, Pending
 from coordinator.timeline.queries import entries
 from coordinator.timeline.verify import verify
 from tests.factories import World, native, person
@@ -116,6 +116,28 @@ def test_what_has_had_its_time_is_taken_away(store: Store, world: World) -> None
     with store.read() as tx:
         assert tx.execute(select(func.count()).select_from(SignInLink)).scalar_one() == 0
         assert tx.execute(select(Heartbeat.name).where(Heartbeat.kind == "worker")).all() == []
+
+
+def test_what_was_refused_goes_after_thirty_days_with_its_key_and_leaves_a_tombstone(
+    store: Store, world: World
+) -> None:
+    with store.unit_of_work() as tx:
+        kept = intake.keep_raw(tx, via="webhook", media_type="application/json", raw=b'{"title": ', message_id="m",
+                               endpoint=intake_endpoint(tx, world.endpoint), endpoint_key_id=1)  # fmt: skip
+        intake.read_report(tx, kept.report_id)
+    due.expire(store)
+    with store.read() as tx:
+        assert tx.execute(select(func.count()).select_from(ReportBody)).scalar_one() == 1
+    with time_machine.travel(clock.now() + timedelta(days=31), tick=False):
+        due.expire(store)
+        due.expire(store)
+    with store.read() as tx:
+        assert tx.execute(select(func.count()).select_from(ReportBody)).scalar_one() == 0
+        report = tx.execute(select(Report)).scalar_one()
+        assert tx.get_one(DataKey, report.data_key_id).wrapped is None
+        [entry] = [each for each in entries(tx, incident_id=None) if each["kind"] == "report.erased"]
+        assert entry["values"]["digest"] == report.raw_digest and entry["values"]["report"] == report.public_id
+        assert entry["values"]["rule"] == "refused-report-30-days" and verify(tx).broken == ""
 
 
 def test_rows_that_wait_too_long_are_counted(store: Store, world: World) -> None:
