@@ -39,7 +39,7 @@ def erase_refused(tx: Session, *, now: datetime) -> int:
         timeline.append(
             tx, "report.erased", "The bytes of a refused report were erased: their time was over.", actor=SYSTEM,
             values={"report": report.public_id, "digest": report.raw_digest, "rule": REFUSED,
-                    "kept_until": clock.rfc3339(erase_after)},
+                    "kept_until": clock.rfc3339(erase_after) if erase_after else ""},
             about=("report", report.id), exercise=report.exercise,
         )  # fmt: skip
     return len(rows)
