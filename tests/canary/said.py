@@ -25,6 +25,10 @@ NOT_HERE = {
     **{f"POST {path}/pd_basis": "nothing here holds personal data" for path in (
         "/incidents/{reference}/markings ", "/incidents/{reference}/notes ", "/incidents/{reference}/releases ",
         "/intake/{endpoint} /caveats", "/reports /caveats")},
+    **{f"POST /{each}": "no label is lowered at the originator's word" for each in (
+        "incidents/{reference}/markings /asked_by", "lowered-labels/{number}/refuse /reason", *(
+            f"incidents/{{reference}}/lowered-labels /{name}" for name in (
+                "reason", "report", "said_by", "words", "items[]")))},
     "POST /quarantine/{report}/release /reason": "what waits there came as an exercise, and is called real or refused",
 }
 
