@@ -144,7 +144,9 @@ def _query(collection: Collection, asked: Asked) -> Select[Any]:
         criteria.append(_ROW.added_at > asked.added_after)
     if "all" not in asked.versions:
         criteria.append(or_(*(_of_version(version) for version in asked.versions)))
-    return select(_ROW).where(and_(*criteria)).order_by(_ROW.added_at)
+    # The few rows of a named object are sorted: PostgreSQL would rather walk all in their order until it meets them.
+    place = func.coalesce(_ROW.added_at, _ROW.added_at) if asked.ids else _ROW.added_at
+    return select(_ROW).where(and_(*criteria)).order_by(place)
 
 
 def _of_version(version: str) -> ColumnElement[bool]:

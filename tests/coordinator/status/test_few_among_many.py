@@ -67,6 +67,8 @@ def test_what_a_partner_reads_is_found_in_the_order_in_which_it_is_read(store: S
         look = partial(collection.read, collection=mine, asked=asked, reader=reader)
         listed = plans(store, look, writes=True)
         assert {"ix_alerts_to_list", "ix_collection_objects_place", "ix_collection_objects_object"} <= names(listed)
+    named = partial(collection.read, collection=mine, asked=collection.Asked(ids=("report--1",)), reader=reader)
+    assert "ix_collection_objects_place" not in names(plans(store, named, writes=True))
 
 
 def names(plan: str) -> set[str]:
