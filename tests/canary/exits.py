@@ -66,7 +66,7 @@ OURS = frozenset({
     "api.work.one_decision", "api.work.one_task",
     "board.board", "clearances.one", "clearances.waiting", "desk_calls.ask",
     "incidents.as_it_stood", "incidents.ask_status", "incidents.download", "incidents.edit", "incidents.incident",
-    "incidents.timeline", "keys.reports",
+    "incidents.timeline", "keys.reports", "labels.listed",
     "ledger.listed", "playbooks.choose", "playbooks.run", "quarantine.listed", "quarantine.one", "reports.form",
     "reports.sent", "sources.facts", "tasks.mine", "tasks.task", "users.leave",
 })  # fmt: skip
