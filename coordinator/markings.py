@@ -117,6 +117,7 @@ class Marking(Shape):
     le_sensitive: bool = False
     personal_data: bool = False
     pd_basis: str | None = None
+    pd_delete_by: datetime | None = None
     secrecy: str = UNCLASSIFIED
     iep: Iep | None = None
 
@@ -134,6 +135,7 @@ class Marking(Shape):
         "le_sensitive": flag(False),
         "personal_data": flag(False),
         "pd_basis": text(),
+        "pd_delete_by": instant(),
         "secrecy": text(default=UNCLASSIFIED),
         "iep": one(Iep, optional=True),
     }
@@ -183,6 +185,7 @@ def combine(markings: Iterable[Marking]) -> Marking:
         le_sensitive=any(part.le_sensitive for part in parts),
         personal_data=any(part.personal_data for part in parts),
         pd_basis=_combined_basis(parts),
+        pd_delete_by=min((part.pd_delete_by for part in parts if part.pd_delete_by), default=None),
         secrecy=next((part.secrecy for part in parts if part.secrecy != UNCLASSIFIED), UNCLASSIFIED),
         iep=iep,
     )

@@ -21,7 +21,7 @@ from coordinator.agreements import timers
 from coordinator.agreements.calendar import reminders as agreement_dates
 from coordinator.agreements.models import Agreement
 from coordinator.agreements.rules import may_end
-from coordinator.alerts import consents, destruction, published, reviews
+from coordinator.alerts import consents, deletion_days, destruction, published, reviews
 from coordinator.alerts.models import Delivery
 from coordinator.alerts.sending import LEASE
 from coordinator.changes import service as changes
@@ -109,6 +109,11 @@ def bound_anew(tx: Session, incident_id: int) -> None:
     """The incident was changed: its label or a caveat may have been raised after something left."""
     reviews.after_raise(tx, incident_id)
     published.look_again(tx, incident_id=incident_id)
+
+
+def personal_data_due(tx: Session, incident_id: int) -> None:
+    """A day by which personal data is to be deleted comes near."""
+    deletion_days.look(tx, incident_id, now=clock.now())
 
 
 def review_decided(tx: Session, task_id: int) -> None:

@@ -78,6 +78,7 @@ TELL_RESET = _job("tell-factor-reset", "workers.tell:factor_reset", queue=ALERTS
 TELL_LINK = _job("tell-link-made", "workers.tell:link_made", queue=ALERTS)
 SIGNER_CHANGED = _job("signer-changed", "workers.due:signer_changed")
 AGREEMENT_DUE = _job("agreement-due", "workers.due:agreement_due")
+PERSONAL_DATA_DUE = _job("personal-data-due", "workers.due:personal_data_due")
 CONSENT_DUE = _job("consent-due", "workers.due:consent_due")
 CONSENT_WITHDRAWN = _job("consent-withdrawn", "workers.due:consent_withdrawn")
 CONSENT_ENDS = _job("consent-ends", "workers.due:consent_ends")
@@ -150,6 +151,7 @@ SUBSCRIBERS: Mapping[str, tuple[Job, ...]] = {
     "agreement.end": (AGREEMENT_DUE,),
     "agreement.review": (AGREEMENT_DUE,),
     "agreement.objection": (AGREEMENT_DUE,),
+    "personal-data.due": (PERSONAL_DATA_DUE,),
     "consent.due": (CONSENT_DUE,),
     "consent.withdrawn": (CONSENT_WITHDRAWN,),
     "consent.ends": (CONSENT_ENDS,),

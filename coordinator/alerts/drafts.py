@@ -95,12 +95,16 @@ def draft(
     return release
 
 
-def declared(tlp: str | None, *, personal_data: bool = False, pd_basis: str = "") -> Marking | None:
+def declared(
+    tlp: str | None, *, personal_data: bool = False, pd_basis: str = "", pd_delete_by: datetime | None = None
+) -> Marking | None:
     """The marking that the author of a text gives it; None where none is said. Raises Invalid (/tlp): what holds
     personal data says its label too."""
-    if tlp is None and (personal_data or pd_basis.strip()):
+    if tlp is None and (personal_data or pd_basis.strip() or pd_delete_by):
         raise Invalid([Fault("/tlp", "Choose the label of the text too, where it holds personal data.")])
-    return with_basis(Marking(tlp=parse_tlp(tlp), personal_data=personal_data), pd_basis) if tlp is not None else None
+    if tlp is None:
+        return None
+    return with_basis(Marking(tlp=parse_tlp(tlp), personal_data=personal_data), pd_basis, pd_delete_by)
 
 
 def submit(tx: Session, release_id: int, *, codes: Iterable[str], principal: Principal) -> Told:

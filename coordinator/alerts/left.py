@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from coordinator import clock
 from coordinator.alerts.answers import COULD_NOT, GONE
 from coordinator.alerts.models import Acknowledgement, Alert, Delivery, DeliveryAttempt, Handout
 from coordinator.incidents.items import read_item
@@ -68,9 +69,12 @@ def is_still_out(tx: Session, alert: Alert) -> bool:
 
 
 def keep_until(since: datetime, obligations: Collection[str]) -> datetime | None:
-    """Until when they may keep it, counted from when they got it; None where nothing was agreed."""
+    """Until when they may keep it, counted from when they got it, or the day by which personal data in it is deleted,
+    whichever is first; None where nothing was agreed."""
     spans = [code.removeprefix("O-RETAIN-") for code in obligations if code.startswith("O-RETAIN-")]
-    return min((end for span in spans if (end := later(since, span))), default=None)
+    days = [code.removeprefix("O-DELETE-BY-") for code in obligations if code.startswith("O-DELETE-BY-")]
+    ends = [end for span in spans if (end := later(since, span))]
+    return min([*ends, *(clock.parse(f"{day}T00:00:00Z") for day in days)], default=None)
 
 
 def recalled(tx: Session, release_ids: Collection[int]) -> dict[tuple[int, str], dict[str, Any]]:

@@ -62,6 +62,7 @@ class DraftRequestSchema(Shape):
     tlp = terms.tlp()
     personal_data = Flag()
     pd_basis = terms.legal_basis()
+    pd_delete_by = terms.delete_by()
     reply_by = Instant()
     language = terms.Language()
     ack = Choice(("person", "system", "none"))
@@ -152,7 +153,7 @@ def draft(reference: str) -> Response:
             uncleaned={each["item"]: each["reason"] for each in wanted.get("uncleaned", ())},
             info_category=wanted.get("info_category", "incident-notification"),
             marking=drafts.declared(wanted.get("tlp"), personal_data=wanted.get("personal_data", False),
-                                    pd_basis=wanted.get("pd_basis", "")),
+                                    pd_basis=wanted.get("pd_basis", ""), pd_delete_by=wanted.get("pd_delete_by")),
             reply_by=wanted.get("reply_by"), language=wanted.get("language", "en"), ack="" if ack == "none" else ack,
         )  # fmt: skip
         return _full(tx, row, status=201)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -108,6 +108,20 @@ def _exact(form: Form, name: str) -> str:
     return text
 
 
+def _day(form: Form, name: str) -> str:
+    return day_of(_code(form, name))
+
+
+def day_of(day: str) -> str:
+    """What the field of a date gave, as a schema takes an instant: its beginning in UTC; "" where nothing was given."""
+    if not day:
+        return ""
+    try:
+        return f"{date.fromisoformat(day).isoformat()}T00:00:00Z"
+    except ValueError:
+        return Unreadable(day, "Write the date like 2026-11-22.")
+
+
 # ---------------------------------------------------------------- the form
 
 _READ: dict[str, Callable[[Form, str], Any]] = {
@@ -138,6 +152,7 @@ _CAVEATS: dict[str, Callable[[Form, str], Any]] = {
     "le_sensitive": _ticked,
     "personal_data": _ticked,
     "pd_basis": _prose,
+    "pd_delete_by": _day,
     "embargo_until": _exact,
     "named_recipients": _lines,
 }
@@ -152,6 +167,7 @@ _MARKING: dict[str, Callable[[Form, str], Any]] = {
     **dict.fromkeys(("pd_basis", "reason"), _prose),
     **dict.fromkeys(("rel_to", "not_rel_to", "embargo_set"), _several),
     "embargo_until": _exact,
+    "pd_delete_by": _day,
     "named_recipients": _lines,
 }
 _CONTACT: dict[str, Callable[[Form, str], Any]] = dict.fromkeys(("name", "email", "phone"), _code)

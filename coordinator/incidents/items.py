@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -130,10 +131,15 @@ def marking_of(version: ItemVersion) -> Marking:
     return Marking.from_json(version.marking)
 
 
-def with_basis(marking: Marking, basis: str) -> Marking:
-    """The marking of something that holds personal data, on this legal basis; unchanged where none is given."""
+def with_basis(marking: Marking, basis: str, delete_by: datetime | None = None) -> Marking:
+    """The marking of something that holds personal data, on this legal basis and to be deleted by then, the earlier day
+    where one is said already; unchanged where neither is given."""
     basis = basis.strip()
-    return replace(marking, personal_data=True, pd_basis=basis) if basis else marking
+    if not basis and delete_by is None:
+        return marking
+    days = [day for day in (marking.pd_delete_by, delete_by) if day is not None]
+    said = basis or marking.pd_basis
+    return replace(marking, personal_data=True, pd_basis=said, pd_delete_by=min(days, default=None))
 
 
 def marking_of_report(report: dict[str, Any]) -> Marking:
@@ -146,7 +152,7 @@ def marking_of_report(report: dict[str, Any]) -> Marking:
     said |= {name: frozenset(caveats[name]) for name in ("rel_to", "not_rel_to", "named_recipients") if name in caveats}
     said["iep"] = Iep(**policy) if policy is not None else None
     marking = Marking(tlp=parse_tlp(report["tlp"]), pap=parse_pap(report["pap"]) if "pap" in report else None, **said)
-    return with_basis(marking, caveats.get("pd_basis", ""))
+    return with_basis(marking, caveats.get("pd_basis", ""), caveats.get("pd_delete_by"))
 
 
 @lru_cache(maxsize=64)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.models import User
 from coordinator.db import insert_or_ignore
-from coordinator.incidents import rules, statements
+from coordinator.incidents import deleting, rules, statements
 from coordinator.incidents.envelope import Received
 from coordinator.incidents.facts import Inbound, incident_values, items_of
 from coordinator.incidents.items import row_of
@@ -160,6 +160,8 @@ def follow_up(inbound: Inbound, received: Received, incident_id: int) -> list[Wo
         words.append(Word("report.accepted", inbound.id, exercise=inbound.exercise))
     if received.alert.get("acknowledge_api") and received.kind != "receipt" and inbound.endpoint_id is not None:
         words.append(Word("alert.arrived", inbound.id, exercise=inbound.exercise))
+    if day := received.report.get("caveats", {}).get("pd_delete_by"):
+        words.append(Word(deleting.DUE, incident_id, deleting.told_at(day), exercise=inbound.exercise))
     return words
 
 

@@ -74,10 +74,11 @@ class NoteSchema(Shape):
     info_category = Choice(vocabulary.INFO_CATEGORIES.codes, metadata={"description": "Left out: situational-report."})
     personal_data = Flag()
     pd_basis = terms.legal_basis()
+    pd_delete_by = terms.delete_by()
 
 
 #: What a note may say of itself beside its label.
-NOTE_MARKS = ("info_category", "personal_data", "pd_basis")
+NOTE_MARKS = ("info_category", "personal_data", "pd_basis", "pd_delete_by")
 
 
 class LinkSchema(Shape):
@@ -112,6 +113,7 @@ class TighteningSchema(Shape):
     le_sensitive = Flag()
     personal_data = Flag()
     pd_basis = terms.legal_basis()
+    pd_delete_by = terms.delete_by()
     embargo_until = Instant()
     embargo_set = Listed(terms.OrganisationCode(), most=200, metadata={
         "description": "Who may have it before the end of an embargo; with embargo_until."})
@@ -150,7 +152,7 @@ def load_status(data: Any) -> dict[str, Any]:
 
 
 def load_note(data: Any) -> dict[str, Any]:
-    """{"text", "tlp"?, "info_category"?, "personal_data"?, "pd_basis"?}. Raises Invalid."""
+    """{"text", "tlp"?, "info_category"?, "personal_data"?, "pd_basis"?, "pd_delete_by"?}. Raises Invalid."""
     return load(_NOTE, data)
 
 
@@ -166,5 +168,5 @@ def load_fact(data: Any) -> dict[str, Any]:
 
 def load_tightening(data: Any) -> dict[str, Any]:
     """{"item"?, "tlp"?, "pap"?, "not_rel_to"?, "rel_to"?, "orcon"?, "no_attribution"?, "le_sensitive"?,
-    "personal_data"?, "pd_basis"?, "embargo_until"?, "reason"}. Raises Invalid."""
+    "personal_data"?, "pd_basis"?, "pd_delete_by"?, "embargo_until"?, "reason"}. Raises Invalid."""
     return load(_TIGHTENING, data)

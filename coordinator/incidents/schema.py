@@ -68,6 +68,7 @@ class CaveatsSchema(Shape):
     le_sensitive = Flag()
     personal_data = Flag()
     pd_basis = terms.legal_basis()
+    pd_delete_by = terms.delete_by()
     embargo_until = Instant()
     named_recipients = Listed(Text(200), most=MOST_PARTIES)
 

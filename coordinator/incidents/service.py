@@ -6,6 +6,7 @@ Every change takes the row's lock first, then compares the version the person ha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -16,7 +17,7 @@ from coordinator.accounts.principal import SYSTEM, Principal
 from coordinator.db import insert_or_ignore
 from coordinator.errors import Fault, Invalid, Refused, Stale
 from coordinator.incidents import changes as changes_of
-from coordinator.incidents import duplicates, rules
+from coordinator.incidents import deleting, duplicates, rules
 from coordinator.incidents.changes import marking_of_incident
 from coordinator.incidents.holds import lock_incident, open_holds
 from coordinator.incidents.items import marking_of, read_item, with_basis, write_item
@@ -107,19 +108,24 @@ def transition(
 def add_note(
     tx: Session, incident_id: int, text: str, *, principal: Principal, tlp: Tlp | None = None,
     info_category: str = "situational-report", personal_data: bool = False, pd_basis: str = "",
+    pd_delete_by: datetime | None = None,
 ) -> ItemVersion:  # fmt: skip
     """Say something about the incident, marked as it is marked; `tlp` may be stricter than its label, never looser.
-    `pd_basis`: the legal basis of the personal data in it; without one nothing of that leaves.
+    `pd_basis`: the legal basis of the personal data in it; without one nothing of that leaves. `pd_delete_by`: by when
+    they are deleted.
 
     Raises SecrecyMarkingFound, and Invalid: RED is for named people, so it is said only where the incident is
     restricted.
     """
     refuse_secrecy({"description": text})
     incident = lock_incident(tx, incident_id)
+    basis = with_basis(marking_of_incident(incident), pd_basis, pd_delete_by)
+    marking = _marking_of_note(incident, tlp, replace(basis, personal_data=personal_data or basis.personal_data))
     version = write_item(
         tx, kind="note", content=text, author=principal.actor, info_category=info_category, incident=incident,
-        marking=_marking_of_note(incident, tlp, personal_data=personal_data, pd_basis=pd_basis),
+        marking=marking,
     )  # fmt: skip
+    deleting.watch(tx, incident, marking)
     _touch(incident)
     timeline.append(
         tx, "note.added", "A note was added.", actor=principal.actor, incident=incident,
@@ -129,10 +135,7 @@ def add_note(
     return version
 
 
-def _marking_of_note(incident: Incident, tlp: Tlp | None, *, personal_data: bool, pd_basis: str) -> Marking:
-    marking = with_basis(marking_of_incident(incident), pd_basis)
-    if personal_data and not marking.personal_data:
-        marking = replace(marking, personal_data=True)
+def _marking_of_note(incident: Incident, tlp: Tlp | None, marking: Marking) -> Marking:
     if tlp is None:
         return marking
     if tlp < parse_tlp(incident.tlp):

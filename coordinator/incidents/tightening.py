@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from coordinator import clock, timeline
 from coordinator.accounts.principal import Principal
 from coordinator.errors import Fault, Invalid, NotFound, Refused
-from coordinator.incidents import changes, labels
+from coordinator.incidents import changes, deleting, labels
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.items import marking_of, newest_version, read_item, with_basis, write_item
 from coordinator.incidents.models import Incident, ItemVersion
@@ -35,7 +35,8 @@ def tighten(
     tx: Session, incident_id: int, wanted: Mapping[str, Any], *, principal: Principal, item: str = "", reason: str
 ) -> Incident:
     """`wanted`: tlp, pap, iep, not_rel_to[], rel_to[], orcon, no_attribution, le_sensitive, personal_data, pd_basis
-    (the legal basis: there is personal data in it), embargo_until, embargo_set[], named_recipients[]; what is left out
+    (the legal basis: there is personal data in it), pd_delete_by (an earlier day than before), embargo_until,
+    embargo_set[], named_recipients[]; what is left out
     stays. `asked_by`: the code of the originator who wants it so; left out, we do, and may take the label back (R06).
     `item`: the key of one thing said; "" is the whole incident. `info_category`: what kind of information it is.
 
@@ -54,7 +55,8 @@ def tighten(
     label = max(label, IEP_TLP.get((wanted.get("iep") or {}).get("tlp", ""), label))
     _check_bind(wanted, label)
     giver = _who_asks(tx, incident, item, wanted.get("asked_by") or "")
-    after = with_basis(combine([before, _marking(wanted, label, before)]), wanted.get("pd_basis") or "")
+    after = with_basis(combine([before, _marking(wanted, label, before)]), wanted.get("pd_basis") or "",
+                       wanted.get("pd_delete_by"))  # fmt: skip
     category = _category(version, wanted.get("info_category") or "")
     if after == before and not category:
         raise Invalid([Fault("", "Nothing of this is stricter than it is now.")])
@@ -76,6 +78,7 @@ def tighten(
         about=("incident", incident.id),
     )  # fmt: skip
     timeline.pending(tx, "incident.changed", incident.id, exercise=incident.exercise)
+    deleting.watch(tx, incident, after)
     return incident
 
 

@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from coordinator import vocabulary
 from coordinator.markings import Pap, Tlp
-from coordinator.outside.fields import Choice, Listed, Text, Token
+from coordinator.outside.fields import Choice, Instant, Listed, Text, Token
 
 _NOT_IN_ADDRESS = r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _MEDIA = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
@@ -56,6 +56,12 @@ def legal_basis() -> Text:
     """On what personal data is processed: the law and article it rests on."""
     said = "The legal basis of the personal data in it. Where it is given, there is personal data."
     return Text(500, metadata={"description": said})
+
+
+def delete_by() -> Instant:
+    """By when personal data is to be deleted."""
+    said = "By when the personal data in it is to be deleted (RFC 3339). Where it is given, there is personal data."
+    return Instant(metadata={"description": said})
 
 
 def country(**kwargs: Any) -> Choice:

@@ -87,7 +87,7 @@ def judge(inputs: Inputs, now: datetime, *, book: Book | None = None) -> Decisio
     first = answers[0]
     under = _under(inputs, answers)
     reasons = {reason for answer in answers for reason in answer.reasons}
-    reasons |= _of_the_whole(inputs) | _of_the_agreements(inputs, under)
+    reasons |= _of_the_whole(inputs) | _of_the_agreements(inputs, under) | _of_personal_data(inputs, under, now)
     reasons -= {"R-LEGAL"} if inputs.legal_word else set()
     owed = _owed({each for answer in answers for each in answer.obligations}, inputs, under)
     problems = {key: answer.agreement_problems[key] for answer in answers for key in answer.agreement_problems}
@@ -127,6 +127,7 @@ def _owed(owed: set[str], inputs: Inputs, under: Iterable[Agreement]) -> set[str
     for each in under:
         if each.destruction not in (None, "none"):
             owed |= {f"O-DESTROY-{each.destruction}"} | ({"O-DESTROY-certificate"} if each.certificate else set())
+    owed |= {f"O-DELETE-BY-{min(dates):%Y-%m-%d}"} if (dates := _deletion_dates(inputs.items)) else set()
     if "must-not" in rules:
         owed.add("O-NO-ATTRIBUTION")
     if "must" in rules or inputs.must_name:
@@ -134,13 +135,28 @@ def _owed(owed: set[str], inputs: Inputs, under: Iterable[Agreement]) -> set[str
     return owed - {"O-ATTRIBUTE"} if "O-NO-ATTRIBUTION" in owed else owed
 
 
+def _of_personal_data(inputs: Inputs, under: Iterable[Agreement], now: datetime) -> set[str]:
+    """Personal data leaves with a day by which it is deleted: its own, or the one that an agreement's retention makes;
+    and not once that day is reached (R20)."""
+    if inputs.recipient.party == OWN:
+        return set()
+    kept_at_most = any(each.retention_max for each in under)
+    held = [item for item in inputs.items if item.personal_data]
+    undated = not kept_at_most and any(item.pd_delete_by is None for item in held)
+    return {"D-PERSONAL-DATA-DATE"} if undated or any(date <= now for date in _deletion_dates(held)) else set()
+
+
+def _deletion_dates(items: Iterable[Item]) -> list[datetime]:
+    return [item.pd_delete_by for item in items if item.personal_data and item.pd_delete_by is not None]
+
+
 def _withheld(item: Item) -> bool:
     return item.no_attribution or (item.iep is not None and item.iep.attribution == "must-not")
 
 
 #: Reasons that no single part gives.
-WHOLE_REASONS = ("D-FILE-UNCLEANED", "D-LABEL-RAISED", "D-RECALLED", "D-SOURCE-NAMED", "D-SOURCE-WITHHELD",
-                 "R-FILE-UNCLEANED", "R-FILE-UNREAD", "R-TWO-PERSON")  # fmt: skip
+WHOLE_REASONS = ("D-FILE-UNCLEANED", "D-LABEL-RAISED", "D-PERSONAL-DATA-DATE", "D-RECALLED", "D-SOURCE-NAMED",
+                 "D-SOURCE-WITHHELD", "R-FILE-UNCLEANED", "R-FILE-UNREAD", "R-TWO-PERSON")  # fmt: skip
 
 
 def _of_the_whole(inputs: Inputs) -> set[str]:
@@ -222,7 +238,8 @@ def handling(marking: Marking) -> list[str]:
     if marking.le_sensitive:
         said.append("LAW ENFORCEMENT SENSITIVE")
     if marking.personal_data:
-        said.append("PERSONAL DATA")
+        dated = f", DELETE BY {marking.pd_delete_by:%Y-%m-%d}" if marking.pd_delete_by else ""
+        said.append(f"PERSONAL DATA{dated}")
     return said + ([policy] if (policy := policy_line(marking.policy_told)) else [])
 
 

@@ -91,6 +91,7 @@ class Item(Shape):
     no_attribution: bool = False
     personal_data: bool = False
     pd_basis: str | None = None
+    pd_delete_by: datetime | None = None
     le_sensitive: bool = False
     consents: tuple[Consent, ...] = ()
     iep: Iep | None = None
@@ -112,6 +113,7 @@ class Item(Shape):
         "no_attribution": flag(False),
         "personal_data": flag(False),
         "pd_basis": text(),
+        "pd_delete_by": instant(),
         "le_sensitive": flag(False),
         "consents": several(Consent),
         "iep": one(Iep, optional=True),

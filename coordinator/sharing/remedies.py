@@ -34,6 +34,7 @@ CHANGED_BY = {
     "D-NOT-RELEASABLE": ORIGINATOR,
     "D-REL-LIST": ORIGINATOR,
     "D-PERSONAL-DATA-BASIS": "Whoever writes the item, with a legal adviser.",
+    "D-PERSONAL-DATA-DATE": "Whoever writes the item, with a legal adviser.",
     "D-AGREEMENT-PROHIBITS": _AGREEMENTS,
     "D-NO-AGREEMENT": _AGREEMENTS,
     "D-ENCRYPT": DIRECTORY,

@@ -59,6 +59,10 @@ REASONS = {
     "D-PERSONAL-DATA-BASIS": (
         "It holds personal data and no legal basis is recorded. Record the basis, or take the personal data out."
     ),
+    "D-PERSONAL-DATA-DATE": (
+        "It holds personal data, and no day by which it is to be deleted is recorded, or that day is past. Record one,"
+        " take the personal data out, or send it under an agreement that says how long it may be kept."
+    ),
     "D-AGREEMENT-PROHIBITS": (
         "An agreement in force with this party prohibits this category or this purpose, and that binds us even"
         " where another agreement would allow it."
@@ -185,6 +189,8 @@ def _obligation(kind: str, value: str, code: str) -> str:
         return f"Handle it as TLP:{value}."
     if kind == "PURPOSE":
         return f"Use it for this purpose only: {PURPOSES.label(value) if value in PURPOSES else value}."
+    if kind == "DELETE" and value.startswith("BY-"):
+        return f"It holds personal data: delete it by {value.removeprefix('BY-')}."
     if kind == "RETAIN":
         return f"Keep it no longer than {in_words(value)}."
     sentences = {"PAP": _PAP, "ONWARD": _ONWARD, "ACTIONS": _ACTIONS, "DESTROY": _DESTROY}.get(kind)

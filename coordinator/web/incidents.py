@@ -16,6 +16,7 @@ from coordinator.accounts.rules import Right, Role, may
 from coordinator.assessments.service import standing_suggestion
 from coordinator.errors import Invalid, NotFound, Stale
 from coordinator.incidents import attachments, requests, rules, service, sources
+from coordinator.incidents.form import day_of
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import described_in_full, get_visible, note_read, was_read
 from coordinator.incidents.references import reference_of
@@ -276,7 +277,8 @@ def _choices() -> dict[str, Any]:
 def add_note(reference: str) -> Any:
     given = {name: request.form.get(name, "").replace("\r\n", "\n") for name in ("text", "tlp", *requests.NOTE_MARKS)}
     try:
-        marks = {"personal_data": True} if given["personal_data"] else {}
+        marks: dict[str, Any] = {"personal_data": True} if given["personal_data"] else {}
+        marks |= {"pd_delete_by": day_of(given["pd_delete_by"])} if given["pd_delete_by"] else {}
         said = requests.load_note({name: text for name, text in given.items() if text} | marks)
         with access.store().unit_of_work() as tx:
             row = get_visible(tx, reference, principal=access.required())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from coordinator import vocabulary
+from coordinator import clock, vocabulary
 from coordinator.accounts.rules import Right
 from coordinator.alerts import drafts, versions
 from coordinator.errors import Fault, Invalid, SecrecyMarkingFound
@@ -29,7 +30,7 @@ from coordinator.web.words_sharing import what_became_of
 pages = Blueprint("releases", __name__, url_prefix="/incidents/<reference>/releases")
 
 _PLAIN = ("kind", "purpose", "info_category", "title", "body", "tlp", "ack", "language", "reply_by_date",
-          "reply_by_time", "zone", "asks", "personal_data", "pd_basis")  # fmt: skip
+          "reply_by_time", "zone", "asks", "personal_data", "pd_basis", "pd_delete_by")  # fmt: skip
 #: What is no text an officer would give away as it stands.
 _NOT_OFFERED = ("title", "task-result")
 
@@ -147,12 +148,21 @@ def _drafted(tx: Session, reference: str, given: dict[str, Any]) -> Any:
     return drafts.draft(
         tx, incident=incident, principal=access.required(), kind=given["kind"], title=given["title"],
         body=given["body"], purpose=given["purpose"], info_category=given["info_category"], items=items,
-        marking=drafts.declared(label, personal_data=bool(given["personal_data"]), pd_basis=given["pd_basis"]),
+        marking=drafts.declared(label, personal_data=bool(given["personal_data"]), pd_basis=given["pd_basis"],
+                                pd_delete_by=_day(given["pd_delete_by"])),
         reply_by=reply_by_of(given), asks=given["asks"],
         facts=[name for name in FACTS if name in given["facts"]] or None,
         ack={"person": "person", "system": "system", "none": ""}.get(given["ack"]), enclosed=[*along, *files],
         uncleaned={number: given["reasons"][number] for number in files if given["reasons"].get(number)},
     )  # fmt: skip
+
+
+def _day(text: str) -> datetime | None:
+    """The beginning of that day in UTC; None where none was given. Raises Invalid (/pd_delete_by)."""
+    try:
+        return clock.parse(f"{date.fromisoformat(text)}T00:00:00Z") if text else None
+    except ValueError as error:
+        raise Invalid([Fault("/pd_delete_by", _("Write the date like 2026-11-22."))]) from error
 
 
 def _check(given: dict[str, Any]) -> None:

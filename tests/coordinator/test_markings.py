@@ -123,6 +123,7 @@ FULL = {
     "le_sensitive": True,
     "personal_data": True,
     "pd_basis": "public-task",
+    "pd_delete_by": "2027-11-01T00:00:00Z",
     "secrecy": "NATO RESTRICTED",
     "iep": {"tlp": "red", "start_date": "2026-01-01T00:00:00Z", "attribution": "must-not"},
 }
