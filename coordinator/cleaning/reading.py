@@ -4,6 +4,7 @@ texts). What is painted letter by letter in a picture nobody finds here.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 from collections.abc import Collection, Iterator
@@ -18,6 +19,8 @@ from coordinator.cleaning.results import PDF, Cleaned
 
 #: Seconds of processor time for reading pages; what was not read by then is said to be unread.
 LONGEST = 15.0
+#: Seconds of processor time after which it is told once more that time is over.
+AGAIN = 0.05
 MOST_FOUND = 50
 _PROGRAMS = ("/FontFile", "/FontFile2", "/FontFile3", "/ToUnicode")
 
@@ -42,7 +45,10 @@ def read(made: Cleaned, names: Collection[str], *, longest: float = LONGEST) -> 
     found = Read()
     if made.kind == PDF:
         logging.disable(logging.CRITICAL)  # what is wrong with a file is told by nobody but us
-        _until(longest, made.body, names, found)
+        try:
+            _until(longest, made.body, names, found)
+        finally:
+            logging.disable(logging.NOTSET)
     elif made.text is not None:
         found.named = [(name, 0) for name in names_in(made.text, names)]
     found.named = found.named[:MOST_FOUND]
@@ -54,16 +60,16 @@ def _until(longest: float, body: bytes, names: Collection[str], found: Read) -> 
         raise _Over()
 
     signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, longest)
-    try:
-        for page, text in _pages(body, found):
-            found.named += [(name, page) for name in names_in(text, names)]
-        for text in _inner(body):
-            found.named += [(name, 0) for name in names_in(text, names) if (name, 0) not in found.named]
-    except _Over:
-        return
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+    # Again and again, since Python drops what is raised while it clears up after an object.
+    signal.setitimer(signal.ITIMER_PROF, longest, AGAIN)
+    with contextlib.suppress(_Over):
+        try:
+            for page, text in _pages(body, found):
+                found.named += [(name, page) for name in names_in(text, names)]
+            for text in _inner(body):
+                found.named += [(name, 0) for name in names_in(text, names) if (name, 0) not in found.named]
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _pages(body: bytes, found: Read) -> Iterator[tuple[int, str]]:

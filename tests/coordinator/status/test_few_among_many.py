@@ -6,6 +6,7 @@ import re
 from functools import partial
 from typing import Any
 
+import pytest
 from sqlalchemy import event, text
 
 from coordinator import clock
@@ -17,6 +18,13 @@ from coordinator.status.ledger import Asked, lines
 from coordinator.store import Store
 from tests.alerting import agreement
 from tests.factories import World, person
+from tests.postgres import Database, PostgresServer
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer, postgres_template: Database) -> Database:
+    """A new one: how PostgreSQL goes about it depends on what was in the tables before."""
+    return postgres_server.new_database(template=postgres_template.name)
 
 
 def plans(store: Store, ask: Any, *, writes: bool = False) -> str:
