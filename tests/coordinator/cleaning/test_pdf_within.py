@@ -114,6 +114,8 @@ def test_a_font_that_bears_a_name_is_found_too() -> None:
     assert read(made, ["Zqk-Walnut"]).named == [("Zqk-Walnut", 0)]
 
 
+# Where Python drops that time is over, pytest tells of it; it is raised once more.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_was_not_read_in_time_is_said_to_be_unread() -> None:
     made = clean(_pages(*["A page of text, and more of it. " * 20] * 60), "x")
     found = read(made, [SECRET], longest=0.001)
