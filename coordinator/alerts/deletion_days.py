@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator.incidents import deleting
-from coordinator.incidents.models import Incident
+from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.references import reference_of
 from coordinator.tasks.models import Task
 from coordinator.tasks.service import open_task
@@ -17,7 +17,7 @@ from coordinator.tasks.service import open_task
 def look(tx: Session, incident_id: int, *, now: datetime) -> None:
     """Open a task for each such day of this incident, once. The software deletes nothing of a case by itself: what has
     to stay for another reason is a person's to say."""
-    incident = tx.get_one(Incident, incident_id)
+    incident = lock_incident(tx, incident_id)  # two timers of one case may come at the same instant
     for day, items in sorted(deleting.due(tx, incident_id, now=now).items()):
         title = f"Delete the personal data of {reference_of(incident)}"
         same = select(Task.id).where(Task.title == title, Task.due_at == day, Task.incident_id == incident_id)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
 from flask_babel import gettext as _
+from marshmallow import ValidationError
 from sqlalchemy.orm import Session
 
-from coordinator import clock, vocabulary
+from coordinator import vocabulary
 from coordinator.accounts.rules import Right
 from coordinator.alerts import drafts, versions
 from coordinator.errors import Fault, Invalid, SecrecyMarkingFound
-from coordinator.incidents.form import form_field
+from coordinator.incidents.form import day_of, form_field
 from coordinator.incidents.holds import lock_incident
 from coordinator.incidents.models import Incident
 from coordinator.incidents.queries import described_in_full, get_visible
 from coordinator.markings import Tlp
+from coordinator.outside.fields import read_instant
 from coordinator.sharing.approvals import withdraw_release
 from coordinator.sharing.parts import FACTS
 from coordinator.status import incident_page, leaving_files, release_desk
@@ -160,8 +162,8 @@ def _drafted(tx: Session, reference: str, given: dict[str, Any]) -> Any:
 def _day(text: str) -> datetime | None:
     """The beginning of that day in UTC; None where none was given. Raises Invalid (/pd_delete_by)."""
     try:
-        return clock.parse(f"{date.fromisoformat(text)}T00:00:00Z") if text else None
-    except ValueError as error:
+        return read_instant(day_of(text)) if text else None
+    except ValidationError as error:
         raise Invalid([Fault("/pd_delete_by", _("Write the date like 2026-11-22."))]) from error
 
 

@@ -3,6 +3,7 @@ deleted; without them it stays (R20)."""
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -19,9 +20,10 @@ from coordinator.errors import Invalid
 from coordinator.incidents import service, tightening
 from coordinator.incidents.items import marking_of, marking_of_report, newest_version, with_basis
 from coordinator.incidents.models import Incident, ItemVersion
-from coordinator.markings import Marking, Pap, combine
+from coordinator.markings import Marking, Pap, Tlp, combine
 from coordinator.sharing.models import Release
 from coordinator.sharing.rules import Decision
+from coordinator.store import Store
 from coordinator.tasks.models import Task
 from coordinator.timeline.models import Pending
 from tests.alerting import agreement, put_contact, put_incident, put_system, webhook
@@ -142,3 +144,24 @@ def test_of_several_days_the_first_holds_and_a_later_one_is_never_looser() -> No
     first, second = (Marking(tlp="GREEN", personal_data=True, pd_basis=BASIS, pd_delete_by=day) for day in (DAY, later))
     assert combine([first, second]).pd_delete_by == combine([second, first]).pd_delete_by == DAY
     assert with_basis(first, "", later).pd_delete_by == DAY
+
+
+def test_two_timers_at_the_same_instant_open_one_task_in_a_case_that_is_closed_too(store: Store, world: World) -> None:
+    with store.unit_of_work() as tx:
+        day = clock.now() + timedelta(days=1)
+        marking = Marking(tlp=Tlp.GREEN, personal_data=True, pd_basis=BASIS, pd_delete_by=day)
+        one = put_incident(tx, marking=marking)
+        one.status, number = "closed", one.id
+
+    def look() -> None:
+        with store.unit_of_work() as tx:
+            deletion_days.look(tx, number, now=clock.now())
+
+    other = threading.Thread(target=look)
+    with store.unit_of_work() as tx:
+        deletion_days.look(tx, number, now=clock.now())
+        other.start()
+        other.join(0.5)
+    other.join()
+    with store.read() as tx:
+        assert len(tx.execute(select(Task)).scalars().all()) == 1

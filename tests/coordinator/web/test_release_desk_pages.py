@@ -48,6 +48,9 @@ def test_a_draft_needs_what_it_is_made_from_or_a_text_and_can_be_discarded(
     officer.get(f"/incidents/{reference}/releases/new")
     answer = officer.post(f"/incidents/{reference}/releases/new", DRAFT | {"title": "", "body": ""})
     assert answer.status_code == 422 and "choose what it is made from" in answer.text
+    for day in ("soon", "2026-02-30", "9999-12-31"):
+        answer = officer.post(f"/incidents/{reference}/releases/new", DRAFT | {"tlp": "GREEN", "pd_delete_by": day})
+        assert answer.status_code == 422 and "Write the date like" in answer.text
     assert count(told_desk, Release) == 0
     path = drafted(officer, reference)
     assert officer.get(path).status_code == 200
